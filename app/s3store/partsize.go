@@ -1,0 +1,47 @@
+package s3store
+
+// S3's limits of a multipart upload
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
+const (
+	maxParts     = 10_000
+	maxPartBytes = 5 << 30
+
+	// firstPartBytes is the size of the first parts. S3's minimum is 5 MiB.
+	firstPartBytes = 8 << 20
+	// growEveryParts: part sizes grow by firstPartBytes after so many parts.
+	growEveryParts = 500
+)
+
+// partSizes decides how large each part of a multipart upload is.
+type partSizes struct {
+	part    int64 // the first parts
+	largest int64 // a quarter of the memory budget
+	chunk   int64 // sizes are multiples of it
+}
+
+// size of part n (from 1) of an instance whose length is declared, or -1.
+//
+// Without a declared length parts grow with their number, so that small
+// instances cost little memory and 10,000 parts still reach about half a
+// tebibyte (8 MiB to 64 MiB). With one, all parts have the size that makes
+// 10,000 of them enough.
+func (s partSizes) size(n int, declared int64) int64 {
+	if declared < 0 {
+		return min(s.part*int64(1+(n-1)/growEveryParts), s.largest)
+	}
+	needed := (declared + maxParts - 1) / maxParts
+	needed = (needed + s.chunk - 1) / s.chunk * s.chunk
+	return min(max(s.part, needed), s.largest)
+}
+
+// maxBytes is the largest instance that 10,000 parts hold.
+func (s partSizes) maxBytes(declared bool) int64 {
+	if declared {
+		return s.largest * maxParts
+	}
+	var total int64
+	for n := 1; n <= maxParts; n++ {
+		total += s.size(n, -1)
+	}
+	return total
+}

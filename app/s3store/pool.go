@@ -1,0 +1,162 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// pool hands out chunks of memory, and never more than its size: it is what
+// bounds the process (promise 3). Chunks are made on first use and kept.
+//
+// A caller takes all chunks it needs at once, while it holds none it is waiting
+// with, and is served first come, first served. Whoever holds chunks either
+// reads from a client, which is cut when it is too slow, or waits for S3, which
+// has a time limit: so the pool always moves.
+type pool struct {
+	chunkBytes int
+	chunks     int64 // how many there are in all
+	permits    *semaphore.Weighted
+
+	mu   sync.Mutex
+	idle [][]byte
+}
+
+func newPool(sizeBytes int64, chunkBytes int) *pool {
+	chunks := sizeBytes / int64(chunkBytes)
+	return &pool{chunkBytes: chunkBytes, chunks: chunks, permits: semaphore.NewWeighted(chunks)}
+}
+
+// acquire waits for a buffer that holds at least sizeBytes (rounded up to whole
+// chunks, at least one), until ctx ends. More than the pool has is an error at once.
+func (p *pool) acquire(ctx context.Context, sizeBytes int64) (*buffer, error) {
+	n := max(1, (sizeBytes+int64(p.chunkBytes)-1)/int64(p.chunkBytes))
+	if n > p.chunks {
+		return nil, errors.New("buffer larger than the memory budget")
+	}
+	if err := p.permits.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &buffer{pool: p, chunks: make([][]byte, 0, n)}
+	reuse := min(int(n), len(p.idle))
+	b.chunks = append(b.chunks, p.idle[len(p.idle)-reuse:]...)
+	p.idle = p.idle[:len(p.idle)-reuse]
+	for len(b.chunks) < int(n) {
+		b.chunks = append(b.chunks, make([]byte, p.chunkBytes))
+	}
+	return b, nil
+}
+
+// buffer is the memory of one part: chunks that were taken together. One
+// goroutine fills it; then it is only read, until release.
+type buffer struct {
+	pool   *pool
+	chunks [][]byte
+	n      int64 // bytes filled
+}
+
+// free is the memory behind the filled bytes, up to the end of its chunk; empty when full.
+func (b *buffer) free() []byte {
+	i, offset := int(b.n)/b.pool.chunkBytes, int(b.n)%b.pool.chunkBytes
+	if i == len(b.chunks) {
+		return nil
+	}
+	return b.chunks[i][offset:]
+}
+
+// fill reads from r until the buffer is full or r ends. Like io.ReadFull it
+// returns io.EOF only where r ended, but however much was read before.
+func (b *buffer) fill(r io.Reader) error {
+	for free := b.free(); len(free) > 0; free = b.free() {
+		n, err := r.Read(free)
+		b.n += int64(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split cuts the first chunks, sizeBytes of them, off an empty buffer.
+func (b *buffer) split(sizeBytes int64) *buffer {
+	n := min(len(b.chunks), int(sizeBytes)/b.pool.chunkBytes)
+	head := &buffer{pool: b.pool, chunks: b.chunks[:n:n]}
+	b.chunks = b.chunks[n:]
+	return head
+}
+
+// trim gives the chunks that hold nothing back to the pool: most instances are
+// much smaller than a part, and wait for S3 with only the memory they fill.
+func (b *buffer) trim() {
+	used := (int(b.n) + b.pool.chunkBytes - 1) / b.pool.chunkBytes
+	b.pool.put(b.chunks[used:])
+	b.chunks = b.chunks[:used:used]
+}
+
+// release gives all chunks back. The buffer must not be used afterwards; a second call does nothing.
+func (b *buffer) release() {
+	b.pool.put(b.chunks)
+	b.chunks, b.n = nil, 0
+}
+
+func (p *pool) put(chunks [][]byte) {
+	if len(chunks) == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.idle = append(p.idle, chunks...)
+	p.mu.Unlock()
+	p.permits.Release(int64(len(chunks)))
+}
+
+// crc64nvme of the filled bytes, carried on from crc.
+func (b *buffer) update(crc uint64, update func(uint64, []byte) uint64) uint64 {
+	rest := b.n
+	for _, chunk := range b.chunks {
+		filled := min(rest, int64(len(chunk)))
+		crc = update(crc, chunk[:filled])
+		rest -= filled
+	}
+	return crc
+}
+
+// reader reads the filled bytes. It seeks, so that the SDK can send them again on a retry.
+func (b *buffer) reader() *bufferReader { return &bufferReader{buffer: b} }
+
+type bufferReader struct {
+	buffer *buffer
+	offset int64
+}
+
+func (r *bufferReader) Read(p []byte) (int, error) {
+	b := r.buffer
+	if r.offset >= b.n {
+		return 0, io.EOF
+	}
+	size := int64(b.pool.chunkBytes)
+	chunk := b.chunks[r.offset/size]
+	start := r.offset % size
+	end := min(size, start+b.n-r.offset)
+	n := copy(p, chunk[start:end])
+	r.offset += int64(n)
+	return n, nil
+}
+
+func (r *bufferReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.offset
+	case io.SeekEnd:
+		offset += r.buffer.n
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the first byte")
+	}
+	r.offset = offset
+	return offset, nil
+}
