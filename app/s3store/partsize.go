@@ -8,6 +8,8 @@ const (
 
 	// firstPartBytes is the size of the first parts. S3's minimum is 5 MiB.
 	firstPartBytes = 8 << 20
+	// chunkBytes is the grain of the memory budget: what the smallest instance holds.
+	chunkBytes = 256 << 10
 	// growEveryParts: part sizes grow by firstPartBytes after so many parts.
 	growEveryParts = 500
 )
@@ -17,6 +19,10 @@ type partSizes struct {
 	part    int64 // the first parts
 	largest int64 // a quarter of the memory budget
 	chunk   int64 // sizes are multiples of it
+}
+
+func newPartSizes(part, chunk, memoryBudgetBytes int64) partSizes {
+	return partSizes{part: part, chunk: chunk, largest: LargestPartBytes(memoryBudgetBytes) / chunk * chunk}
 }
 
 // size of part n (from 1) of an instance whose length is declared, or -1.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -20,6 +21,8 @@ type pool struct {
 	chunkBytes int
 	chunks     int64 // how many there are in all
 	permits    *semaphore.Weighted
+
+	inUse atomic.Int64 // bytes handed out
 
 	mu   sync.Mutex
 	idle [][]byte
@@ -40,6 +43,7 @@ func (p *pool) acquire(ctx context.Context, sizeBytes int64) (*buffer, error) {
 	if err := p.permits.Acquire(ctx, n); err != nil {
 		return nil, err
 	}
+	p.inUse.Add(n * int64(p.chunkBytes))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := &buffer{pool: p, chunks: make([][]byte, 0, n)}
@@ -111,6 +115,7 @@ func (p *pool) put(chunks [][]byte) {
 	p.mu.Lock()
 	p.idle = append(p.idle, chunks...)
 	p.mu.Unlock()
+	p.inUse.Add(-int64(len(chunks) * p.chunkBytes))
 	p.permits.Release(int64(len(chunks)))
 }
 

@@ -30,6 +30,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/semaphore"
 )
@@ -89,30 +90,28 @@ func New(config Config, client *s3.Client, log *slog.Logger) *Store {
 		config.PartBytes = firstPartBytes
 	}
 	if config.ChunkBytes == 0 {
-		config.ChunkBytes = 256 << 10
+		config.ChunkBytes = chunkBytes
 	}
-	chunk := int64(config.ChunkBytes)
 	return &Store{
 		config: config,
 		client: client,
 		log:    log,
-		parts: partSizes{
-			part:    config.PartBytes,
-			largest: LargestPartBytes(config.MemoryBudgetBytes) / chunk * chunk,
-			chunk:   chunk,
-		},
-		pool:  newPool(config.MemoryBudgetBytes-config.HeadWindowBytes, config.ChunkBytes),
-		lane:  newPool(config.HeadWindowBytes, config.ChunkBytes),
-		slots: semaphore.NewWeighted(int64(config.Threads)),
+		parts:  newPartSizes(config.PartBytes, int64(config.ChunkBytes), config.MemoryBudgetBytes),
+		pool:   newPool(config.MemoryBudgetBytes-config.HeadWindowBytes, config.ChunkBytes),
+		lane:   newPool(config.HeadWindowBytes, config.ChunkBytes),
+		slots:  semaphore.NewWeighted(int64(config.Threads)),
 	}
 }
 
 // LargestPartBytes is the size that parts may grow to within a memory budget: a quarter of it, and S3's 5 GiB at most.
 func LargestPartBytes(memoryBudgetBytes int64) int64 { return min(memoryBudgetBytes/4, maxPartBytes) }
 
-// MaxInstanceBytes is the largest instance that fits 10,000 parts, when its length is declared by the
-// sender and when it is not. MaxInstanceBytes of Config may be lower.
-func (s *Store) MaxInstanceBytes(declared bool) int64 { return s.parts.maxBytes(declared) }
+// MaxInstanceBytes is the largest instance that 10,000 parts hold within a memory budget: when its sender
+// declares its length, and when not. MAXINSTANCESIZE may be lower.
+func MaxInstanceBytes(memoryBudgetBytes int64) (declared, undeclared int64) {
+	parts := newPartSizes(firstPartBytes, chunkBytes, memoryBudgetBytes)
+	return parts.maxBytes(true), parts.maxBytes(false)
+}
 
 // Key is the object's key, [prefix/]study/series/instance[suffix], with no leading or double slash.
 // The UIDs must have been checked: a key is never built from anything but digits and dots.
@@ -124,18 +123,26 @@ func Key(prefix, studyInstanceUID, seriesInstanceUID, sopInstanceUID, suffix str
 	return key
 }
 
-// Stats are the state of a Store at one moment.
-type Stats struct {
-	LastAnswer time.Time // of S3's last success; zero: none yet
+// StorageClasses are the values that Config.StorageClass may have.
+func StorageClasses() []string {
+	var names []string
+	for _, class := range types.StorageClass("").Values() {
+		names = append(names, string(class))
+	}
+	return names
 }
 
-// Stats returns the current state.
-func (s *Store) Stats() Stats {
-	var stats Stats
+// LastAnswer is the time of S3's last success; zero: there was none yet.
+func (s *Store) LastAnswer() time.Time {
 	if nanos := s.lastAnswer.Load(); nanos != 0 {
-		stats.LastAnswer = time.Unix(0, nanos)
+		return time.Unix(0, nanos)
 	}
-	return stats
+	return time.Time{}
+}
+
+// BufferedBytes is the memory that instances hold at this moment, at most MemoryBudgetBytes.
+func (s *Store) BufferedBytes() int64 {
+	return s.pool.inUse.Load() + s.lane.inUse.Load()
 }
 
 // Probe asks S3 for the bucket (HeadBucket). The error says what to mend.

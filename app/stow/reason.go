@@ -75,3 +75,6 @@ func (r Reason) String() string {
 func (r Reason) Temporary() bool {
 	return r == ReasonProcessingFailure || r == ReasonOutOfResources
 }
+
+// Hex is the reason as the standard writes it: four hexadecimal digits.
+func (r Reason) Hex() string { return fmt.Sprintf("%04X", uint16(r)) }

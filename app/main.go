@@ -1,0 +1,178 @@
+// Command stowrs receives DICOM over STOW-RS (PS3.18 §10.5) and stores every
+// instance in Amazon S3. Its subcommands are the service and the tools around it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"stowrs-to-s3/app/client"
+	"stowrs-to-s3/app/config"
+	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/server"
+)
+
+// version is stamped at build time: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+// Exit codes besides 0.
+const (
+	exitFailed        = 1
+	exitConfiguration = 2
+)
+
+type commands struct {
+	Serve   serve            `cmd:"" default:"1" help:"Run the service (the default). It is configured by the environment: see stowrs check."`
+	Send    send             `cmd:"" help:"Send DICOM files to a STOW-RS service."`
+	Health  health           `cmd:"" help:"Ask the service on this machine whether it is ready; exit 0 when it is."`
+	Check   check            `cmd:"" help:"Validate the environment and print the effective configuration."`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+func main() {
+	var c commands
+	ctx := kong.Parse(&c, kong.Name("stowrs"), kong.Description("STOW-RS in, Amazon S3 out."),
+		kong.UsageOnError(), kong.Vars{"version": version})
+	err := ctx.Run()
+	if err == nil {
+		return
+	}
+	var code exitCode
+	if !errors.As(err, &code) {
+		fmt.Fprintln(os.Stderr, "stowrs:", err)
+		code = exitFailed
+	}
+	os.Exit(int(code))
+}
+
+// exitCode ends the process; what it means has been printed.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+type serve struct{}
+
+// Run serves until SIGTERM or SIGINT; a second signal cuts what is in flight.
+func (serve) Run() error {
+	c, err := config.Load(config.Environment())
+	if err != nil {
+		printViolations(os.Stderr, err)
+		return exitCode(exitConfiguration)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	stopContext, stop := context.WithCancel(context.Background())
+	cutContext, cut := context.WithCancel(context.Background())
+	defer stop()
+	defer cut()
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		cut()
+	}()
+	return server.Run(c, server.Process{Version: version, Log: os.Stderr, Stop: stopContext, Cut: cutContext})
+}
+
+type send struct{ client.Options }
+
+// Run sends; it fails when an instance did.
+func (s send) Run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if len(summary.Failures) > 0 {
+		return exitCode(exitFailed)
+	}
+	return nil
+}
+
+type health struct {
+	Live bool `help:"Ask whether the process is live instead: what a container's health check wants, since a service without S3 must not be killed with uploads in flight."`
+}
+
+// Run asks ADMINADDRESS of this machine.
+func (h health) Run() error {
+	c, _ := config.Load(config.Environment()) // only ADMINADDRESS matters here
+	host, port, err := net.SplitHostPort(c.AdminAddress)
+	if err != nil {
+		return fmt.Errorf("ADMINADDRESS=%q: %w", c.AdminAddress, err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	path := "/readyz"
+	if h.Live {
+		path = "/livez"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	if err != nil {
+		return fmt.Errorf("ADMINADDRESS=%q: %w", c.AdminAddress, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("the service does not answer: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	if _, err := io.Copy(os.Stdout, io.LimitReader(response.Body, 4<<10)); err != nil {
+		return fmt.Errorf("the service does not answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return exitCode(exitFailed)
+	}
+	return nil
+}
+
+type check struct{}
+
+// Run prints the effective configuration, or every violation.
+func (check) Run() error {
+	c, err := config.Load(config.Environment())
+	c.Print(os.Stdout)
+	if err != nil {
+		printViolations(os.Stderr, err)
+		return exitCode(exitConfiguration)
+	}
+	known, unknown := s3store.MaxInstanceBytes(int64(c.MemoryBudget))
+	fmt.Printf("\nlargest instance: %s when its length is declared, %s when it is not\n", config.ByteSize(known), config.ByteSize(unknown))
+	printAWS(os.Stdout)
+	return nil
+}
+
+// printAWS prints what the AWS SDK reads by itself, with secrets masked.
+func printAWS(w io.Writer) {
+	for _, name := range []string{
+		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_MAX_ATTEMPTS",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+	} {
+		value, set := os.LookupEnv(name)
+		switch {
+		case !set:
+			continue
+		case name == "AWS_SECRET_ACCESS_KEY", name == "AWS_SESSION_TOKEN":
+			value = "****"
+		case name == "AWS_ACCESS_KEY_ID" && len(value) > 4:
+			value = "****" + value[len(value)-4:]
+		}
+		fmt.Fprintf(w, "%-16s %s\n", name, value) //nolint:errcheck // a terminal
+	}
+}
+
+func printViolations(w io.Writer, err error) {
+	fmt.Fprintf(w, "stowrs: the configuration cannot be used:\n%s\n", err) //nolint:errcheck // a terminal
+}

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// metrics are all metrics of the service. No label names an instance or a client.
+type metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	duration  prometheus.Histogram
+	bytes     prometheus.Counter
+	instances *prometheus.CounterVec
+	s3        *prometheus.HistogramVec
+}
+
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stowrs_requests_total", Help: "Store requests answered, by HTTP status.",
+		}, []string{"status"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "stowrs_request_duration_seconds", Help: "Time from the header of a Store request to its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 10),
+		}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "stowrs_received_bytes_total", Help: "Bytes of request bodies received.",
+		}),
+		instances: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stowrs_instances_total", Help: "Instances, by result (stored, failed) and Failure Reason (0008,1197), hexadecimal.",
+		}, []string{"result", "reason"}),
+		s3: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "stowrs_s3_request_duration_seconds", Help: "Time of S3 requests with their retries, by operation and result (ok, error).",
+			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10),
+		}, []string{"operation", "result"}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "stowrs_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	info.Set(1)
+	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.instances, m.s3, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// gauges registers what is read at the moment of a scrape.
+func (m *metrics) gauges(h *health, handler *stow.Handler) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	is := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	gauge("stowrs_ready", "1 when the service is ready.", func() float64 { return is(h.state().Ready) })
+	gauge("stowrs_degraded", "1 when S3 does not answer at the moment.", func() float64 { return is(h.state().Degraded) })
+	gauge("stowrs_requests_in_flight", "Store requests being served.", func() float64 { return float64(handler.Serving()) })
+	gauge("stowrs_buffered_bytes", "Part buffers in use, of MEMORYBUDGET.", func() float64 { return float64(handler.Store.BufferedBytes()) })
+}
+
+func (m *metrics) transaction(t stow.Transaction) {
+	m.requests.WithLabelValues(strconv.Itoa(t.StatusCode)).Inc()
+	m.duration.Observe(t.Duration.Seconds())
+	m.bytes.Add(float64(t.Bytes))
+	m.instances.WithLabelValues("stored", "").Add(float64(t.Stored))
+	for reason, n := range t.Failed {
+		m.instances.WithLabelValues("failed", reason.Hex()).Add(float64(n))
+	}
+}
+
+func (m *metrics) s3Request(operation string, duration time.Duration, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.s3.WithLabelValues(operation, result).Observe(duration.Seconds())
+}

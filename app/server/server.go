@@ -1,0 +1,174 @@
+// Package server runs the service: the Echo routes of STOW-RS on one address,
+// health and metrics on another, and a graceful end.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"stowrs-to-s3/app/config"
+	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/stow"
+)
+
+const (
+	// headerTimeout for a request's header; its body has the limits of package stow.
+	headerTimeout = 15 * time.Second
+	// idleTimeout of a kept connection: longer than the 350 s after which a
+	// Network Load Balancer forgets a TLS connection, so that it never meets a closed one.
+	idleTimeout = 400 * time.Second
+	// cutTimeout is left to abort the uploads in flight when the time to stop is
+	// up: STOPTIMEOUT and this end within Fargate's 120 s.
+	cutTimeout = 8 * time.Second
+	// processOverhead is what the process needs besides its buffers; the Go heap is held to both.
+	processOverhead = 64 << 20
+)
+
+// ErrCut says that the service was stopped before everything in flight was finished.
+var ErrCut = errors.New("stopped before all requests were finished; their uploads were aborted")
+
+// Process is what Run needs of its process.
+type Process struct {
+	Version string
+	Log     io.Writer // JSON records
+	// Stop ends when the service shall stop: it finishes what is in flight, STOPTIMEOUT at most.
+	Stop context.Context //nolint:containedctx // two different ends
+	// Cut ends when it shall stop at once.
+	Cut context.Context //nolint:containedctx // two different ends
+	// Listening is told the addresses as soon as requests are served; nil: nobody is.
+	Listening func(stow, admin net.Addr)
+}
+
+// Run serves until p.Stop ends and everything in flight is finished, or until it
+// is cut (ErrCut). Other errors are those of the start: an address that is taken, an
+// AWS configuration that cannot be read. That S3 cannot be reached is not an error;
+// the service waits for it, and says so in /readyz and the log.
+func Run(c config.Config, p Process) error {
+	log := newLog(p.Log, level(c.LogLevel))
+	audit := newLog(p.Log, slog.LevelInfo)
+	debug.SetMemoryLimit(int64(c.MemoryBudget) + processOverhead)
+	client, err := s3store.NewClient(p.Stop, c.ThreadCount)
+	if err != nil {
+		return err
+	}
+	measured := newMetrics(p.Version)
+	store := s3store.New(storeConfig(c, measured), client, log)
+
+	uploads, cutUploads := context.WithCancel(context.Background())
+	defer cutUploads()
+	handler := stow.NewHandler(stow.Handler{
+		Config: stowConfig(c), Store: store, Log: log, Audit: audit, Stop: uploads, Observe: measured.transaction,
+	})
+	state := &health{store: store, log: log, now: time.Now}
+	measured.gauges(state, handler)
+
+	stowListener, err := listen("LISTENADDRESS", c.ListenAddress)
+	if err != nil {
+		return err
+	}
+	adminListener, err := listen("ADMINADDRESS", c.AdminAddress)
+	if err != nil {
+		return errors.Join(err, stowListener.Close())
+	}
+	stowServer := newServer(newEcho(c, handler, log), log)
+	adminServer := newServer(newAdmin(c, state, measured), log)
+	failed := make(chan error, 2)
+	go func() { failed <- stowServer.Serve(stowListener) }()
+	go func() { failed <- adminServer.Serve(adminListener) }()
+	defer adminServer.Close() //nolint:errcheck // the process ends
+
+	background, endBackground := context.WithCancel(p.Stop)
+	defer endBackground()
+	go state.probe(background)
+	go sweep(background, store, c.SweepAge, log)
+
+	log.InfoContext(p.Stop, "serving", "version", p.Version, "listen_address", stowListener.Addr().String(),
+		"admin_address", adminListener.Addr().String(), "bucket", c.BucketName, "prefix", c.Prefix)
+	if p.Listening != nil {
+		p.Listening(stowListener.Addr(), adminListener.Addr())
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-p.Stop.Done():
+	}
+	state.stop()
+	return stop(stowServer, c.StopTimeout, p.Cut, cutUploads, log)
+}
+
+// stop lets the server finish within timeout, unless cut ends before; then the
+// uploads are cut, and aborted.
+func stop(server *http.Server, timeout time.Duration, cut context.Context, cutUploads func(), log *slog.Logger) error {
+	log.Info("stopping", "timeout", timeout.String())
+	graceful, cancel := context.WithTimeout(cut, timeout)
+	defer cancel()
+	if server.Shutdown(graceful) == nil {
+		log.Info("stopped")
+		return nil
+	}
+	cutUploads()
+	aborting, cancel := context.WithTimeout(context.Background(), cutTimeout)
+	defer cancel()
+	if err := server.Shutdown(aborting); err != nil {
+		return errors.Join(ErrCut, err, server.Close())
+	}
+	return ErrCut
+}
+
+func listen(variable, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address) //nolint:noctx // at once
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", variable, address, err)
+	}
+	return listener, nil
+}
+
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' broken connections
+	}
+}
+
+// sweep aborts what an earlier process left behind, once S3 answers.
+func sweep(ctx context.Context, store *s3store.Store, age time.Duration, log *slog.Logger) {
+	for store.LastAnswer().IsZero() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+	aborted, err := store.Sweep(ctx, age)
+	if err != nil && ctx.Err() == nil {
+		log.ErrorContext(ctx, "sweep of old multipart uploads failed", "aborted", aborted, "error", err)
+	} else if aborted > 0 {
+		log.WarnContext(ctx, "old multipart uploads aborted", "aborted", aborted, "older_than", age.String())
+	}
+}
+
+func storeConfig(c config.Config, m *metrics) s3store.Config {
+	return s3store.Config{
+		Bucket: c.BucketName, Prefix: c.Prefix, Suffix: c.ObjectSuffix,
+		Threads: c.ThreadCount, MemoryBudgetBytes: int64(c.MemoryBudget), HeadWindowBytes: int64(c.HeadWindow),
+		MaxInstanceBytes: int64(c.MaxInstanceSize), RejectDuplicates: c.OnDuplicate == "reject",
+		KMSKeyID: c.KMSKeyID, StorageClass: c.StorageClass, Observe: m.s3Request,
+	}
+}
+
+func stowConfig(c config.Config) stow.Config {
+	return stow.Config{
+		Prefix: c.Prefix, Suffix: c.ObjectSuffix, WADOURL: c.WADOURL,
+		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize),
+		MaxRequests: c.MaxRequests, ResponseDelay: time.Duration(c.ResponseDelay), StrictAccept: c.StrictAccept,
+	}
+}

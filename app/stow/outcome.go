@@ -1,0 +1,139 @@
+package stow
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/s3store"
+)
+
+// outcome is what became of one part.
+type outcome struct {
+	id      dicom.Identity
+	upload  *s3store.Upload // nil: failed before step 5
+	warning Reason
+	reason  Reason // zero: stored
+	storage bool   // the failure is the storage's, not the sender's
+	err     error  // for the log only
+}
+
+// storageReason is the Failure Reason of an instance whose upload failed, and
+// whether the storage is to blame.
+func storageReason(err error) (reason Reason, storage bool) {
+	var sender *s3store.SourceError
+	switch {
+	case errors.Is(err, s3store.ErrTooLarge), errors.Is(err, errRequestTooLarge):
+		return ReasonOutOfResources, false
+	case errors.Is(err, errStopping), errors.Is(err, context.Canceled):
+		return ReasonOutOfResources, true
+	case errors.As(err, &sender):
+		return ReasonCannotUnderstand, false
+	case errors.Is(err, s3store.ErrDuplicate):
+		return ReasonDuplicateInstance, false
+	case errors.Is(err, s3store.ErrSlowDown):
+		return ReasonOutOfResources, true
+	}
+	return ReasonProcessingFailure, true
+}
+
+// settle waits for S3's acknowledgement.
+func (o *outcome) settle() {
+	if o.upload == nil {
+		return
+	}
+	if err := o.upload.Wait(); err != nil {
+		o.err = err
+		o.reason, o.storage = storageReason(err)
+	}
+}
+
+// sopInstanceUID is the instance's UID for the answer, when it has one that can be
+// given: that of the dataset, or of the File Meta where the dataset has none.
+func (o *outcome) sopInstanceUID() string {
+	for _, uid := range []string{o.id.SOPInstanceUID, o.id.MediaStorageSOPInstanceUID} {
+		if uid != "" {
+			if dicom.ValidUID(uid) {
+				return uid
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+func (o *outcome) sopClassUID() string {
+	if dicom.ValidUID(o.id.SOPClassUID) {
+		return o.id.SOPClassUID
+	}
+	return ""
+}
+
+// tally counts the outcomes of a request.
+type tally struct {
+	stored, failed, warnings int
+	storage                  int // failures that are the storage's
+	unparsable               int // failures in Other Failures with ReasonCannotUnderstand
+}
+
+// status is the status code of the answer (PS3.18 Table 10.5.3-1). bodyErr is
+// what ended the body early, if anything did.
+func (t tally) status(bodyErr error) int {
+	switch {
+	case t.stored > 0 && t.failed == 0 && t.warnings == 0 && bodyErr == nil:
+		return http.StatusOK
+	case t.stored > 0:
+		return http.StatusAccepted
+	case errors.Is(bodyErr, errRequestTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(bodyErr, errStalled):
+		return http.StatusRequestTimeout
+	case t.failed > 0 && t.storage == t.failed:
+		return http.StatusServiceUnavailable // an outage, not a conflict: the sender must come again
+	case bodyErr != nil, t.failed == t.unparsable: // no part at all, too
+		return http.StatusBadRequest
+	}
+	return http.StatusConflict
+}
+
+// report is step 6: the Store Instances Response Module of the outcomes, in the order of the parts.
+func report(outcomes []*outcome, wadoURL string) (Response, tally) {
+	var r Response
+	var t tally
+	study, studies := "", 0
+	for _, o := range outcomes {
+		if o.reason != 0 {
+			t.failed++
+			if o.storage {
+				t.storage++
+			}
+			if uid := o.sopInstanceUID(); uid != "" {
+				r.Failed = append(r.Failed, Failed{SOPClassUID: o.sopClassUID(), SOPInstanceUID: uid, FailureReason: o.reason})
+				continue
+			}
+			r.OtherFailures = append(r.OtherFailures, o.reason)
+			if o.reason == ReasonCannotUnderstand {
+				t.unparsable++
+			}
+			continue
+		}
+		t.stored++
+		if o.warning != 0 {
+			t.warnings++
+		}
+		if o.id.StudyInstanceUID != study {
+			study = o.id.StudyInstanceUID
+			studies++
+		}
+		stored := Referenced{SOPClassUID: o.id.SOPClassUID, SOPInstanceUID: o.id.SOPInstanceUID, WarningReason: o.warning}
+		if wadoURL != "" {
+			stored.RetrieveURL = wadoURL + "/studies/" + study + "/series/" + o.id.SeriesInstanceUID + "/instances/" + o.id.SOPInstanceUID
+		}
+		r.Referenced = append(r.Referenced, stored)
+	}
+	if studies == 1 && wadoURL != "" {
+		r.RetrieveURL = wadoURL + "/studies/" + study
+	}
+	return r, t
+}

@@ -1,0 +1,180 @@
+package stow
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/s3store"
+)
+
+// maxRequestParts bounds the outcomes that a request keeps in memory, about 500 bytes each.
+const maxRequestParts = 100_000
+
+var errTooManyParts = errors.New("more than 100000 parts in one request")
+
+// transaction is one Store request on its way through steps 2 to 6.
+type transaction struct {
+	handler   *Handler
+	ctx       context.Context //nolint:containedctx // of the uploads: ends when the service is cut, not when the client leaves
+	requestID string
+	study     string
+	framing   framing
+	length    int64 // declared length of the body, -1: none
+	body      *body
+	outcomes  []*outcome
+}
+
+// run receives all parts and waits for their uploads. Its error is what ended
+// the body early; what was received whole before that is stored all the same.
+func (t *transaction) run() error {
+	err := t.receiveAll()
+	if n := len(t.outcomes); err != nil && n > 0 && t.outcomes[n-1].err == nil { // it ended between two parts
+		t.outcomes = append(t.outcomes, &outcome{reason: identityReason(err), storage: t.ctx.Err() != nil, err: err})
+	}
+	for i, o := range t.outcomes {
+		o.settle()
+		if o.reason != 0 {
+			t.logFailure(i+1, o)
+		}
+	}
+	return err
+}
+
+func (t *transaction) receiveAll() error {
+	if t.framing.single {
+		return t.receive(&single{body: t.body, total: t.length}, t.length)
+	}
+	parts := newSplitter(t.body, t.framing.boundary, t.length)
+	defer parts.close()
+	for {
+		part, err := parts.next()
+		if err == io.EOF { //nolint:errorlint // io.EOF itself ends the body
+			return nil
+		}
+		if err == nil && len(t.outcomes) == maxRequestParts {
+			err = errTooManyParts
+		}
+		if err == nil {
+			err = t.receive(part, part.declared)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive takes one part through steps 3 to 5. Its error ends the body; what is
+// wrong with the part alone is in its outcome.
+func (t *transaction) receive(source s3store.Source, declared int64) error {
+	o := &outcome{}
+	t.outcomes = append(t.outcomes, o)
+	upload, err := t.handler.Store.Begin(t.ctx, source, declared)
+	if err != nil { // the service stops
+		o.reason, o.storage, o.err = ReasonOutOfResources, true, err
+		return nil
+	}
+	t.body.hold(true)
+	defer t.body.hold(false)
+	o.id, err = dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
+	if err != nil {
+		upload.Discard()
+		o.reason, o.err = identityReason(err), err
+		o.storage = t.ctx.Err() != nil // the service stops
+		return bodyError(err)
+	}
+	if o.reason, o.err = check(o.id, t.study); o.err != nil {
+		upload.Discard()
+		return nil
+	}
+	o.warning, o.upload = warning(o.id), upload
+	config := t.handler.Config
+	key := s3store.Key(config.Prefix, o.id.StudyInstanceUID, o.id.SeriesInstanceUID, o.id.SOPInstanceUID, config.Suffix)
+	o.err = upload.Store(key, s3store.Metadata{
+		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: o.id.TransferSyntaxUID,
+	})
+	return bodyError(o.err)
+}
+
+// bodyError is the part of err that ends the body: not an instance that DICOM
+// cannot read, nor a part of another length than it declared.
+func bodyError(err error) error {
+	for _, fatal := range []error{errTruncated, errStalled, errStopping, errRequestTooLarge} {
+		if errors.Is(err, fatal) {
+			return err
+		}
+	}
+	var missing *dicom.UIDError
+	if err == nil || errors.Is(err, dicom.ErrNotDICOM) || errors.Is(err, dicom.ErrWindow) ||
+		errors.As(err, &missing) || errors.Is(err, errPartLength) {
+		return nil
+	}
+	return err
+}
+
+// logFailure is the only record of why an instance was not stored; it names no patient.
+func (t *transaction) logFailure(part int, o *outcome) {
+	level := slog.LevelWarn
+	if o.storage {
+		level = slog.LevelError
+	}
+	t.handler.Log.Log(t.ctx, level, "instance not stored", "request_id", t.requestID, "part", part,
+		"failure_reason", slog.StringValue(o.reason.Hex()), "error", o.err.Error(),
+		"study", printableUID(o.id.StudyInstanceUID), "series", printableUID(o.id.SeriesInstanceUID), "instance", o.sopInstanceUID())
+}
+
+// printableUID keeps values that are no UIDs, which may be anything, out of the log.
+func printableUID(uid string) string {
+	if dicom.ValidUID(uid) {
+		return uid
+	}
+	return ""
+}
+
+// single is a body that is one instance (PS3.18 §8.6.1.1).
+type single struct {
+	body  *body
+	total int64
+}
+
+// Read implements io.Reader. A body that ends early is truncated, whatever net/http calls it.
+func (s *single) Read(p []byte) (int, error) {
+	n, err := s.body.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errTruncated
+	}
+	return n, err
+}
+
+// AtMost is what may still come, from the request's Content-Length.
+func (s *single) AtMost() int64 {
+	if s.total < 0 {
+		return -1
+	}
+	return max(0, s.total-s.body.read)
+}
+
+// newBody puts the limits around a request's body, which ends with ctx.
+func (h *Handler) newBody(ctx context.Context, w http.ResponseWriter, r *http.Request) *body {
+	return &body{
+		source:      r.Body,
+		ctx:         ctx,
+		setDeadline: http.NewResponseController(w).SetReadDeadline,
+		minRate:     h.Config.MinRateBytes,
+		limit:       h.Config.MaxRequestBytes,
+		stall:       stallTimeout,
+		window:      rateWindow,
+	}
+}
+
+// delay waits for RESPONSEDELAY, unless ctx ends.
+func delay(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
