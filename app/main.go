@@ -128,7 +128,7 @@ func (h health) Run() error {
 	if err != nil {
 		return fmt.Errorf("the service does not answer: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	if _, err := io.Copy(os.Stdout, io.LimitReader(response.Body, 4<<10)); err != nil {
 		return fmt.Errorf("the service does not answer: %w", err)
 	}
@@ -169,10 +169,10 @@ func printAWS(w io.Writer) {
 		case name == "AWS_ACCESS_KEY_ID" && len(value) > 4:
 			value = "****" + value[len(value)-4:]
 		}
-		fmt.Fprintf(w, "%-16s %s\n", name, value) //nolint:errcheck // a terminal
+		fmt.Fprintf(w, "%-16s %s\n", name, value)
 	}
 }
 
 func printViolations(w io.Writer, err error) {
-	fmt.Fprintf(w, "stowrs: the configuration cannot be used:\n%s\n", err) //nolint:errcheck // a terminal
+	fmt.Fprintf(w, "stowrs: the configuration cannot be used:\n%s\n", err)
 }

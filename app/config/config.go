@@ -113,7 +113,7 @@ func (b *ByteSize) UnmarshalText(text []byte) error {
 	if err != nil || n > 1<<62 {
 		return errors.New("must be a number of bytes, such as 1048576, 16KiB or 256MiB")
 	}
-	*b = ByteSize(n) //nolint:gosec // checked above
+	*b = ByteSize(n)
 	return nil
 }
 
@@ -175,10 +175,10 @@ func (c Config) TrustedPrefixes() []netip.Prefix {
 
 func parsePrefix(address string) (netip.Prefix, error) {
 	if strings.Contains(address, "/") {
-		return netip.ParsePrefix(address) //nolint:wrapcheck // only told apart from nil
+		return netip.ParsePrefix(address)
 	}
 	addr, err := netip.ParseAddr(address)
-	return netip.PrefixFrom(addr, addr.BitLen()), err //nolint:wrapcheck // only told apart from nil
+	return netip.PrefixFrom(addr, addr.BitLen()), err
 }
 
 func keyCharacters(s string) bool {

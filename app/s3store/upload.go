@@ -92,7 +92,7 @@ func (h *head) Read(p []byte) (int, error) {
 	n, err := h.source.Read(free[:min(len(free), len(p))])
 	copy(p, free[:n])
 	h.current.n += int64(n)
-	return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
+	return n, err
 }
 
 // extendHead goes on in the reserve lane. It never waits for the pool, which

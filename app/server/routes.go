@@ -98,9 +98,9 @@ func isTrusted(r *http.Request, trusted []netip.Prefix) bool {
 }
 
 func clientAddress(r *http.Request, trusted []netip.Prefix) string {
-	if real := r.Header.Get(echo.HeaderXRealIP); real != "" && isTrusted(r, trusted) {
-		if _, err := netip.ParseAddr(real); err == nil {
-			return real
+	if claimed := r.Header.Get(echo.HeaderXRealIP); claimed != "" && isTrusted(r, trusted) {
+		if _, err := netip.ParseAddr(claimed); err == nil {
+			return claimed
 		}
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

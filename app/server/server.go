@@ -82,7 +82,7 @@ func Run(c config.Config, p Process) error {
 	failed := make(chan error, 2)
 	go func() { failed <- stowServer.Serve(stowListener) }()
 	go func() { failed <- adminServer.Serve(adminListener) }()
-	defer adminServer.Close() //nolint:errcheck // the process ends
+	defer adminServer.Close()
 
 	background, endBackground := context.WithCancel(p.Stop)
 	defer endBackground()
@@ -100,12 +100,12 @@ func Run(c config.Config, p Process) error {
 	case <-p.Stop.Done():
 	}
 	state.stop()
-	return stop(stowServer, c.StopTimeout, p.Cut, cutUploads, log)
+	return stop(p.Cut, stowServer, c.StopTimeout, cutUploads, log)
 }
 
 // stop lets the server finish within timeout, unless cut ends before; then the
 // uploads are cut, and aborted.
-func stop(server *http.Server, timeout time.Duration, cut context.Context, cutUploads func(), log *slog.Logger) error {
+func stop(cut context.Context, server *http.Server, timeout time.Duration, cutUploads func(), log *slog.Logger) error {
 	log.Info("stopping", "timeout", timeout.String())
 	graceful, cancel := context.WithTimeout(cut, timeout)
 	defer cancel()
@@ -116,7 +116,7 @@ func stop(server *http.Server, timeout time.Duration, cut context.Context, cutUp
 	cutUploads()
 	aborting, cancel := context.WithTimeout(context.Background(), cutTimeout)
 	defer cancel()
-	if err := server.Shutdown(aborting); err != nil {
+	if err := server.Shutdown(aborting); err != nil { //nolint:contextcheck // cut has ended
 		return errors.Join(ErrCut, err, server.Close())
 	}
 	return ErrCut

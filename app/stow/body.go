@@ -73,7 +73,7 @@ func (b *body) Read(p []byte) (int, error) {
 		if errors.As(err, &timeout) && timeout.Timeout() {
 			return n, fmt.Errorf("%w: nothing for %s", errStalled, b.stall)
 		}
-		return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
+		return n, err
 	}
 	if b.limit > 0 && b.read > b.limit {
 		return 0, errRequestTooLarge

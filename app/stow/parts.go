@@ -76,11 +76,8 @@ func (s *splitter) next() (*part, error) {
 		return nil, err
 	}
 	// At the bytes behind "--boundary".
-	if closing, err := s.boundaryEnd(); err != nil || closing {
-		if err == nil {
-			err = s.skipEpilogue()
-		}
-		return nil, err
+	if s.boundaryEnd() {
+		return nil, s.skipEpilogue()
 	}
 	header, err := s.header()
 	if err != nil {
@@ -196,14 +193,14 @@ func (s *splitter) skipPreamble() error {
 }
 
 // boundaryEnd consumes what follows "--boundary", and says whether it was the last.
-func (s *splitter) boundaryEnd() (closing bool, err error) {
+func (s *splitter) boundaryEnd() (closing bool) {
 	window := s.window() // classified before: it is complete
 	if window[0] == '-' {
 		s.consume(2)
-		return true, nil
+		return true
 	}
 	s.consume(bytes.IndexByte(window, '\n') + 1)
-	return false, nil
+	return false
 }
 
 func (s *splitter) skipEpilogue() error {
@@ -284,10 +281,9 @@ func (p *part) Read(b []byte) (int, error) {
 func (p *part) scan() (int, error) {
 	s := p.splitter
 	window := s.window()
-	delimiter := s.delimiter
-	i := -1
+	delimiter, i := s.delimiter, 0
 	if p.atStart && bytes.HasPrefix(window, s.dashes) { // an empty part
-		i, delimiter = 0, s.dashes
+		delimiter = s.dashes
 	} else {
 		i = bytes.Index(window, delimiter)
 	}

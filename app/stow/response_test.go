@@ -36,7 +36,7 @@ func TestResponseModule(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				want, err := os.ReadFile(golden) //nolint:gosec // a fixed folder of this package
+				want, err := os.ReadFile(golden)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,44 @@
+# make help lists the targets.
+
+MODULES       := app local
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+URL           ?= http://127.0.0.1:8080
+SAMPLES       ?= dcm-samples
+
+# The race detector needs a C compiler. CI has to have one.
+RACE := $(if $(shell command -v gcc || command -v clang),-race,$(if $(CI),-race))
+
+export AWS_EC2_METADATA_DISABLED := true
+
+.PHONY: help run send build test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## start the service and an S3 server on this machine, until Ctrl-C
+	go run ./local
+
+send: ## send the samples to the service that make run has started
+	go run ./app send --url $(URL) --response $(SAMPLES)
+
+build: ## build the static binary bin/stowrs
+	cd app && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/stowrs .
+
+test: ## vet and test all modules
+	@set -e; for module in $(MODULES); do \
+		echo "go vet and go test in $$module"; \
+		(cd $$module && go vet ./... && go test $(RACE) -count=1 -timeout 20m ./...); \
+	done
+
+lint: ## run golangci-lint on all modules
+	@set -e; for module in $(MODULES); do \
+		echo "golangci-lint in $$module"; \
+		(cd $$module && go run $(GOLANGCI_LINT) run ./...); \
+	done
+
+bench: ## measure the service against its S3 server alone, in pairs
+	go run ./local/bench
+
+clean: ## remove what was built and the data of make run
+	rm -rf bin data
