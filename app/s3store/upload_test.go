@@ -1,0 +1,363 @@
+package s3store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+
+	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/s3test"
+)
+
+const (
+	partBytes  = 4 << 10
+	chunkBytes = 1 << 10
+)
+
+// small are S3's sizes, scaled down: parts of 4 KiB, of which 8 fit the pool and 4 the head window.
+func small() s3store.Config {
+	return s3store.Config{
+		Bucket: "dicom", Threads: 4, MemoryBudgetBytes: 12 * partBytes, HeadWindowBytes: 4 * partBytes,
+		PartBytes: partBytes, ChunkBytes: chunkBytes,
+	}
+}
+
+// impatient makes retries immediate, and few.
+func impatient(o *s3.Options) {
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 3, 1 })
+}
+
+func newStore(t *testing.T, server *s3test.Server, config s3store.Config) *s3store.Store {
+	t.Helper()
+	return s3store.New(config, server.Client(t, impatient), slog.New(slog.DiscardHandler))
+}
+
+// source reads data, and then ends with err.
+type source struct {
+	io.Reader
+	err   error
+	known int64 // what AtMost says; it need not be exact
+}
+
+func (s *source) AtMost() int64 { return s.known }
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err == io.EOF && s.err != nil {
+		err = s.err
+	}
+	return n, err
+}
+
+func pseudoRandom(size int) []byte {
+	data := make([]byte, size)
+	random := rand.New(rand.NewPCG(1, uint64(size)))
+	for i := range data {
+		data[i] = byte(random.Uint32())
+	}
+	return data
+}
+
+// put sends data as one instance whose head is headBytes long.
+func put(ctx context.Context, store *s3store.Store, key string, src *source, declared int64, headBytes int) error {
+	upload, err := store.Begin(ctx, src, declared)
+	if err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, upload.Head(), int64(headBytes)); err != nil {
+		upload.Discard()
+		return err
+	}
+	if err := upload.Store(key, s3store.Metadata{RequestID: "r1", SOPClassUID: "1.2", TransferSyntaxUID: "1.3"}); err != nil {
+		return errors.Join(err, upload.Wait())
+	}
+	return upload.Wait()
+}
+
+func reader(data []byte) *source { return &source{Reader: bytes.NewReader(data), known: -1} }
+
+func wantNothing(t *testing.T, server *s3test.Server, store *s3store.Store) {
+	t.Helper()
+	if keys := server.Keys(); len(keys) > 0 {
+		t.Errorf("objects are stored: %v", keys)
+	}
+	wantClean(t, server, store)
+}
+
+// wantClean is promise 5, and that no buffer leaks.
+func wantClean(t *testing.T, server *s3test.Server, store *s3store.Store) {
+	t.Helper()
+	if open := server.OpenUploads(); len(open) > 0 {
+		t.Errorf("multipart uploads are open: %v", open)
+	}
+	if held := store.BufferedBytes(); held != 0 {
+		t.Errorf("%d bytes of buffers are held", held)
+	}
+}
+
+// Promise 2: byte-exact, at every size around those of buffers and parts, with
+// and without a known length, and however long the head is.
+func TestInstanceIsStoredByteExact(t *testing.T) {
+	sizes := []int{1, chunkBytes - 1, chunkBytes, chunkBytes + 1, partBytes - 1, partBytes, partBytes + 1, 2 * partBytes, 2*partBytes + 1, 9 * partBytes, 40*partBytes + 17}
+	for _, tls := range []bool{false, true} {
+		start := s3test.Start
+		if tls {
+			start = s3test.StartTLS
+		}
+		server := start(t, "dicom")
+		store := newStore(t, server, small())
+		for _, size := range sizes {
+			data := pseudoRandom(size)
+			for _, head := range []int{1, chunkBytes, partBytes, partBytes + 1, 4 * partBytes} {
+				for name, known := range map[string]int64{"unknown": -1, "exact": int64(size), "more": int64(size) + 1000} {
+					src := reader(data)
+					src.known = known
+					if err := put(t.Context(), store, "1/2/3", src, -1, min(head, size)); err != nil {
+						t.Fatalf("%d bytes, head %d, length %s: %v", size, head, name, err)
+					}
+					got, meta, _ := server.Object("1/2/3")
+					if !bytes.Equal(got, data) {
+						t.Fatalf("%d bytes, head %d, length %s: got %d other bytes", size, head, name, len(got))
+					}
+					if diff := cmp.Diff(map[string]string{"request-id": "r1", "sop-class": "1.2", "transfer-syntax": "1.3"}, meta); diff != "" {
+						t.Fatalf("metadata differs (-want +got):\n%s", diff)
+					}
+				}
+			}
+		}
+		wantClean(t, server, store)
+	}
+}
+
+// A part that fits a buffer is one PutObject; more is a multipart upload, each with its CRC64NVME.
+func TestRequestsToS3(t *testing.T) {
+	tests := map[string]struct {
+		size int
+		want []string
+	}{
+		"one buffer":          {partBytes, []string{"PutObject"}},
+		"one byte more":       {partBytes + 1, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
+		"exactly two buffers": {2 * partBytes, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			if err := put(t.Context(), newStore(t, server, small()), "1/2/3", reader(pseudoRandom(test.size)), -1, 1); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range server.Requests() {
+				got = append(got, r.Operation)
+				if r.Header.Get("x-amz-checksum-crc64nvme") == "" && r.Operation != "CreateMultipartUpload" {
+					t.Errorf("%s has no CRC64NVME: %v", r.Operation, r.Header)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("requests differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Promises 1 and 5: whatever S3 does wrong, the instance fails and nothing is left of it.
+func TestFailureLeavesNothing(t *testing.T) {
+	tests := map[string]struct {
+		fault s3test.Fault
+		size  int
+		want  error // nil: any
+	}{
+		"put refused":           {s3test.Fault{Operation: "PutObject", Status: http.StatusForbidden, Code: "AccessDenied"}, 10, nil},
+		"put overloaded":        {s3test.Fault{Operation: "PutObject", Status: http.StatusServiceUnavailable, Code: "SlowDown"}, 10, s3store.ErrSlowDown},
+		"put cut":               {s3test.Fault{Operation: "PutObject", Cut: true}, 10, nil},
+		"put corrupted":         {s3test.Fault{Operation: "PutObject", Corrupt: true}, 10, nil},
+		"create refused":        {s3test.Fault{Operation: "CreateMultipartUpload", Status: http.StatusForbidden, Code: "AccessDenied"}, 20 * partBytes, nil},
+		"part refused":          {s3test.Fault{Operation: "UploadPart", Skip: 3, Status: http.StatusForbidden, Code: "AccessDenied"}, 20 * partBytes, nil},
+		"part overloaded":       {s3test.Fault{Operation: "UploadPart", Skip: 3, Status: http.StatusServiceUnavailable, Code: "SlowDown"}, 20 * partBytes, s3store.ErrSlowDown},
+		"part cut":              {s3test.Fault{Operation: "UploadPart", Skip: 5, Cut: true}, 20 * partBytes, nil},
+		"part corrupted":        {s3test.Fault{Operation: "UploadPart", Skip: 2, Corrupt: true}, 20 * partBytes, nil},
+		"last part corrupted":   {s3test.Fault{Operation: "UploadPart", Skip: 1, Corrupt: true}, partBytes + 1, nil},
+		"complete refused":      {s3test.Fault{Operation: "CompleteMultipartUpload", Status: http.StatusForbidden, Code: "AccessDenied"}, 20 * partBytes, nil},
+		"complete fails inside": {s3test.Fault{Operation: "CompleteMultipartUpload", Status: http.StatusInternalServerError, Code: "InternalError"}, 20 * partBytes, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			server.Inject(test.fault)
+			store := newStore(t, server, small())
+			err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(test.size)), -1, 1)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			wantNothing(t, server, store)
+		})
+	}
+}
+
+// A passing fault is repeated, and the instance is stored.
+func TestPassingFaultIsRetried(t *testing.T) {
+	faults := []s3test.Fault{{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, {Status: http.StatusInternalServerError, Code: "InternalError"}, {Cut: true}}
+	for _, operation := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} {
+		for _, fault := range faults {
+			server := s3test.Start(t, "dicom")
+			store := newStore(t, server, small())
+			fault.Operation, fault.Times = operation, 2
+			server.Inject(fault)
+			size := 3 * partBytes
+			if operation == "PutObject" {
+				size = partBytes
+			}
+			data := pseudoRandom(size)
+			if err := put(t.Context(), store, "1/2/3", reader(data), -1, 1); err != nil {
+				t.Errorf("%+v: %v", fault, err)
+			}
+			if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
+				t.Errorf("%+v: other bytes are stored", fault)
+			}
+			wantClean(t, server, store)
+		}
+	}
+}
+
+// A client that breaks off leaves nothing, wherever it does.
+func TestBrokenSourceLeavesNothing(t *testing.T) {
+	cut := errors.New("connection reset")
+	for _, size := range []int{10, partBytes, partBytes + 1, 20*partBytes + 5} {
+		server := s3test.Start(t, "dicom")
+		store := newStore(t, server, small())
+		src := reader(pseudoRandom(size))
+		src.err = cut
+		if err := put(t.Context(), store, "1/2/3", src, -1, 10); !errors.Is(err, cut) {
+			t.Errorf("%d bytes: got error %v, want %v", size, err, cut)
+		}
+		wantNothing(t, server, store)
+	}
+}
+
+// A truncated body may end with an error that wraps io.EOF. It is still not the end of an instance.
+func TestWrappedEOFIsNotTheEnd(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	store := newStore(t, server, small())
+	src := reader(pseudoRandom(100))
+	src.err = errors.Join(errors.New("truncated"), io.EOF)
+	if err := put(t.Context(), store, "1/2/3", src, -1, 10); err == nil {
+		t.Error("got no error")
+	}
+	wantNothing(t, server, store)
+}
+
+func TestContextEndsUploads(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	hold := make(chan struct{})
+	defer close(hold)
+	server.Inject(s3test.Fault{Operation: "UploadPart", Hold: hold})
+	store := newStore(t, server, small())
+	ctx, cancel := context.WithCancel(t.Context())
+	reading, writing := io.Pipe()
+	go func() {
+		_, _ = writing.Write(pseudoRandom(3 * partBytes)) // two parts wait in S3
+		cancel()
+		_ = writing.CloseWithError(errors.New("gone"))
+	}()
+	if err := put(ctx, store, "1/2/3", &source{Reader: reading, known: -1}, -1, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want %v", err, context.Canceled)
+	}
+	wantNothing(t, server, store)
+}
+
+// Promise 3: the pool is the bound, whatever the number and size of instances.
+func TestMemoryIsBounded(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	config := small()
+	var mu sync.Mutex
+	var most int64
+	var store *s3store.Store
+	watch := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		most = max(most, store.BufferedBytes())
+	}
+	store = newStore(t, server, config)
+	var all sync.WaitGroup
+	for i := range 24 {
+		all.Go(func() {
+			data := pseudoRandom((i + 1) * partBytes)
+			src := reader(data)
+			src.Reader = io.TeeReader(src.Reader, writerFunc(watch))
+			key := "1/2/" + strings.Repeat("3", i+1)
+			if err := put(t.Context(), store, key, src, -1, min(len(data), 10+i%2*2*partBytes)); err != nil { // every other one needs the lane
+				t.Error(err)
+			}
+			if got, _, _ := server.Object(key); !bytes.Equal(got, data) {
+				t.Errorf("%s: other bytes are stored", key)
+			}
+		})
+	}
+	all.Wait()
+	if most == 0 || most > config.MemoryBudgetBytes {
+		t.Errorf("buffers held %d bytes, the budget is %d", most, config.MemoryBudgetBytes)
+	}
+	if got := server.MaxInFlight(); got > config.Threads {
+		t.Errorf("%d S3 requests at once, THREADCOUNT is %d", got, config.Threads)
+	}
+	wantClean(t, server, store)
+}
+
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
+
+func TestSizeLimit(t *testing.T) {
+	tests := map[string]struct {
+		size     int
+		declared int64
+		want     error
+	}{
+		"at the limit":                       {3 * partBytes, -1, nil},
+		"one byte over":                      {3*partBytes + 1, -1, s3store.ErrTooLarge},
+		"far over":                           {30 * partBytes, -1, s3store.ErrTooLarge},
+		"declared over, refused at its head": {30 * partBytes, 30 * partBytes, s3store.ErrTooLarge},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			config := small()
+			config.MaxInstanceBytes = 3 * partBytes
+			store := newStore(t, server, config)
+			err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(test.size)), test.declared, 1)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got error %v, want %v", err, test.want)
+			}
+			if test.want != nil {
+				wantNothing(t, server, store)
+			}
+			if test.declared > 0 && len(server.Requests()) > 0 {
+				t.Error("S3 was asked although the declared length is over the limit")
+			}
+		})
+	}
+}
+
+func TestDiscardFreesItsBuffers(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	store := newStore(t, server, small())
+	upload, err := store.Begin(t.Context(), reader(pseudoRandom(10*partBytes)), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, upload.Head(), 3*partBytes); err != nil {
+		t.Fatal(err)
+	}
+	upload.Discard()
+	wantNothing(t, server, store)
+}
