@@ -1,0 +1,56 @@
+package dicom
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// maxUIDBytes is the length that PS3.5 §9.1 allows a UID.
+const maxUIDBytes = 64
+
+// maxValueBytes is how much of a UID's value is kept. It leaves room for padding
+// and to show that a value is too long.
+const maxValueBytes = 2 * maxUIDBytes
+
+// ValidUID tells whether s is a UID as PS3.5 §9.1 writes it: components of digits
+// separated by single dots, 64 characters at most. It allows what the standard
+// forbids but many devices write: a component with leading zeros. A valid UID is
+// safe as one element of a path or an object key: it is never "." or "..", and
+// has no slash.
+func ValidUID(s string) bool {
+	if len(s) > maxUIDBytes {
+		return false
+	}
+	digit := false // the last byte is one
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			digit = true
+		case c == '.' && digit:
+			digit = false
+		default:
+			return false
+		}
+	}
+	return digit
+}
+
+// uid reads the value of h into field, without trailing NUL (the padding of UI,
+// PS3.5 §6.2) and spaces (written instead by some), and moves past it. Of a value
+// longer than maxValueBytes the beginning is kept whole: trimming could turn it
+// into a valid UID.
+func (s *stream) uid(h header, field *string) error {
+	if h.length == undefinedLength {
+		return fmt.Errorf("%w: undefined length, %s", ErrNotDICOM, h)
+	}
+	b, err := s.Peek(int(min(h.length, maxValueBytes)))
+	if err != nil {
+		return readFailure(err, "inside a UID")
+	}
+	if h.length > maxValueBytes {
+		*field = string(b)
+	} else {
+		*field = string(bytes.TrimRight(b, "\x00 "))
+	}
+	return s.skip(h.length)
+}
