@@ -75,8 +75,8 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	if b.limit > 0 && b.read > b.limit {
-		return 0, errRequestTooLarge
+	if b.limit > 0 && b.read > b.limit { // by the one byte too many
+		return n - 1, errRequestTooLarge
 	}
 	return n, b.checkRate(n, time.Since(start))
 }
