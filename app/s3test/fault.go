@@ -58,3 +58,9 @@ func (s *Server) dueFault(request Request) Fault {
 	}
 	return Fault{}
 }
+
+func (f Fault) hit(request Request) {
+	if f.OnHit != nil {
+		f.OnHit(request)
+	}
+}

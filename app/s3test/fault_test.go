@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -97,6 +99,30 @@ func TestCutConnection(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// endless counts the bytes that are read of it.
+type endless struct{ read atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func TestCutLeavesTheRestOfTheBodyUnread(t *testing.T) {
+	srv := s3test.Start(t, bucket)
+	srv.Inject(s3test.Fault{Cut: true})
+	const size = 256 << 20 // half of it is far more than sockets buffer
+	var body endless
+	request := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL()+"/"+bucket+"/k", io.LimitReader(&body, size)))
+	request.ContentLength = size
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		_ = response.Body.Close()
+		t.Errorf("got status %d, want a broken connection", response.StatusCode)
+	}
+	if got := body.read.Load(); got < size/2 || got > size*3/4 {
+		t.Errorf("%d bytes were sent, want about half of %d", got, size)
 	}
 }
 

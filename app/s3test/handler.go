@@ -24,20 +24,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer served()
 	fault := s.dueFault(request)
 
-	var body io.Reader = r.Body
 	if fault.Cut {
-		body = io.LimitReader(r.Body, r.ContentLength/2)
+		// Whether half of the body still comes does not matter to a connection that is to break.
+		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
+		fault.hit(request)
+		cut()
 	}
-	raw, err := io.ReadAll(body)
+	raw, err := io.ReadAll(r.Body)
 	if err != nil {
 		cut() // the client went away
 	}
-	if fault.OnHit != nil {
-		fault.OnHit(request)
-	}
-	if fault.Cut {
-		cut()
-	}
+	fault.hit(request)
 	if fault.Hold != nil {
 		select {
 		case <-fault.Hold:

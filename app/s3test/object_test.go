@@ -2,7 +2,7 @@ package s3test_test
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // Content-MD5
+	"crypto/md5"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -49,7 +49,7 @@ func TestPutAndGetAreByteExact(t *testing.T) {
 
 func TestChecksumsOfPutObject(t *testing.T) {
 	body := noise(1000, 2)
-	sum := md5.Sum(body) //nolint:gosec // Content-MD5
+	sum := md5.Sum(body)
 	for _, tc := range []struct {
 		name   string
 		change func(*s3.PutObjectInput)

@@ -118,7 +118,7 @@ func TestFramedBodies(t *testing.T) {
 				request.Header.Set("X-Amz-Trailer", tc.trailer)
 			}
 			response := must[*http.Response](t)(http.DefaultClient.Do(request))
-			defer response.Body.Close() //nolint:errcheck // read to its end
+			defer response.Body.Close()
 			answer := string(must[[]byte](t)(io.ReadAll(response.Body)))
 			if response.StatusCode != tc.want || !strings.Contains(answer, tc.code) {
 				t.Errorf("got %d %s, want %d %s", response.StatusCode, answer, tc.want, tc.code)
