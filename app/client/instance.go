@@ -1,0 +1,68 @@
+package client
+
+import (
+	"os"
+	"time"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// instance is one DICOM file and what has become of it. While a request is under way
+// only the goroutine of that request touches it.
+type instance struct {
+	path           string
+	sopInstanceUID string // by which answers name it; empty only when fate is failed from the start
+	size           int64  // bytes
+	modified       time.Time
+
+	fate     fate
+	reason   stow.Reason // of the failure, or of the latest while pending; zero: see detail
+	detail   string      // of the failure in words; empty if reason says all
+	warning  stow.Reason // of a stored instance; zero: none
+	attempts int         // requests that carried the instance
+}
+
+type fate int
+
+const (
+	pending fate = iota // not yet answered, or to be sent again
+	stored              // reported in ReferencedSOPSequence
+	failed
+)
+
+func (i *instance) store(warning stow.Reason) {
+	i.fate, i.warning, i.reason, i.detail = stored, warning, 0, ""
+}
+
+func (i *instance) fail(reason stow.Reason, detail string) {
+	i.fate = failed
+	i.remember(reason, detail)
+}
+
+// remember keeps why an instance is to be sent again, to be told if no attempt is left.
+func (i *instance) remember(reason stow.Reason, detail string) {
+	i.reason, i.detail = reason, detail
+}
+
+// unchanged reports whether the file is still the one that was identified.
+func (i *instance) unchanged(info os.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Size() == i.size && info.ModTime().Equal(i.modified)
+}
+
+func withFate(instances []*instance, f fate) []*instance {
+	var matching []*instance
+	for _, i := range instances {
+		if i.fate == f {
+			matching = append(matching, i)
+		}
+	}
+	return matching
+}
+
+func bytesOf(instances []*instance) int64 {
+	var n int64
+	for _, i := range instances {
+		n += i.size
+	}
+	return n
+}

@@ -1,0 +1,101 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// Options are the flags and arguments of `stowrs send`. The tags are those of
+// github.com/alecthomas/kong, which also fills in the defaults; code that makes
+// Options itself sets every field that has one.
+type Options struct {
+	// URL of the STOW-RS service: its base, its /studies, or the /studies/{study} that all instances belong to.
+	URL string `name:"url" required:"" placeholder:"URL" help:"STOW-RS service: https://host[/base], with or without /studies or /studies/{study}."`
+
+	CACert   string `name:"cacert" type:"existingfile" placeholder:"FILE" help:"Certification authorities to trust instead of the system's (PEM)."`
+	Cert     string `name:"cert" type:"existingfile" placeholder:"FILE" help:"Client certificate with its chain (PEM)."`
+	Key      string `name:"key" type:"existingfile" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
+	Insecure bool   `name:"insecure" help:"Do not verify the certificate of the service. For tests only."`
+
+	Accept     string   `name:"accept" enum:"json,xml" default:"json" help:"Media type of the answer: json or xml."`
+	Batch      int      `name:"batch" default:"100" help:"Instances in one request at most."`
+	BatchBytes ByteSize `name:"batch-bytes" default:"256MiB" placeholder:"256MiB" help:"Bytes in one request at most. A larger instance travels alone."`
+	Parallel   int      `name:"parallel" default:"4" help:"Requests at the same time."`
+	Attempts   int      `name:"attempts" default:"5" help:"Times an instance is sent at most, with growing pauses: 15 seconds in all for 5."`
+	Response   bool     `name:"response" help:"Print the last response: status line, headers and body."`
+
+	// Paths are files and folders.
+	Paths []string `arg:"" name:"path" help:"Files and folders with DICOM instances."`
+}
+
+// ByteSize is a number of bytes that people write with a unit: 64MB, 256MiB, 1.5GB, 4096.
+type ByteSize int64
+
+// UnmarshalText reads a size of 1 byte to 2^63-1 bytes.
+func (s *ByteSize) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil || n == 0 || n > 1<<63-1 {
+		return fmt.Errorf("%q is not a size, as 64MB or 256MiB", text)
+	}
+	*s = ByteSize(n)
+	return nil
+}
+
+// validate reports all violations at once.
+func (o Options) validate() error {
+	var violations []error
+	for _, number := range []struct {
+		flag  string
+		value int64
+	}{{"--batch", int64(o.Batch)}, {"--batch-bytes", int64(o.BatchBytes)}, {"--parallel", int64(o.Parallel)}, {"--attempts", int64(o.Attempts)}} {
+		if number.value < 1 {
+			violations = append(violations, fmt.Errorf("%s is %d, must be at least 1", number.flag, number.value))
+		}
+	}
+	if o.Accept != "json" && o.Accept != "xml" {
+		violations = append(violations, fmt.Errorf("--accept is %q, must be json or xml", o.Accept))
+	}
+	if o.Key != "" && o.Cert == "" {
+		violations = append(violations, errors.New("--key without --cert"))
+	}
+	return errors.Join(violations...)
+}
+
+func (o Options) mediaType() string {
+	if o.Accept == "xml" {
+		return stow.MediaTypeXML
+	}
+	return stow.MediaTypeJSON
+}
+
+// studiesPath matches the two resources that take a Store transaction (PS3.18 Table 10.5.1-1).
+var studiesPath = regexp.MustCompile(`(^|/)studies(/[0-9][0-9.]*)?$`)
+
+// target is the resource that --url means: {base}/studies or {base}/studies/{study},
+// without a trailing slash. Users give all forms of it (STOW-RS services differ in what they document).
+func (o Options) target() (*url.URL, error) {
+	target, err := url.Parse(strings.TrimSpace(o.URL))
+	if err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	if (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" {
+		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", o.URL)
+	}
+	target.Fragment, target.RawFragment = "", ""
+	path := strings.TrimRight(target.EscapedPath(), "/")
+	if !studiesPath.MatchString(path) {
+		path += "/studies"
+	}
+	if target.Path, err = url.PathUnescape(path); err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	target.RawPath = path
+	return target, nil
+}

@@ -1,0 +1,88 @@
+package client
+
+import (
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"http://host":                             "http://host/studies",
+		"http://host:8080/":                       "http://host:8080/studies",
+		" https://host/studies ":                  "https://host/studies",
+		"https://host/studies/":                   "https://host/studies",
+		"https://host/dicomweb":                   "https://host/dicomweb/studies",
+		"https://host/dicom-web//":                "https://host/dicom-web/studies",
+		"https://host/studies/1.2.3":              "https://host/studies/1.2.3",
+		"https://host/studies/1.2.3/":             "https://host/studies/1.2.3",
+		"https://host/studies/dicomweb":           "https://host/studies/dicomweb/studies",
+		"https://host/mystudies":                  "https://host/mystudies/studies",
+		"https://user:pass@host/x?tenant=1":       "https://user:pass@host/x/studies?tenant=1",
+		"https://host/a%2Fb":                      "https://host/a%2Fb/studies",
+		"https://[::1]:8443/aets/A B/rs#fragment": "https://[::1]:8443/aets/A%20B/rs/studies",
+	}
+	for given, want := range tests {
+		got, err := Options{URL: given}.target()
+		if err != nil {
+			t.Errorf("%s: %v", given, err)
+			continue
+		}
+		wantEqual(t, given, want, got.String())
+	}
+	for _, given := range []string{"", "host:8080", "localhost/studies", "ftp://host", "https://", "http://[::1"} {
+		if got, err := (Options{URL: given}).target(); err == nil {
+			t.Errorf("%q: got %s, want an error", given, got)
+		}
+	}
+}
+
+func TestUnusableOptions(t *testing.T) {
+	t.Parallel()
+	r := sendWith(t, "http://host", t.TempDir(), func(o *Options) {
+		o.Batch, o.BatchBytes, o.Parallel, o.Attempts, o.Accept, o.Key = 0, -1, 0, 0, "html", "key.pem"
+	})
+	if r.err == nil {
+		t.Fatal("got no error")
+	}
+	wantContains(t, "error", r.err.Error(), "--batch is 0", "--batch-bytes is -1", "--parallel is 0", "--attempts is 0", `--accept is "html"`, "--key without --cert")
+}
+
+// The struct tags are what kong makes the command line from.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	parse := func(args ...string) (Options, error) {
+		var o Options
+		parser, err := kong.New(&o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parser.Parse(args)
+		return o, err
+	}
+	got, err := parse("--url", "http://host", "a", "b,c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Options{URL: "http://host", Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 4, Attempts: 5, Paths: []string{"a", "b,c"}}
+	wantEqual(t, "defaults", want, got)
+
+	got, err = parse("--url=http://host", "--insecure", "--accept=xml", "--batch=7", "--batch-bytes=1.5GB", "--parallel=2", "--attempts=1", "--response", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = Options{URL: "http://host", Insecure: true, Accept: "xml", Batch: 7, BatchBytes: 1500000000, Parallel: 2, Attempts: 1, Response: true, Paths: []string{"a"}}
+	wantEqual(t, "flags", want, got)
+
+	for name, args := range map[string][]string{
+		"no URL": {"a"}, "no path": {"--url=http://host"}, "accept": {"--url=http://host", "--accept=html", "a"},
+		"no size": {"--url=http://host", "--batch-bytes=much", "a"}, "size zero": {"--url=http://host", "--batch-bytes=0", "a"},
+		"size too large": {"--url=http://host", "--batch-bytes=9EiB", "a"},
+		"no such file":   {"--url=http://host", "--cacert=/none/ca.pem", "a"},
+	} {
+		if o, err := parse(args...); err == nil {
+			t.Errorf("%s: got %+v, want an error", name, o)
+		}
+	}
+}

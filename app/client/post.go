@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// answerLimit bounds the body of one answer in memory. A module that names 10,000
+// instances in XML is about 8 MB.
+const answerLimit = 16 << 20
+
+// expectFrom is the length in bytes from which a request asks to be refused before it
+// sends its body: below, the body is sent in less time than the question takes.
+const expectFrom = 1 << 20
+
+// answer is what a server said to one request.
+type answer struct {
+	proto  string // HTTP/1.1
+	status string // 200 OK
+	code   int
+	header http.Header
+	body   []byte
+
+	module    stow.Response
+	hasModule bool // module names at least one instance or failure
+}
+
+// exchange is one request and what came of it.
+type exchange struct {
+	answer     *answer   // nil if there was none
+	err        error     // why there is no answer
+	bytes      int64     // of instances, that were read from files
+	unsendable *instance // whose file could not be read or is not the same any more; nil if none
+	why        error     // of unsendable
+}
+
+// post sends the instances in one Store transaction (PS3.18 §10.5) and reads the answer whole.
+func (s *sender) post(ctx context.Context, instances []*instance) exchange {
+	body := newBody(instances, func(n int) { s.progress.add(int64(n)) })
+	var e exchange
+	expect := body.length() >= expectFrom && s.expect.Load()
+	e.answer, e.err = s.exchange(ctx, body, expect)
+	e.bytes, e.unsendable, e.why = body.outcome()
+	if expect && e.err == nil && e.answer.code == http.StatusExpectationFailed {
+		// RFC 9110 §10.1.1: the same request again without the expectation.
+		s.expect.Store(false)
+		s.progress.add(-e.bytes)
+		return s.post(ctx, instances)
+	}
+	return e
+}
+
+func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	request.ContentLength = body.length()
+	request.Header.Set("Content-Type", body.contentType())
+	request.Header.Set("Accept", s.options.mediaType())
+	request.Header.Set("User-Agent", "stowrs")
+	if expect {
+		request.Header.Set("Expect", "100-continue")
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	a := &answer{proto: response.Proto, status: response.Status, code: response.StatusCode, header: response.Header}
+	a.body, err = io.ReadAll(io.LimitReader(response.Body, answerLimit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer to HTTP %s: %w", a.status, err)
+	}
+	if len(a.body) > answerLimit {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", answerLimit)
+	}
+	a.parse()
+	return a, nil
+}
+
+// parse looks for a response module whatever the status: services put one into 200, 202,
+// 409 and 503 (PS3.18 Table 10.5.3-1).
+func (a *answer) parse() {
+	mediaType := strings.ToLower(a.header.Get("Content-Type"))
+	if !strings.Contains(mediaType, "json") && !strings.Contains(mediaType, "xml") {
+		return
+	}
+	module, err := stow.ParseResponse(mediaType, a.body)
+	if err != nil {
+		return // another document, as of RFC 9457
+	}
+	a.module = module
+	a.hasModule = len(module.Referenced)+len(module.Failed)+len(module.OtherFailures) > 0
+}

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"bytes"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// The whole output, with times and rates made equal.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t, "1.1", "1.2", "1.3")
+	writeFile(t, filepath.Join(folder, "README.md"), []byte("text"))
+	s := newService(t, reasons(202, map[string]stow.Reason{"1.3": 0xA901}))
+	r := sendWith(t, s.URL+"/", folder, nil)
+	wantCounts(t, r, 2, 1)
+	steady := func(text string) string {
+		text = strings.NewReplacer(folder, "FOLDER", s.URL, "URL").Replace(text)
+		return regexp.MustCompile(`\d+\.\d\d s|\d+\.\d MB/s`).ReplaceAllString(text, "N")
+	}
+	wantEqual(t, "stderr", `skipped FOLDER/README.md: not DICOM
+sending 3 instances, 2.7 kB, in 1 request to URL/studies
+2 instances stored, 1 failed, 1.8 kB in N, HTTP 202
+`, steady(r.stderr))
+	wantEqual(t, "stdout", `failed, 1 instance: A901 the instance belongs to another study than the request names
+  FOLDER/1.3.dcm  1.3
+2 instances stored, 1 failed, 1 file skipped; 1.8 kB in N, N
+`, steady(r.stdout))
+}
+
+// --response shows the last answer as it came.
+func TestResponseIsPrintedVerbatim(t *testing.T) {
+	t.Parallel()
+	const body = `{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.1"]}}]},  "extra" : {"vr":"LO"} }`
+	s := newService(t, plain(503, "text/plain", "first"), func(w http.ResponseWriter, _ upload) {
+		w.Header()["Date"] = []string{"Thu, 01 Jan 2026 00:00:00 GMT"}
+		w.Header().Set("Content-Type", stow.MediaTypeJSON)
+		_, _ = w.Write([]byte(body))
+	})
+	r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Response = true })
+	wantCounts(t, r, 1, 0)
+	want := "HTTP/1.1 200 OK\nContent-Length: 100\nContent-Type: application/dicom+json\nDate: Thu, 01 Jan 2026 00:00:00 GMT\n\n" + body + "\n"
+	if !strings.HasPrefix(r.stdout, want) {
+		t.Errorf("got:\n%s\nwant it to begin with:\n%s", r.stdout, want)
+	}
+}
+
+func TestReasonsAreGrouped(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := &lines{w: &out}
+	l.summary(Summary{
+		Stored: 1234, Bytes: 3e9, Duration: 2 * time.Second, Skipped: 2,
+		Failures: []Failure{
+			{Path: "a", SOPInstanceUID: "1.1", Reason: 0xC000},
+			{Path: "b", Detail: "not sent: permission denied"},
+			{Path: "c\x1b[2J", SOPInstanceUID: "1.3", Reason: 0xC000},
+		},
+		Warnings: []Warning{{Path: "d", SOPInstanceUID: "1.4", Reason: 0xB000}},
+	})
+	wantEqual(t, "summary", `stored with a warning, 1 instance: B000 warning
+  d  1.4
+failed, 2 instances: C000 cannot understand: not DICOM, damaged, or cut off
+  a  1.1
+  c [2J  1.3
+failed, 1 instance: not sent: permission denied
+  b
+1,234 instances stored, 3 failed, 2 files skipped; 3.0 GB in 2.00 s, 1500.0 MB/s
+`, out.String())
+}
+
+func TestLongMessagesAreCut(t *testing.T) {
+	t.Parallel()
+	a := answer{status: "500 Internal Server Error", code: 500, body: bytes.Repeat([]byte("ä"), 1000)}
+	wantEqual(t, "message", strings.Repeat("ä", 300)+"…", a.message())
+}
+
+func TestPasswordInURLIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := newService(t, storedAll)
+	r := sendWith(t, strings.Replace(s.URL, "http://", "http://user:secret@", 1), folderOf(t, "1.1"), nil)
+	wantCounts(t, r, 1, 0)
+	if strings.Contains(r.stderr+r.stdout, "secret") {
+		t.Errorf("the password is shown:\n%s%s", r.stderr, r.stdout)
+	}
+	wantEqual(t, "Authorization", "Basic dXNlcjpzZWNyZXQ=", s.received()[0].header.Get("Authorization"))
+}

@@ -1,0 +1,165 @@
+package client
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// errClosed is what a closed body reads.
+var errClosed = errors.New("request body is closed")
+
+// body streams a multipart/related payload, one part an instance (PS3.18 §8.6.1.2,
+// §10.5.1.4). It opens each file when its turn comes, holds no bytes of it, and sends
+// exactly the bytes that length counts, so that the request has a Content-Length.
+// A file that is not the identified one any more ends the body with an error before
+// the boundary that would close its part: no server can take the part for whole.
+//
+// Close may come while Read runs (net/http does so); it waits for that Read.
+type body struct {
+	boundary string
+	sent     func(n int) // told of each n bytes of instances that were read
+
+	mu     sync.Mutex
+	rest   []*instance // not yet begun
+	text   string      // framing to be read next
+	file   *os.File    // of current, open
+	left   int64       // bytes of file still to be read
+	ended  bool        // the closing boundary is in text or read
+	closed bool
+
+	current *instance
+	bytes   int64 // of instances, read so far
+	changed error // why current could not be sent, if that is what ended the body
+}
+
+func newBody(instances []*instance, sent func(n int)) *body {
+	return &body{boundary: rand.Text(), rest: instances, sent: sent}
+}
+
+// contentType quotes both parameters, as PS3.18 §8.7.1 and RFC 2387 §3.4 want it for a type with a slash.
+func (b *body) contentType() string {
+	return fmt.Sprintf(`multipart/related; type="application/dicom"; boundary="%s"`, b.boundary)
+}
+
+func (b *body) partHead(i *instance) string {
+	return fmt.Sprintf("--%s\r\nContent-Type: application/dicom\r\nContent-Length: %d\r\n\r\n", b.boundary, i.size)
+}
+
+const partTail = "\r\n"
+
+func (b *body) end() string { return "--" + b.boundary + "--\r\n" }
+
+// length is that of the whole body in bytes. Call it before the first Read.
+func (b *body) length() int64 {
+	n := int64(len(b.end()))
+	for _, i := range b.rest {
+		n += int64(len(b.partHead(i))) + i.size + int64(len(partTail))
+	}
+	return n
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		switch {
+		case b.closed:
+			return 0, errClosed
+		case b.changed != nil:
+			return 0, b.changed
+		case b.text != "":
+			n := copy(p, b.text)
+			b.text = b.text[n:]
+			return n, nil
+		case b.file != nil && b.left > 0:
+			return b.readFile(p)
+		case b.file != nil:
+			b.changed = b.finish()
+		case len(b.rest) > 0:
+			b.changed = b.begin()
+		case !b.ended:
+			b.text, b.ended = b.end(), true
+		default:
+			return 0, io.EOF
+		}
+	}
+}
+
+// begin opens the next instance.
+func (b *body) begin() error {
+	b.current, b.rest = b.rest[0], b.rest[1:]
+	file, err := os.Open(b.current.path)
+	if err != nil {
+		return err
+	}
+	b.file, b.left = file, b.current.size
+	b.text = b.partHead(b.current)
+	return b.verify()
+}
+
+func (b *body) readFile(p []byte) (int, error) {
+	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	b.bytes += int64(n)
+	b.sent(n)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errChanged
+		}
+		b.changed = err
+	}
+	return n, b.changed
+}
+
+// finish makes sure that the bytes read are of one and the same file.
+func (b *body) finish() error {
+	if err := b.verify(); err != nil {
+		return err
+	}
+	b.text = partTail
+	return b.closeFile()
+}
+
+func (b *body) verify() error {
+	info, err := b.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !b.current.unchanged(info) {
+		return errChanged
+	}
+	return nil
+}
+
+func (b *body) closeFile() error {
+	if b.file == nil {
+		return nil
+	}
+	file := b.file
+	b.file = nil
+	return file.Close()
+}
+
+// Close makes every later Read fail. It may be called more than once.
+func (b *body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.closeFile()
+}
+
+// outcome closes the body and tells how many bytes of instances were read, and which
+// instance could not be sent and why, if any.
+func (b *body) outcome() (bytes int64, unsendable *instance, why error) {
+	_ = b.Close() // of a file that was only read
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		return b.bytes, nil, nil
+	}
+	return b.bytes, b.current, b.changed
+}

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// sendTo sends folder to a service that stores everything.
+func sendTo(t *testing.T, folder string, change func(*Options)) (run, *service) {
+	t.Helper()
+	s := newService(t, storedAll)
+	return sendWith(t, s.URL, folder, change), s
+}
+
+func TestFoldersAreWalkedInOrder(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for path, uid := range map[string]string{"b/2.dcm": "1.2", "a/deep/1.dcm": "1.1", "c": "1.3", "a.dcm": "1.0"} {
+		writeFile(t, filepath.Join(folder, path), instanceBytes(uid, 8))
+	}
+	r, s := sendTo(t, folder, func(o *Options) { o.Paths = []string{filepath.Join(folder, "c"), folder} })
+	wantCounts(t, r, 4, 0)
+	wantEqual(t, "UIDs sent", [][]string{{"1.3", "1.1", "1.0", "1.2"}}, s.sentUIDs())
+	wantContains(t, "stderr", r.stderr, "skipped "+filepath.Join(folder, "c")+": listed before")
+}
+
+func TestWhatIsNotDICOMIsSkipped(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t, "1.1")
+	writeFile(t, filepath.Join(folder, "README.md"), []byte("# Samples\n"))
+	writeFile(t, filepath.Join(folder, "empty"), nil)
+	writeFile(t, filepath.Join(folder, "DICOMDIR"), instanceBytes("1.2", 8))
+	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, s := sendTo(t, folder, nil)
+	wantCounts(t, r, 1, 0)
+	wantEqual(t, "skipped", 4, r.summary.Skipped)
+	wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
+	for name, why := range map[string]string{
+		"README.md": "not DICOM", "empty": "not DICOM", "pipe": "not a regular file", "DICOMDIR": "an index of a DICOM medium",
+	} {
+		wantContains(t, "stderr", r.stderr, "skipped "+filepath.Join(folder, name)+": "+why+"\n")
+	}
+	wantContains(t, "stdout", r.stdout, "1 instance stored, 0 failed, 4 files skipped")
+}
+
+func TestSymbolicLinks(t *testing.T) {
+	t.Parallel()
+	elsewhere, folder := folderOf(t, "1.1", "1.2"), t.TempDir()
+	for name, target := range map[string]string{
+		"file":  filepath.Join(elsewhere, "1.1.dcm"),
+		"again": filepath.Join(elsewhere, "1.1.dcm"),
+		"loop":  folder,
+	} {
+		if err := os.Symlink(target, filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, s := sendTo(t, folder, nil)
+	wantCounts(t, r, 1, 0)
+	wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
+	wantContains(t, "stderr", r.stderr, "loop: a symbolic link to a folder", "file: listed before")
+
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(elsewhere, link); err != nil {
+		t.Fatal(err)
+	}
+	r, _ = sendTo(t, link, nil)
+	wantCounts(t, r, 2, 0)
+}
+
+// An instance that cannot be sent must not pass for something that is no instance.
+func TestUnsendableInstancesFail(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t, "1.1")
+	whole := instanceBytes("1.2", 8)
+	study := bytes.Index(whole, element(0x0020, 0x000D, "UI", []byte("1.2.3")))
+	writeFile(t, filepath.Join(folder, "nostudy.dcm"), append(bytes.Clone(whole[:study]), element(0x7FE0, 0x0010, "OW", []byte{1, 2})...))
+	if err := os.Symlink("nowhere", filepath.Join(folder, "dangling.dcm")); err != nil {
+		t.Fatal(err)
+	}
+	empty := bytes.Replace(whole, element(0x0020, 0x000E, "UI", []byte("1.2.3.1")), element(0x0020, 0x000E, "UI", nil), 1)
+	writeFile(t, filepath.Join(folder, "empty.dcm"), empty)
+	writeFile(t, filepath.Join(folder, "cut.dcm"), whole[:study+4]) // within the header of an element
+
+	r, s := sendTo(t, folder, nil)
+	wantCounts(t, r, 1, 4)
+	wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
+	failures := r.failures()
+	wantContains(t, "cut off", failures["cut.dcm"], "C000 cannot understand", "not DICOM")
+	wantContains(t, "without study", failures["nostudy.dcm"], "0120 missing attribute", "StudyInstanceUID is missing")
+	wantContains(t, "empty series", failures["empty.dcm"], "0121 missing attribute value", "SeriesInstanceUID has no value")
+	wantContains(t, "dangling link", failures["dangling.dcm"], "no such file")
+	wantContains(t, "stdout", r.stdout, filepath.Join(folder, "nostudy.dcm")+"  1.2")
+}
+
+func TestNothingToSend(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		paths func(t *testing.T) []string
+		want  string
+	}{
+		"empty folder": {func(t *testing.T) []string { return []string{t.TempDir()} }, "no DICOM instance in"},
+		"only text": {func(t *testing.T) []string {
+			folder := t.TempDir()
+			writeFile(t, filepath.Join(folder, "a.txt"), []byte("text"))
+			return []string{folder}
+		}, "(1 file skipped)"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, s := sendTo(t, "", func(o *Options) { o.Paths = test.paths(t) })
+			if r.err == nil {
+				t.Fatalf("got %+v, want an error", r.summary)
+			}
+			wantContains(t, "error", r.err.Error(), test.want)
+			wantEqual(t, "requests", 0, len(s.received()))
+		})
+	}
+	t.Run("missing path", func(t *testing.T) {
+		t.Parallel()
+		folder := folderOf(t, "1.1")
+		r, s := sendTo(t, "", func(o *Options) { o.Paths = []string{folder, filepath.Join(folder, "none")} })
+		if !errors.Is(r.err, fs.ErrNotExist) {
+			t.Errorf("got %v, want fs.ErrNotExist", r.err)
+		}
+		wantEqual(t, "requests", 0, len(s.received()))
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := scanPaths(ctx, []string{folderOf(t, "1.1")}, nil)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
+}
+
+// All instances fail before anything is sent: the service is not asked.
+func TestOnlyUnsendable(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "a.dcm"), append(make([]byte, 128), "DICM"...))
+	s := newService(t, func(w http.ResponseWriter, _ upload) { w.WriteHeader(http.StatusInternalServerError) })
+	r := sendWith(t, s.URL, folder, nil)
+	wantCounts(t, r, 0, 1)
+	wantEqual(t, "requests", 0, len(s.received()))
+}

@@ -1,0 +1,289 @@
+package client
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/stow"
+)
+
+const ctImageStorage = "1.2.840.10008.5.1.4.1.1.2"
+
+// element encodes one element of Explicit VR Little Endian (PS3.5 §7.1.2).
+func element(group, number uint16, vr string, value []byte) []byte {
+	if len(value)%2 == 1 {
+		value = append(value, 0)
+	}
+	b := binary.LittleEndian.AppendUint16(nil, group)
+	b = binary.LittleEndian.AppendUint16(b, number)
+	b = append(b, vr...)
+	if vr == "OW" || vr == "OB" {
+		b = append(b, 0, 0)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
+	} else {
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
+	}
+	return append(b, value...)
+}
+
+// instanceBytes is a DICOM file with the given SOP Instance UID and pixel data that ends in that UID.
+func instanceBytes(uid string, pixels int) []byte {
+	meta := slices.Concat(
+		element(0x0002, 0x0002, "UI", []byte(ctImageStorage)),
+		element(0x0002, 0x0003, "UI", []byte(uid)),
+		element(0x0002, 0x0010, "UI", []byte("1.2.840.10008.1.2.1")))
+	return slices.Concat(make([]byte, 128), []byte("DICM"),
+		element(0x0002, 0x0000, "UL", binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))), meta,
+		element(0x0008, 0x0016, "UI", []byte(ctImageStorage)),
+		element(0x0008, 0x0018, "UI", []byte(uid)),
+		element(0x0020, 0x000D, "UI", []byte("1.2.3")),
+		element(0x0020, 0x000E, "UI", []byte("1.2.3.1")),
+		element(0x7FE0, 0x0010, "OW", append(bytes.Repeat([]byte{0x0D, 0x0A, '-', '-'}, pixels/4), uid...)))
+}
+
+func writeFile(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// folderOf makes a folder with one instance a UID, named UID.dcm, of about 1 kB each.
+func folderOf(t *testing.T, uids ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, uid := range uids {
+		writeFile(t, filepath.Join(folder, uid+".dcm"), instanceBytes(uid, 600))
+	}
+	return folder
+}
+
+// upload is one request as a service received it.
+type upload struct {
+	header http.Header
+	length int64
+	uids   []string
+	files  [][]byte
+}
+
+// reply answers one request.
+type reply func(w http.ResponseWriter, u upload)
+
+// service is a STOW-RS server that gives its replies in turn, and the last one from then on.
+type service struct {
+	*httptest.Server
+	mu      sync.Mutex
+	uploads []upload
+	replies []reply
+}
+
+// newService checks the framing of each request (PS3.18 §8.6.1.2): boundary quoted, lengths as declared.
+func newService(t *testing.T, replies ...reply) *service {
+	t.Helper()
+	s := &service{replies: replies}
+	s.Server = httptest.NewServer(s.handler(t))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *service) handler(t *testing.T) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, err := readUpload(r)
+		if err != nil {
+			t.Errorf("request: %v", err)
+		}
+		s.next(u)(w, u)
+	})
+}
+
+func (s *service) next(u upload) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uploads = append(s.uploads, u)
+	return s.replies[min(len(s.uploads), len(s.replies))-1]
+}
+
+func (s *service) received() []upload {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.uploads)
+}
+
+// sentUIDs lists the SOP Instance UIDs of each request.
+func (s *service) sentUIDs() [][]string {
+	var all [][]string
+	for _, u := range s.received() {
+		all = append(all, u.uids)
+	}
+	return all
+}
+
+// wantByteExact checks that every part of every request is the file of its UID.
+func (s *service) wantByteExact(t *testing.T, folder string) {
+	t.Helper()
+	for n, u := range s.received() {
+		for i, uid := range u.uids {
+			want, err := os.ReadFile(filepath.Join(folder, uid+".dcm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(want, u.files[i]) {
+				t.Errorf("request %d: %s differs from its file: %d bytes, want %d", n, uid, len(u.files[i]), len(want))
+			}
+		}
+	}
+}
+
+func readUpload(r *http.Request) (upload, error) {
+	u := upload{header: r.Header, length: r.ContentLength}
+	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return u, err
+	}
+	parts := multipart.NewReader(r.Body, parameters["boundary"])
+	for {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return u, nil
+		}
+		if err != nil {
+			return u, err
+		}
+		file, err := io.ReadAll(part)
+		if err != nil {
+			return u, err
+		}
+		if declared := part.Header.Get("Content-Length"); declared != strconv.Itoa(len(file)) {
+			return u, io.ErrUnexpectedEOF
+		}
+		identity, err := dicom.Identify(bytes.NewReader(file), 1<<30)
+		if err != nil {
+			return u, err
+		}
+		u.files = append(u.files, file)
+		u.uids = append(u.uids, identity.SOPInstanceUID)
+	}
+}
+
+// storedAll reports every instance stored.
+func storedAll(w http.ResponseWriter, u upload) { respond(w, 200, u, nil) }
+
+// reasons answers with a module in which the instances of reasons have failed and the others are stored.
+func reasons(status int, reasons map[string]stow.Reason) reply {
+	return func(w http.ResponseWriter, u upload) { respond(w, status, u, reasons) }
+}
+
+func respond(w http.ResponseWriter, status int, u upload, reasons map[string]stow.Reason) {
+	var module stow.Response
+	for _, uid := range u.uids {
+		if reason, failed := reasons[uid]; failed {
+			module.Failed = append(module.Failed, stow.Failed{SOPClassUID: ctImageStorage, SOPInstanceUID: uid, FailureReason: reason})
+		} else {
+			module.Referenced = append(module.Referenced, stow.Referenced{SOPClassUID: ctImageStorage, SOPInstanceUID: uid})
+		}
+	}
+	respondModule(w, status, u.header.Get("Accept"), module)
+}
+
+func respondModule(w http.ResponseWriter, status int, mediaType string, module stow.Response) {
+	body, err := module.Marshal(mediaType)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// module answers with the same module whatever was sent.
+func module(status int, m stow.Response) reply {
+	return func(w http.ResponseWriter, u upload) { respondModule(w, status, u.header.Get("Accept"), m) }
+}
+
+func plain(status int, contentType, body string) reply {
+	return func(w http.ResponseWriter, _ upload) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// cut closes the connection without an answer.
+func cut(http.ResponseWriter, upload) { panic(http.ErrAbortHandler) }
+
+// run is what one Send gave.
+type run struct {
+	summary        Summary
+	err            error
+	stdout, stderr string
+}
+
+// sendWith sends folder one request at a time, with pauses of a millisecond.
+func sendWith(t *testing.T, url, folder string, change func(*Options)) run {
+	t.Helper()
+	o := Options{
+		URL: url, Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 1, Attempts: 5,
+		Paths: []string{folder},
+	}
+	if change != nil {
+		change(&o)
+	}
+	var stdout, stderr bytes.Buffer
+	summary, err := send(t.Context(), o, &stdout, &stderr, time.Millisecond)
+	return run{summary, err, stdout.String(), stderr.String()}
+}
+
+// failures maps file names to why they failed.
+func (r run) failures() map[string]string {
+	texts := make(map[string]string)
+	for _, f := range r.summary.Failures {
+		texts[filepath.Base(f.Path)] = f.String()
+	}
+	return texts
+}
+
+func wantCounts(t *testing.T, r run, stored, failed int) {
+	t.Helper()
+	if r.err != nil {
+		t.Fatalf("Send: %v", r.err)
+	}
+	if r.summary.Stored != stored || len(r.summary.Failures) != failed {
+		t.Errorf("got %d stored and %d failed, want %d and %d\n%s%s",
+			r.summary.Stored, len(r.summary.Failures), stored, failed, r.stderr, r.stdout)
+	}
+}
+
+func wantEqual[T any](t *testing.T, what string, want, got T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s differs (-want +got):\n%s", what, diff)
+	}
+}
+
+func wantContains(t *testing.T, what, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s lacks %q:\n%s", what, part, text)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"stowrs-to-s3/app/stow"
+)
+
+// Answers after which nothing goes again, and what is said of them.
+func TestPermanentAnswers(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		reply reply
+		want  string
+	}{
+		"401":              {plain(401, "text/plain", "who are you?"), "HTTP 401 Unauthorized: who are you?"},
+		"problem document": {plain(403, "application/problem+json", `{"title":"Forbidden","detail":"not from here"}`), "HTTP 403 Forbidden: Forbidden: not from here"},
+		"message in JSON":  {plain(415, "application/json", `{"message":"send application/dicom"}`), "HTTP 415 Unsupported Media Type: send application/dicom"},
+		"HTML":             {plain(400, "text/html", "<html><head><title>400</title></head><body><h1>No certificate</h1>was &lt;sent&gt;</body></html>"), "HTTP 400 Bad Request: No certificate was <sent>"},
+		"control bytes":    {plain(404, "text/plain", "\x1b[2Jgone\r\n"), "HTTP 404 Not Found: [2Jgone"},
+		"405":              {plain(405, "", ""), "HTTP 405 Method Not Allowed"},
+		"500":              {plain(500, "", ""), "HTTP 500 Internal Server Error"},
+		"redirect": {func(w http.ResponseWriter, _ upload) {
+			w.Header().Set("Location", "https://other/studies")
+			w.WriteHeader(http.StatusMovedPermanently)
+		}, "HTTP 301 Moved Permanently: the service is elsewhere; give that as --url: https://other/studies"},
+		"Warning header": {func(w http.ResponseWriter, _ upload) {
+			w.Header().Set("Warning", "A700 service: Out of memory")
+			w.WriteHeader(http.StatusConflict)
+		}, "HTTP 409 Conflict: A700 service: Out of memory"},
+		"200 without module": {plain(200, "application/json", `{}`), "HTTP 200 OK without a Store Instances Response Module: nothing says what is stored"},
+		"204":                {plain(204, "", ""), "HTTP 204 No Content without a Store Instances Response Module: nothing says what is stored"},
+		"conflict":           {reasons(409, map[string]stow.Reason{"1.1": 0x0111}), "0111 duplicate SOP instance: other bytes are stored under the same UIDs"},
+		"foreign reason":     {reasons(409, map[string]stow.Reason{"1.1": 0xC409}), "C409 cannot understand"},
+		"no reason":          {reasons(409, map[string]stow.Reason{"1.1": 0}), "the service gives no reason"},
+		"other failures":     {module(409, stow.Response{OtherFailures: []stow.Reason{0xC000}}), "C000 cannot understand: not DICOM, damaged, or cut off"},
+		"failed without UID": {module(409, stow.Response{Failed: []stow.Failed{{FailureReason: 0x0120}}}), "0120 missing attribute: a Study, Series, SOP Class or SOP Instance UID is absent"},
+		"stored and failed": {module(202, stow.Response{
+			Referenced: []stow.Referenced{{SOPInstanceUID: "1.1"}},
+			Failed:     []stow.Failed{{SOPInstanceUID: "1.1", FailureReason: 0xA901}},
+		}), "A901 the instance belongs to another study than the request names"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, test.reply)
+			r := sendWith(t, s.URL, folderOf(t, "1.1"), nil)
+			wantCounts(t, r, 0, 1)
+			wantEqual(t, "failures", map[string]string{"1.1.dcm": test.want}, r.failures())
+			wantEqual(t, "requests", 1, len(s.received()))
+		})
+	}
+}
+
+// OtherFailuresSequence (0008,119A) gives reasons without UIDs: whom they concern
+// follows only where no more instances are left.
+func TestOtherFailures(t *testing.T) {
+	t.Parallel()
+	referenced := func(uids ...string) (all []stow.Referenced) {
+		for _, uid := range uids {
+			all = append(all, stow.Referenced{SOPInstanceUID: uid})
+		}
+		return all
+	}
+	tests := map[string]struct {
+		first    stow.Response
+		requests [][]string
+		stored   int
+	}{
+		"as many reasons as instances": {
+			stow.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []stow.Reason{0xC000}},
+			[][]string{{"1.1", "1.2", "1.3"}}, 2,
+		},
+		"fewer reasons": {
+			stow.Response{Referenced: referenced("1.1"), OtherFailures: []stow.Reason{0xC000}},
+			[][]string{{"1.1", "1.2", "1.3"}, {"1.2", "1.3"}}, 3,
+		},
+		"a temporary reason": {
+			stow.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []stow.Reason{0xA700}},
+			[][]string{{"1.1", "1.2", "1.3"}, {"1.3"}}, 3,
+		},
+		"not named at all": {
+			stow.Response{Referenced: referenced("1.1 ", "1.2\x00")},
+			[][]string{{"1.1", "1.2", "1.3"}, {"1.3"}}, 3,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := folderOf(t, "1.1", "1.2", "1.3")
+			s := newService(t, module(202, test.first), storedAll)
+			wantCounts(t, sendWith(t, s.URL, folder, nil), test.stored, 3-test.stored)
+			wantEqual(t, "UIDs sent", test.requests, s.sentUIDs())
+		})
+	}
+}
+
+func TestNeverNamedFails(t *testing.T) {
+	t.Parallel()
+	s := newService(t, module(200, stow.Response{Referenced: []stow.Referenced{{SOPInstanceUID: "9.9"}}}))
+	r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Attempts = 2 })
+	wantEqual(t, "failures", map[string]string{"1.1.dcm": "the answer does not name the instance, after 2 attempts"}, r.failures())
+}
+
+// Both media types of PS3.18 §10.5.3.3, and warnings of Table I.2-1.
+func TestAnswersInBothMediaTypes(t *testing.T) {
+	t.Parallel()
+	for accept, mediaType := range map[string]string{"json": stow.MediaTypeJSON, "xml": stow.MediaTypeXML} {
+		t.Run(accept, func(t *testing.T) {
+			t.Parallel()
+			folder := folderOf(t, "1.1", "1.2")
+			s := newService(t, module(202, stow.Response{
+				Referenced: []stow.Referenced{{SOPInstanceUID: "1.1", WarningReason: stow.ReasonWarnMismatch}},
+				Failed:     []stow.Failed{{SOPInstanceUID: "1.2", FailureReason: stow.ReasonInvalidInstance}},
+			}))
+			r := sendWith(t, s.URL, folder, func(o *Options) { o.Accept = accept })
+			wantCounts(t, r, 1, 1)
+			wantEqual(t, "Accept", mediaType, s.received()[0].header.Get("Accept"))
+			wantContains(t, "stdout", r.stdout, "stored with a warning, 1 instance: B007", "failed, 1 instance: 0117")
+		})
+	}
+}
+
+// RFC 9110 §10.2.3.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tests := map[string]time.Duration{
+		"":                              0,
+		"7":                             7 * time.Second,
+		"0":                             0,
+		"-1":                            0,
+		"soon":                          0,
+		"99999999999":                   longestWait,
+		"86400":                         longestWait,
+		"Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second,
+		"Fri, 02 Jan 2026 03:04:00 GMT": 0,
+	}
+	for value, want := range tests {
+		a := answer{header: http.Header{"Retry-After": {value}}}
+		if got := a.retryAfter(now); got != want {
+			t.Errorf("Retry-After %q: got %s, want %s", value, got, want)
+		}
+	}
+}
