@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestWrongConfigurationIsRefusedWithAllViolations(t *testing.T) {
+	variables := []string{"BUCKETNAME=", "LOGLEVEL=LOUD", "MEMORYBUDGET=1MiB", "THREADCOUNT=0", "ONDUPLICATE=maybe", "STOPTIMEOUT=soon"}
+	for _, command := range []string{"serve", "check"} {
+		t.Run(command, func(t *testing.T) {
+			code, _, stderr := run(t, variables, binaries.stowrsRace, command)
+			if code != 2 {
+				t.Errorf("exit %d, want 2", code)
+			}
+			for _, violation := range []string{`BUCKETNAME=""`, `LOGLEVEL="LOUD"`, `MEMORYBUDGET="1.0 MiB"`, `THREADCOUNT="0"`, `ONDUPLICATE="maybe"`, `STOPTIMEOUT="soon"`} {
+				if !strings.Contains(stderr, violation+": ") {
+					t.Errorf("stderr does not name %s:\n%s", violation, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckPrintsTheConfigurationWithoutSecrets(t *testing.T) {
+	code, stdout, stderr := run(t, []string{
+		"BUCKETNAME=dicom", "PREFIX=/in/", "AWS_REGION=eu-central-1",
+		"AWS_ACCESS_KEY_ID=AKIAE2ETESTS", "AWS_SECRET_ACCESS_KEY=e2e-secret", "AWS_SESSION_TOKEN=e2e-token",
+	}, binaries.stowrsRace, "check")
+	if code != 0 {
+		t.Fatalf("exit %d, want 0\n%s", code, stderr)
+	}
+	for _, want := range [][2]string{{"BUCKETNAME", "dicom"}, {"PREFIX", "in"}, {"MEMORYBUDGET", "256 MiB"}, {"AWS_REGION", "eu-central-1"}} {
+		if !hasLine(stdout, want[0], want[1]) {
+			t.Errorf("stdout does not say %s %s:\n%s", want[0], want[1], stdout)
+		}
+	}
+	for _, secret := range []string{"e2e-secret", "e2e-token", "AKIAE2ETESTS"} {
+		if strings.Contains(stdout+stderr, secret) {
+			t.Errorf("%s is printed", secret)
+		}
+	}
+}
+
+// hasLine: some line is the name, white space and the value.
+func hasLine(text, name, value string) bool {
+	for line := range strings.Lines(text) {
+		if rest, found := strings.CutPrefix(line, name); found && strings.TrimSpace(rest) == value {
+			return true
+		}
+	}
+	return false
+}
+
+// The S3 server of the tests must never reach production.
+func TestServiceDoesNotDependOnTheGateway(t *testing.T) {
+	output, err := exec.Command("go", "list", "-deps", "stowrs-to-s3/app").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := string(output)
+	if !strings.Contains(packages, "stowrs-to-s3/app/s3store\n") {
+		t.Fatalf("go list -deps names no package of the service:\n%s", packages)
+	}
+	for name := range strings.Lines(packages) {
+		if strings.Contains(name, "versitygw") || strings.HasPrefix(name, "stowrs-to-s3/local") {
+			t.Errorf("stowrs depends on %s", name)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"stowrs-to-s3/local/gateway"
+)
+
+// gatewayVariable makes the test binary run a gateway instead of tests; its value is a gateway.Config.
+const gatewayVariable = "E2E_GATEWAY"
+
+// binaries are what TestMain has built.
+var binaries struct {
+	stowrs     string // as it is shipped
+	stowrsRace string // with the race detector when the tests have it, else the same
+	local      string
+}
+
+func TestMain(m *testing.M) {
+	if config := os.Getenv(gatewayVariable); config != "" {
+		if err := runGateway(config); err != nil {
+			fmt.Fprintln(os.Stderr, "gateway:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	dir, err := os.MkdirTemp("", "stowrs-e2e-")
+	if err == nil {
+		err = buildAll(dir)
+	}
+	code := 1
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func runGateway(value string) error {
+	var config gateway.Config
+	if err := json.Unmarshal([]byte(value), &config); err != nil {
+		return err
+	}
+	return gateway.Run(context.Background(), config, func() { fmt.Println("ready") })
+}
+
+func buildAll(dir string) error {
+	binaries.stowrs = filepath.Join(dir, "stowrs")
+	binaries.stowrsRace = binaries.stowrs
+	binaries.local = filepath.Join(dir, "local")
+	if err := build(binaries.stowrs, "stowrs-to-s3/app"); err != nil {
+		return err
+	}
+	if raceDetector {
+		binaries.stowrsRace = filepath.Join(dir, "stowrs-race")
+		if err := build(binaries.stowrsRace, "-race", "stowrs-to-s3/app"); err != nil {
+			return err
+		}
+	}
+	return build(binaries.local, "stowrs-to-s3/local")
+}
+
+func build(binary string, args ...string) error {
+	output, err := exec.Command("go", append([]string{"build", "-o", binary}, args...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build %v: %w\n%s", args, err, output)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// upload is a request whose body stops in the middle until finish.
+type upload struct {
+	instance instance
+	release  chan struct{} // closed: the rest of the body follows
+	answered chan answer
+}
+
+type answer struct {
+	status int
+	stored bool
+	err    error
+}
+
+// beginUpload sends the first half of a large instance, and returns when its multipart upload is open.
+func beginUpload(t *testing.T, b *bucket, s *service) *upload {
+	t.Helper()
+	u := &upload{instance: instance{serial: 1, pixelBytes: 30 * mib}, release: make(chan struct{}), answered: make(chan answer, 1)}
+	body, lengthBytes := multipart(u.instance)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	firstHalf := io.LimitReader(body, lengthBytes/2)
+	held := io.MultiReader(firstHalf, &gate{ctx: ctx, open: u.release}, body)
+	go func() { // ends with the request
+		status, module, err := post(ctx, s.url(), held, lengthBytes)
+		u.answered <- answer{status, len(module.Referenced) == 1 && module.Referenced[0].SOPInstanceUID == u.instance.uid(), err}
+	}()
+	eventually(t, 10*time.Second, "the multipart upload is open", func() bool { return len(b.uploads(t)) == 1 })
+	return u
+}
+
+// gate reads as empty once it is open.
+type gate struct {
+	ctx  context.Context
+	open chan struct{}
+}
+
+// Read implements io.Reader.
+func (g *gate) Read([]byte) (int, error) {
+	select {
+	case <-g.open:
+		return 0, io.EOF
+	case <-g.ctx.Done():
+		return 0, g.ctx.Err()
+	}
+}
+
+func (s *service) wantStopping(t *testing.T) {
+	t.Helper()
+	eventually(t, time.Second, "/readyz says that the service stops", func() bool {
+		status, body := s.get("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "stopping")
+	})
+}
+
+func TestTerminatedServiceFinishesWhatIsInFlight(t *testing.T) {
+	b := startGateway(t)
+	s := startService(t, b)
+	u := beginUpload(t, b, s)
+	s.signal(t, syscall.SIGTERM)
+	s.wantStopping(t)
+	body, lengthBytes := multipart(instance{serial: 2, pixelBytes: 1000})
+	if status, _, err := post(t.Context(), s.url(), body, lengthBytes); err == nil {
+		t.Errorf("a new request is answered with %d while the service stops", status)
+	}
+	close(u.release)
+	if got := <-u.answered; got.err != nil || got.status != http.StatusOK || !got.stored {
+		t.Errorf("the upload in flight ends with %+v, want status 200 and stored", got)
+	}
+	if code := s.exitCode(t, 10*time.Second); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+	b.wantExactly(t, u.instance)
+}
+
+// Whatever ends the service early, the client is told, and no part is left in S3.
+func TestStalledClientDoesNotHoldUpTheEnd(t *testing.T) {
+	tests := []struct {
+		name     string
+		variable string
+		signals  int
+		atLeast  time.Duration // before the service may end
+	}{
+		{"STOPTIMEOUT is over", "STOPTIMEOUT=2s", 1, 2 * time.Second},
+		{"a second signal", "STOPTIMEOUT=110s", 2, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := startGateway(t)
+			s := startService(t, b, test.variable)
+			u := beginUpload(t, b, s)
+			begin := time.Now()
+			for range test.signals {
+				s.signal(t, syscall.SIGTERM)
+				s.wantStopping(t)
+			}
+			if code := s.exitCode(t, 8*time.Second); code != 1 {
+				t.Errorf("exit %d, want 1", code)
+			}
+			if took := time.Since(begin); took < test.atLeast {
+				t.Errorf("ended after %s, want %s at least", took, test.atLeast)
+			}
+			if got := <-u.answered; got.err != nil || got.status != http.StatusServiceUnavailable || got.stored {
+				t.Errorf("the client is answered %+v, want status 503 and nothing stored", got)
+			}
+			b.wantNoUploads(t)
+			b.wantExactly(t)
+		})
+	}
+}
