@@ -49,10 +49,12 @@ func (f flags) run() error {
 	if err := f.checkAddresses(); err != nil {
 		return err
 	}
+	folder := displayed(f.Data) // the S3 server will change the working directory
 	s3 := gateway.Config{Dir: f.Data, Listen: f.S3Listen, Console: f.ConsoleListen, Bucket: bucket, AccessKey: accessKey, SecretKey: secretKey}
 	if name := os.Getenv("BUCKETNAME"); name != "" {
 		s3.Bucket = name
 	}
+	folder = folder + "/s3/" + s3.Bucket
 	for _, variable := range gateway.Environ(s3) { // the service is configured as in production: by its environment
 		name, value, _ := strings.Cut(variable, "=")
 		if err := os.Setenv(name, value); err != nil {
@@ -97,7 +99,7 @@ func (f flags) run() error {
 	}
 	err = server.Run(c, server.Process{
 		Version: "local", Log: os.Stderr, Stop: stopContext, Cut: cutContext,
-		Listening: func(stow, admin net.Addr) { f.banner(s3, stow, admin) },
+		Listening: func(stow, admin net.Addr) { banner(s3, folder, stow, admin) },
 	})
 	stopS3()
 	return errors.Join(err, <-s3Done)
@@ -123,12 +125,24 @@ func (f flags) checkAddresses() error {
 	return errors.Join(violations...)
 }
 
-func (f flags) banner(s3 gateway.Config, stow, admin net.Addr) {
+// displayed is the path as people want to read it: relative, where it lies below the working directory.
+func displayed(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
+		return "./" + relative
+	}
+	return path
+}
+
+func banner(s3 gateway.Config, folder string, stow, admin net.Addr) {
 	fmt.Printf(`
 STOW-RS    http://%s/studies
 health     http://%s/readyz   metrics http://%s/metrics
 S3         http://%s   bucket %s, in %s
-`, stow, admin, admin, s3.Listen, s3.Bucket, filepath.Join(f.Data, "s3", s3.Bucket))
+`, stow, admin, admin, s3.Listen, s3.Bucket, folder)
 	if s3.Console != "" {
 		fmt.Printf("console    http://%s\n", s3.Console)
 	}
