@@ -54,7 +54,7 @@ func describeRequest(batch []*instance, last exchange, duration time.Duration) s
 
 func describeRetry(err error, instances int, pause time.Duration) string {
 	return fmt.Sprintf("%v; %s again in %s", err, count(instances, "instance goes", "instances go"),
-		pause.Round(time.Millisecond))
+		pause.Round(100*time.Millisecond))
 }
 
 func describeSplit(a *answer, instances int) string {

@@ -36,12 +36,16 @@ type scan struct {
 // failed. A path that does not exist is an error.
 func scanPaths(ctx context.Context, paths []string, skip func(path, why string)) (*scan, error) {
 	s := &scan{skip: skip, seen: make(map[string]bool)}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
+	infos := make([]fs.FileInfo, len(paths))
+	for n, path := range paths { // all, before a long walk
+		var err error
+		if infos[n], err = os.Stat(path); err != nil {
 			return nil, fmt.Errorf("look for instances: %w", err)
 		}
-		if info.IsDir() {
+	}
+	for n, path := range paths {
+		var err error
+		if info := infos[n]; info.IsDir() {
 			err = s.folder(ctx, path)
 		} else {
 			err = s.file(ctx, path, info)

@@ -129,11 +129,13 @@ func TestNothingToSend(t *testing.T) {
 	t.Run("missing path", func(t *testing.T) {
 		t.Parallel()
 		folder := folderOf(t, "1.1")
+		writeFile(t, filepath.Join(folder, "a.txt"), []byte("text"))
 		r, s := sendTo(t, "", func(o *Options) { o.Paths = []string{folder, filepath.Join(folder, "none")} })
 		if !errors.Is(r.err, fs.ErrNotExist) {
 			t.Errorf("got %v, want fs.ErrNotExist", r.err)
 		}
 		wantEqual(t, "requests", 0, len(s.received()))
+		wantEqual(t, "stderr: nothing is looked at", "", r.stderr)
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		t.Parallel()
