@@ -229,6 +229,7 @@ func (u *Upload) checkSize(receivedBytes int64) error {
 // finish sends the last buffer and completes the object, or takes back what was sent.
 func (u *Upload) finish(err error) {
 	defer close(u.done)
+	defer func() { u.source, u.completed = nil, nil }() // a request keeps its uploads until it is answered
 	defer u.group.Wait() //nolint:errcheck // only frees its context; nothing is left to wait for
 	if err == nil && u.number == 0 {
 		u.err = u.put(u.current)
