@@ -40,13 +40,30 @@ func (s *stream) beginDataset(id *Identity) (encoding, error) {
 		return declared, readFailure(err, "inside the first element of the dataset")
 	}
 	e := believe(b, declared, known)
-	if g := e.uint16(b); g < minGroup || g > maxGroup {
-		return e, fmt.Errorf("%w: dataset begins with group %04X", ErrNotDICOM, g)
+	if !e.canBegin(b) {
+		return e, fmt.Errorf("%w: dataset begins with group %04X", ErrNotDICOM, e.uint16(b))
 	}
 	if id.TransferSyntaxUID == "" {
 		id.TransferSyntaxUID = e.transferSyntaxUID()
 	}
 	return e, nil
+}
+
+// maxFirstLength bounds the length in bytes of a dataset's first value. It is
+// what four spaces would declare, so that text is refused; the real ones, such
+// as a character set, are shorter than a line.
+const maxFirstLength = 0x20202020
+
+// canBegin tells whether b, 8 bytes or more, can be the start of a dataset.
+func (e encoding) canBegin(b []byte) bool {
+	if g := e.uint16(b); g < minGroup || g > maxGroup {
+		return false
+	}
+	if e.explicit {
+		return vr{b[4], b[5]}.isKnown()
+	}
+	length := e.uint32(b[4:])
+	return length < maxFirstLength || length == undefinedLength
 }
 
 // encodingOf returns the encoding that a transfer syntax declares. Syntaxes that
@@ -130,5 +147,5 @@ func startsDataset(b []byte) bool {
 		return false
 	}
 	e := believe(b, explicitLittle, false)
-	return e.uint16(b) == identifyingGroup
+	return e.uint16(b) == identifyingGroup && e.canBegin(b)
 }

@@ -18,10 +18,10 @@
 //
 // With a preamble and "DICM" (PS3.10 §7.1), with "DICM" at offset 0, or with
 // group 0002 at offset 0, a File Meta group is read, and the dataset after it
-// must begin with a group from 0004 to 7FE1. Without any of them the stream must
-// begin with an element of group 0008, where the first two UIDs live; anything
-// else, like text, images, archives or zeros, is refused within its first 132
-// bytes. At top level a group below 0004 or a sequence item is refused wherever
+// must begin with a group from 0004 to 7FE1, and with a known VR or a length
+// below 512 MiB. Without any of them the stream must begin so with group 0008,
+// where the first two UIDs live; anything else, like text, images, archives or
+// zeros, is refused within its first 132 bytes. At top level a group below 0004 or a sequence item is refused wherever
 // it comes.
 //
 // Element order (PS3.5 §7.1: ascending) is relied on only to stop: once a group

@@ -1,0 +1,89 @@
+package dicom_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"stowrs-to-s3/app/dicom"
+)
+
+// Sequences before the UIDs hold UIDs of other instances, which must not be
+// taken (PS3.5 §7.5).
+func TestIdentifyTakesTopLevelOnly(t *testing.T) {
+	const icon, private = 0x00091010, 0x00091002
+	var tests []identifyTest
+	for _, s := range []struct {
+		name   string
+		syntax syntax
+		uid    string
+	}{{"explicit", explicit, explicitSyntax}, {"implicit", implicit, implicitSyntax}, {"big endian", big, bigSyntax}} {
+		w, decoys := s.syntax, s.syntax.decoys()
+		defined := w.element(item, "", string(decoys))
+		un := implicit.open(item, "", implicit.decoys(), implicit.open(0x00081140, "SQ", implicit.open(item, "", implicit.decoys())))
+		fragments := join(w.element(item, "", ""), w.element(item, "", string(decoys)))
+		for _, test := range []struct {
+			name  string
+			extra []byte
+		}{
+			{"SQ of defined length", w.element(0x00081140, "SQ", string(defined))},
+			{"SQ of undefined length, item of defined", w.open(0x00081140, "SQ", defined, defined)},
+			{"SQ and items of undefined length", w.open(0x00081140, "SQ", w.open(item, "", decoys), w.open(item, "", decoys))},
+			{"SQ without items", w.open(0x00081140, "SQ")},
+			{"empty item", w.open(0x00081140, "SQ", w.open(item, ""))},
+			{"private nested SQ", w.open(private, "SQ", w.open(item, "", decoys, w.open(private, "SQ", w.open(item, "", decoys)), decoys))},
+			{"SQ of defined length in an item of undefined", w.open(private, "SQ", w.open(item, "", w.element(private, "SQ", string(defined)), decoys))},
+			{"UN of undefined length is implicit little endian, PS3.5 §6.2.2", join(w.header(private, "UN", undefined), un, implicit.header(sequenceEnd, "", 0))},
+			{"UN of defined length", w.element(private, "UN", string(decoys))},
+			{"icon with encapsulated pixel data, PS3.5 §A.4", w.open(0x00091011, "SQ", w.open(item, "", w.open(0x7FE00010, "OB", fragments)))},
+			{"encapsulated data in a private element", w.open(icon, "OW", fragments)},
+			{"VR yet unknown of undefined length", w.open(private, "ZZ", w.open(item, "", decoys))},
+			{"item delimiter after an item of defined length", w.open(private, "SQ", defined, w.header(itemEnd, "", 0))},
+			{"delimiters after a sequence of defined length", join(w.element(private, "SQ", string(defined)), w.header(itemEnd, "", 0), w.header(sequenceEnd, "", 0))},
+			{"delimiter with a length", join(w.header(private, "SQ", undefined), w.open(item, "", decoys), w.header(sequenceEnd, "", 7))},
+			{"64 levels", nest(w, 64)},
+		} {
+			tests = append(tests, identifyTest{s.name + "/" + test.name, file(s.uid, w.dataset(test.extra)), want(s.uid)})
+		}
+	}
+	runIdentified(t, tests)
+}
+
+// nest returns sequences of undefined length, levels deep.
+func nest(w syntax, levels int) []byte {
+	var b []byte
+	for range levels {
+		b = w.open(0x00091002, "SQ", w.open(item, "", w.decoys(), b))
+	}
+	return b
+}
+
+func TestIdentifyRefusesBrokenSequences(t *testing.T) {
+	w := explicit
+	head := w.header(0x00081140, "SQ", undefined)
+	for name, extra := range map[string][]byte{
+		"deeper than 64":                 nest(w, 65),
+		"hostile depth":                  bytes.Repeat(join(head, w.header(item, "", undefined)), 100_000),
+		"element instead of item":        join(head, w.decoys()),
+		"item in an item":                join(head, w.header(item, "", undefined), w.header(item, "", 0)),
+		"sequence delimiter in an item":  join(head, w.header(item, "", undefined), w.header(sequenceEnd, "", 0)),
+		"fragment of undefined length":   join(w.header(0x00091001, "OB", undefined), w.header(item, "", undefined)),
+		"unknown delimiter":              join(head, w.header(0xFFFE0001, "", 0)),
+		"undefined length of UT":         join(w.header(0x00091001, "UT", undefined), w.header(sequenceEnd, "", 0)),
+		"undefined length of UT in item": join(head, w.header(item, "", undefined), w.header(0x00091001, "UT", undefined)),
+		"item at top level":              w.header(item, "", 0),
+		"zeros":                          make([]byte, 1000),
+		"length past the end":            w.header(0x00091001, "OB", 0x7FFFFFFF),
+		"item length past the end":       join(head, w.header(item, "", 0x7FFFFFFF)),
+		"length one below undefined":     w.header(0x00091001, "OB", undefined-1),
+		"UID of undefined length":        implicit.header(studyUID, "", undefined),
+	} {
+		t.Run(name, func(t *testing.T) {
+			input := file(explicitSyntax, w.dataset(extra))
+			_, err := dicom.Identify(bytes.NewReader(input), 8<<30)
+			if !errors.Is(err, dicom.ErrNotDICOM) {
+				t.Errorf("error %v, want ErrNotDICOM", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package dicom_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+	"testing/iotest"
+
+	"stowrs-to-s3/app/dicom"
+)
+
+// counter counts what is read from r.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// endless repeats a pattern for ever.
+type endless string
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e[i%len(e)]
+	}
+	return len(p), nil
+}
+
+func TestIdentifyReadsNoFurtherThanReadAhead(t *testing.T) {
+	r := &counter{r: io.MultiReader(bytes.NewReader(file(explicitSyntax, explicit.dataset())), endless("x"))}
+	if _, err := dicom.Identify(r, wholeWindow); err != nil || r.n > 8192 {
+		t.Errorf("error %v after %d bytes", err, r.n)
+	}
+}
+
+func TestIdentifyKeepsToWindow(t *testing.T) {
+	const window = 100_000
+	large := explicit.element(0x00091001, "OB", string(make([]byte, 2*window)))
+	bomb := explicit.dataset(large, large, large)
+	for name, input := range map[string][]byte{
+		"large element":          file(explicitSyntax, explicit.dataset(large)),
+		"large deflated":         file(deflatedSyntax, deflate(t, bomb)),
+		"large File Meta":        join([]byte("DICM"), explicit.element(0x00020102, "OB", string(make([]byte, 2*window)))),
+		"many small elements":    file(explicitSyntax, explicit.dataset(bytes.Repeat(explicit.element(0x00091001, "UL", "1234"), window))),
+		"endless empty items":    file(explicitSyntax, explicit.dataset(join(explicit.header(0x00091001, "SQ", undefined), bytes.Repeat(explicit.header(item, "", 0), window)))),
+		"declares 4 GB and does": join(explicit.header(0x00080005, "UN", undefined-1), make([]byte, 2*window)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &counter{r: bytes.NewReader(input)}
+			if _, err := dicom.Identify(r, window); !errors.Is(err, dicom.ErrWindow) {
+				t.Errorf("error %v, want ErrWindow", err)
+			}
+			if r.n > window {
+				t.Errorf("read %d bytes, window %d", r.n, window)
+			}
+		})
+	}
+}
+
+// The window may be as small as it likes; at each size the outcome is the
+// identity or ErrWindow, and the reader is not asked for more.
+func TestIdentifyKeepsToEachWindow(t *testing.T) {
+	for name, input := range map[string][]byte{
+		"explicit": file(explicitSyntax, explicit.dataset()),
+		"bare":     implicit.dataset(),
+		"deflated": file(deflatedSyntax, deflate(t, explicit.dataset())),
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := false
+			for window := range int64(len(input)) {
+				r := &counter{r: bytes.NewReader(input)}
+				_, err := dicom.Identify(r, window)
+				if r.n > window {
+					t.Fatalf("read %d bytes, window %d", r.n, window)
+				}
+				if found = err == nil; !found && !errors.Is(err, dicom.ErrWindow) {
+					t.Fatalf("window %d: error %v, want ErrWindow", window, err)
+				}
+			}
+			if !found {
+				t.Error("the largest window did not suffice")
+			}
+		})
+	}
+}
+
+// A client that goes away must not look like one that sends garbage.
+func TestIdentifyPassesReaderErrorsOn(t *testing.T) {
+	custom := errors.New("connection reset")
+	for name, input := range map[string][]byte{
+		"explicit": file(explicitSyntax, explicit.dataset()),
+		"bare":     implicit.dataset(),
+		"sequence": file(implicitSyntax, implicit.dataset(nest(implicit, 3))),
+		"deflated": file(deflatedSyntax, deflate(t, explicit.dataset())),
+		"garbage":  []byte("garbage of less than 132 bytes"),
+	} {
+		for _, cause := range []error{custom, io.ErrUnexpectedEOF, iotest.ErrTimeout} {
+			t.Run(name+"/"+cause.Error(), func(t *testing.T) {
+				for cut := range len(input) {
+					r := io.MultiReader(bytes.NewReader(input[:cut]), iotest.ErrReader(cause))
+					_, err := dicom.Identify(r, wholeWindow)
+					if err != nil && (!errors.Is(err, cause) || errors.Is(err, dicom.ErrNotDICOM)) {
+						t.Fatalf("cut after %d bytes: error %v", cut, err)
+					}
+					if err == nil && cut < 60 {
+						t.Fatalf("cut after %d bytes: no error", cut)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A declared length is a number of bytes to skip, never to allocate.
+func TestIdentifyAllocatesNothingForDeclaredLengths(t *testing.T) {
+	for name, input := range map[string][]byte{
+		"six bytes": []byte("\x08\x00\x05\x00\xFE\xFF"),
+		"implicit":  file(implicitSyntax, join(implicit.ui(sopClass, "1.2"), implicit.header(0x00080017, "", undefined-1))),
+		"explicit":  file(explicitSyntax, explicit.header(0x00080005, "UN", undefined-1)),
+		"UID":       file(implicitSyntax, join(implicit.ui(sopClass, "1.2"), implicit.header(sopUID, "", undefined-1))),
+		"meta":      join([]byte("DICM"), explicit.header(0x00020102, "OB", undefined-1)),
+		"item":      implicit.header(0x00081140, "", undefined),
+	} {
+		t.Run(name, func(t *testing.T) {
+			const runs = 100
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range runs {
+				if _, err := dicom.Identify(bytes.NewReader(input), 8<<30); !errors.Is(err, dicom.ErrNotDICOM) {
+					t.Fatalf("error %v, want ErrNotDICOM", err)
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if perRun := (after.TotalAlloc - before.TotalAlloc) / runs; perRun > 16<<10 {
+				t.Errorf("%d bytes allocated a call", perRun)
+			}
+		})
+	}
+}
