@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -185,8 +186,11 @@ func (u *Upload) verify(acknowledged *string) error {
 	return nil
 }
 
+// values leaves out what is empty: not every S3 server signs an empty header alike.
 func (m Metadata) values() map[string]string {
-	return map[string]string{"request-id": m.RequestID, "sop-class": m.SOPClassUID, "transfer-syntax": m.TransferSyntaxUID}
+	values := map[string]string{"request-id": m.RequestID, "sop-class": m.SOPClassUID, "transfer-syntax": m.TransferSyntaxUID}
+	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
+	return values
 }
 
 func (s *Store) encryption() (types.ServerSideEncryption, *string) {

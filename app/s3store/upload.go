@@ -22,7 +22,8 @@ type Source interface {
 	AtMost() int64
 }
 
-// Metadata is kept with the object, as x-amz-meta-….
+// Metadata is kept with the object, as x-amz-meta-…, except what is empty. The
+// values travel in HTTP headers: they must be checked to be printable ASCII.
 type Metadata struct {
 	RequestID         string
 	SOPClassUID       string

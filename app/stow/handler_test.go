@@ -395,6 +395,20 @@ func TestServiceIsCut(t *testing.T) {
 	}
 }
 
+// A transfer syntax that is no UID must not reach the headers of the request to S3.
+func TestTransferSyntaxThatIsNoUID(t *testing.T) {
+	s := newService(t)
+	odd := bytes.Replace(ct("1.1", 10), []byte("1.2.840.10008.1.2.1\x00"), []byte("1.2.8\r\nX-Odd: \xff\xfe 123"), 1)
+	got := s.post(t, "/studies", "", bytes.NewReader(multipart(odd)))
+	stored, metadata, _ := s.s3.Object(study + "/" + series + "/1.1")
+	if got.status != 200 || !bytes.Equal(stored, odd) {
+		t.Errorf("got %d %s\n%s", got.status, got.body, s.log.String())
+	}
+	if _, found := metadata["transfer-syntax"]; found {
+		t.Errorf("metadata: %q", metadata)
+	}
+}
+
 func TestRetrieveURL(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) {
 		h.Config.WADOURL, h.Config.Prefix, h.Config.Suffix = "https://wado/dicomweb", "in/box", ".dcm"

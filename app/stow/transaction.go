@@ -95,7 +95,7 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 	config := t.handler.Config
 	key := s3store.Key(config.Prefix, o.id.StudyInstanceUID, o.id.SeriesInstanceUID, o.id.SOPInstanceUID, config.Suffix)
 	o.err = upload.Store(key, s3store.Metadata{
-		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: o.id.TransferSyntaxUID,
+		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: printableUID(o.id.TransferSyntaxUID),
 	})
 	return bodyError(o.err)
 }
@@ -127,7 +127,7 @@ func (t *transaction) logFailure(part int, o *outcome) {
 		"study", printableUID(o.id.StudyInstanceUID), "series", printableUID(o.id.SeriesInstanceUID), "instance", o.sopInstanceUID())
 }
 
-// printableUID keeps values that are no UIDs, which may be anything, out of the log.
+// printableUID keeps values that are no UIDs, which may be anything, out of logs and headers.
 func printableUID(uid string) string {
 	if dicom.ValidUID(uid) {
 		return uid
