@@ -36,11 +36,7 @@ func startGateway(t *testing.T) *bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := start(t, []string{gatewayVariable + "=" + string(value)}, self)
+	server := start(t, []string{gatewayVariable + "=" + string(value)}, binaries.gateway)
 	eventually(t, time.Minute, "the S3 server is ready", func() bool {
 		select {
 		case <-server.exited:

@@ -20,6 +20,7 @@ var binaries struct {
 	stowrs     string // as it is shipped
 	stowrsRace string // with the race detector when the tests have it, else the same
 	local      string
+	gateway    string // the test binary, without the race detector: it makes the S3 server slow and is not its test
 }
 
 func TestMain(m *testing.M) {
@@ -59,9 +60,17 @@ func buildAll(dir string) error {
 	if err := build(binaries.stowrs, "stowrs-to-s3/app"); err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	binaries.gateway = self
 	if raceDetector {
-		binaries.stowrsRace = filepath.Join(dir, "stowrs-race")
+		binaries.stowrsRace, binaries.gateway = filepath.Join(dir, "stowrs-race"), filepath.Join(dir, "gateway")
 		if err := build(binaries.stowrsRace, "-race", "stowrs-to-s3/app"); err != nil {
+			return err
+		}
+		if err := command("test", "-c", "-o", binaries.gateway, "stowrs-to-s3/local/e2e"); err != nil {
 			return err
 		}
 	}
@@ -69,9 +78,13 @@ func buildAll(dir string) error {
 }
 
 func build(binary string, args ...string) error {
-	output, err := exec.Command("go", append([]string{"build", "-o", binary}, args...)...).CombinedOutput()
+	return command(append([]string{"build", "-o", binary}, args...)...)
+}
+
+func command(args ...string) error {
+	output, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("go build %v: %w\n%s", args, err, output)
+		return fmt.Errorf("go %v: %w\n%s", args, err, output)
 	}
 	return nil
 }

@@ -128,7 +128,6 @@ func post(ctx context.Context, url string, body io.Reader, lengthBytes int64) (s
 	request.ContentLength = lengthBytes
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Accept", stow.MediaTypeJSON)
-	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return 0, stow.Response{}, err

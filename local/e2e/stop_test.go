@@ -31,23 +31,33 @@ func beginUpload(t *testing.T, b *bucket, s *service) *upload {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	firstHalf := io.LimitReader(body, lengthBytes/2)
-	held := io.MultiReader(firstHalf, &gate{ctx: ctx, open: u.release}, body)
+	halfway := &gate{ctx: ctx, reached: make(chan struct{}), open: u.release}
+	held := io.MultiReader(firstHalf, halfway, body)
 	go func() { // ends with the request
 		status, module, err := post(ctx, s.url(), held, lengthBytes)
 		u.answered <- answer{status, len(module.Referenced) == 1 && module.Referenced[0].SOPInstanceUID == u.instance.uid(), err}
 	}()
+	select {
+	case <-halfway.reached:
+	case got := <-u.answered:
+		t.Fatalf("the upload ended early: %+v (%v)", got, got.err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the service does not take the upload")
+	}
 	eventually(t, 10*time.Second, "the multipart upload is open", func() bool { return len(b.uploads(t)) == 1 })
 	return u
 }
 
 // gate reads as empty once it is open.
 type gate struct {
-	ctx  context.Context
-	open chan struct{}
+	ctx     context.Context
+	reached chan struct{} // closed by the first Read
+	open    chan struct{}
 }
 
 // Read implements io.Reader.
 func (g *gate) Read([]byte) (int, error) {
+	close(g.reached)
 	select {
 	case <-g.open:
 		return 0, io.EOF
@@ -76,7 +86,7 @@ func TestTerminatedServiceFinishesWhatIsInFlight(t *testing.T) {
 	}
 	close(u.release)
 	if got := <-u.answered; got.err != nil || got.status != http.StatusOK || !got.stored {
-		t.Errorf("the upload in flight ends with %+v, want status 200 and stored", got)
+		t.Errorf("the upload in flight ends with %+v (%v), want status 200 and stored", got, got.err)
 	}
 	if code := s.exitCode(t, 10*time.Second); code != 0 {
 		t.Errorf("exit %d, want 0", code)
@@ -112,7 +122,7 @@ func TestStalledClientDoesNotHoldUpTheEnd(t *testing.T) {
 				t.Errorf("ended after %s, want %s at least", took, test.atLeast)
 			}
 			if got := <-u.answered; got.err != nil || got.status != http.StatusServiceUnavailable || got.stored {
-				t.Errorf("the client is answered %+v, want status 503 and nothing stored", got)
+				t.Errorf("the client is answered %+v (%v), want status 503 and nothing stored", got, got.err)
 			}
 			b.wantNoUploads(t)
 			b.wantExactly(t)
