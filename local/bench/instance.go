@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"github.com/minio/crc64nvme"
+
+	"stowrs-to-s3/app/s3store"
+)
+
+// UIDs of the instances; those under 2.25 are numbers with all digits given, so
+// that every head has the same length (PS3.5 §B.2).
+const (
+	ctImageStorage         = "1.2.840.10008.5.1.4.1.1.2"
+	explicitVRLittleEndian = "1.2.840.10008.1.2.1"
+	studyInstanceUID       = "2.25.100000000000000000000000000000001"
+	seriesInstanceUID      = "2.25.100000000000000000000000000000002"
+)
+
+// instance is a DICOM file: its head, then pixel bytes over and over up to its size.
+type instance struct {
+	sopInstanceUID string
+	head           []byte
+	pixels         []byte
+	sizeBytes      int64
+}
+
+// newInstance makes the number-th instance of a study, of an even size.
+func newInstance(number int, sizeBytes int64, pixels []byte) instance {
+	uid := fmt.Sprintf("2.25.2%032d", number)
+	head := instanceHead(uid, 0)
+	return instance{
+		sopInstanceUID: uid, pixels: pixels, sizeBytes: sizeBytes,
+		head: instanceHead(uid, uint32(sizeBytes-int64(len(head)))), //nolint:gosec // instances have 2 GiB at most
+	}
+}
+
+// noise is n pseudo-random bytes: nothing on the way can compress or share them.
+func noise(n int64) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails
+	return b
+}
+
+// instanceHead is a file (PS3.10 §7.1) up to the pixels, which have the length given.
+func instanceHead(sopInstanceUID string, pixelBytes uint32) []byte {
+	meta := ui(nil, 0x0002, 0x0002, ctImageStorage)
+	meta = ui(meta, 0x0002, 0x0003, sopInstanceUID)
+	meta = ui(meta, 0x0002, 0x0010, explicitVRLittleEndian)
+
+	head := append(make([]byte, 128), "DICM"...)
+	head = binary.LittleEndian.AppendUint32(element(head, 0x0002, 0x0000, "UL", 4), uint32(len(meta))) //nolint:gosec // short
+	head = append(head, meta...)
+	head = ui(head, 0x0008, 0x0016, ctImageStorage)
+	head = ui(head, 0x0008, 0x0018, sopInstanceUID)
+	head = append(element(head, 0x0008, 0x0060, "CS", 2), "CT"...)
+	head = ui(head, 0x0020, 0x000D, studyInstanceUID)
+	head = ui(head, 0x0020, 0x000E, seriesInstanceUID)
+	head = element(head, 0x7FE0, 0x0010, "OW", 0) // two reserved bytes
+	return binary.LittleEndian.AppendUint32(head, pixelBytes)
+}
+
+// element appends the header of an element in Explicit VR Little Endian with a
+// length of 16 bits (PS3.5 §7.1.2).
+func element(to []byte, group, number uint16, vr string, length uint16) []byte {
+	to = binary.LittleEndian.AppendUint16(to, group)
+	to = binary.LittleEndian.AppendUint16(to, number)
+	return binary.LittleEndian.AppendUint16(append(to, vr...), length)
+}
+
+// ui appends an element with a UID, padded to an even length (PS3.5 §9.1).
+func ui(to []byte, group, number uint16, uid string) []byte {
+	if len(uid)%2 == 1 {
+		uid += "\x00"
+	}
+	return append(element(to, group, number, "UI", uint16(len(uid))), uid...) //nolint:gosec // at most 64
+}
+
+func (i instance) key() string {
+	return s3store.Key("", studyInstanceUID, seriesInstanceUID, i.sopInstanceUID, "")
+}
+
+// at is the memory behind the bytes from offset on, as far as it goes without a gap.
+func (i instance) at(offset int64) []byte {
+	if offset < int64(len(i.head)) {
+		return i.head[offset:]
+	}
+	return i.pixels[(offset-int64(len(i.head)))%int64(len(i.pixels)):]
+}
+
+// ReadAt implements io.ReaderAt.
+func (i instance) ReadAt(p []byte, offset int64) (int, error) {
+	read := 0
+	for read < len(p) {
+		left := i.sizeBytes - offset
+		if left <= 0 {
+			return read, io.EOF
+		}
+		b := i.at(offset)
+		n := copy(p[read:], b[:min(left, int64(len(b)))])
+		read, offset = read+n, offset+int64(n)
+	}
+	return read, nil
+}
+
+// section reads n bytes from offset on; it seeks, so that a request can be repeated.
+func (i instance) section(offset, n int64) *io.SectionReader {
+	return io.NewSectionReader(i, offset, n)
+}
+
+// crc64 is the CRC64NVME of n bytes from offset on.
+func (i instance) crc64(offset, n int64) uint64 {
+	var crc uint64
+	for n > 0 {
+		b := i.at(offset)
+		b = b[:min(n, int64(len(b)))]
+		crc = crc64nvme.Update(crc, b)
+		offset, n = offset+int64(len(b)), n-int64(len(b))
+	}
+	return crc
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"stowrs-to-s3/local/gateway"
+)
+
+// The S3 server's account and bucket. It listens on this machine only.
+const (
+	accessKey  = "bench"
+	secretKey  = "bench-local-secret" //nolint:gosec // of an S3 server that lives for minutes, on this machine
+	bucketName = "dicom"
+)
+
+// s3server is the process that runs the S3 server over a folder.
+type s3server struct {
+	Dir    string `required:""`
+	Listen string `required:""`
+}
+
+func (s s3server) config() gateway.Config {
+	return gateway.Config{Dir: s.Dir, Listen: s.Listen, Bucket: bucketName, AccessKey: accessKey, SecretKey: secretKey}
+}
+
+// Run serves until ctx ends.
+func (s s3server) Run(ctx context.Context) error {
+	return gateway.Run(ctx, s.config(), func() { fmt.Println("ready") })
+}
+
+// bucket is what the S3 server holds, for looking after a run.
+type bucket struct {
+	client *s3.Client
+	name   string
+}
+
+// settle checks that the bucket holds the workload and nothing else, and empties
+// it for the next run.
+func (b bucket) settle(ctx context.Context, w workload) error {
+	objects, size := 0, int64(0)
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name})
+	var keys []types.ObjectIdentifier
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list bucket: %w", err)
+		}
+		for _, object := range page.Contents {
+			objects, size = objects+1, size+*object.Size
+			keys = append(keys, types.ObjectIdentifier{Key: object.Key})
+		}
+	}
+	if objects != w.instances || size != w.bytes() {
+		return fmt.Errorf("the bucket holds %d objects of %d bytes in all, not %d of %d", objects, size, w.instances, w.bytes())
+	}
+	return b.remove(ctx, keys)
+}
+
+// deleteAtOnce is S3's limit of keys in one DeleteObjects.
+const deleteAtOnce = 1000
+
+func (b bucket) remove(ctx context.Context, keys []types.ObjectIdentifier) error {
+	for len(keys) > 0 {
+		n := min(deleteAtOnce, len(keys))
+		out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &b.name, Delete: &types.Delete{Objects: keys[:n]}})
+		if err != nil {
+			return fmt.Errorf("empty bucket: %w", err)
+		}
+		if len(out.Errors) > 0 {
+			return errors.New("empty bucket: some objects cannot be deleted")
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
