@@ -19,10 +19,16 @@ type partSizes struct {
 	part    int64 // the first parts
 	largest int64 // a quarter of the memory budget
 	chunk   int64 // sizes are multiples of it
+
+	undeclaredMax int64 // the largest instance without a declared length
 }
 
 func newPartSizes(part, chunk, memoryBudgetBytes int64) partSizes {
-	return partSizes{part: part, chunk: chunk, largest: LargestPartBytes(memoryBudgetBytes) / chunk * chunk}
+	s := partSizes{part: part, chunk: chunk, largest: LargestPartBytes(memoryBudgetBytes) / chunk * chunk}
+	for n := 1; n <= maxParts; n++ {
+		s.undeclaredMax += s.size(n, -1)
+	}
+	return s
 }
 
 // size of part n (from 1) of an instance whose length is declared, or -1.
@@ -45,9 +51,5 @@ func (s partSizes) maxBytes(declared bool) int64 {
 	if declared {
 		return s.largest * maxParts
 	}
-	var total int64
-	for n := 1; n <= maxParts; n++ {
-		total += s.size(n, -1)
-	}
-	return total
+	return s.undeclaredMax
 }

@@ -44,24 +44,29 @@ func (p *pool) acquire(ctx context.Context, sizeBytes int64) (*buffer, error) {
 		return nil, err
 	}
 	p.inUse.Add(n * int64(p.chunkBytes))
+	return &buffer{pool: p, chunks: make([][]byte, n)}, nil
+}
+
+// chunk is the memory behind one permit. The one that was used last comes first:
+// it is still in the processor's cache, and what small instances never fill is never made.
+func (p *pool) chunk() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := &buffer{pool: p, chunks: make([][]byte, 0, n)}
-	reuse := min(int(n), len(p.idle))
-	b.chunks = append(b.chunks, p.idle[len(p.idle)-reuse:]...)
-	p.idle = p.idle[:len(p.idle)-reuse]
-	for len(b.chunks) < int(n) {
-		b.chunks = append(b.chunks, make([]byte, p.chunkBytes))
+	last := len(p.idle) - 1
+	if last < 0 {
+		return make([]byte, p.chunkBytes)
 	}
-	return b, nil
+	c := p.idle[last]
+	p.idle = p.idle[:last]
+	return c
 }
 
 // buffer is the memory of one part: chunks that were taken together. One
 // goroutine fills it; then it is only read, until release.
 type buffer struct {
 	pool   *pool
-	chunks [][]byte
-	n      int64 // bytes filled
+	chunks [][]byte // nil until something is filled in
+	n      int64    // bytes filled
 }
 
 // free is the memory behind the filled bytes, up to the end of its chunk; empty when full.
@@ -69,6 +74,9 @@ func (b *buffer) free() []byte {
 	i, offset := int(b.n)/b.pool.chunkBytes, int(b.n)%b.pool.chunkBytes
 	if i == len(b.chunks) {
 		return nil
+	}
+	if b.chunks[i] == nil {
+		b.chunks[i] = b.pool.chunk()
 	}
 	return b.chunks[i][offset:]
 }
@@ -113,7 +121,11 @@ func (p *pool) put(chunks [][]byte) {
 		return
 	}
 	p.mu.Lock()
-	p.idle = append(p.idle, chunks...)
+	for _, c := range chunks {
+		if c != nil {
+			p.idle = append(p.idle, c)
+		}
+	}
 	p.mu.Unlock()
 	p.inUse.Add(-int64(len(chunks) * p.chunkBytes))
 	p.permits.Release(int64(len(chunks)))
@@ -123,6 +135,9 @@ func (p *pool) put(chunks [][]byte) {
 func (b *buffer) update(crc uint64, update func(uint64, []byte) uint64) uint64 {
 	rest := b.n
 	for _, chunk := range b.chunks {
+		if rest == 0 {
+			break
+		}
 		filled := min(rest, int64(len(chunk)))
 		crc = update(crc, chunk[:filled])
 		rest -= filled

@@ -207,7 +207,7 @@ func (u *Upload) advance(first byte) error {
 	if err != nil {
 		return fmt.Errorf("wait for a buffer: %w", err)
 	}
-	next.chunks[0][0], next.n = first, 1
+	next.free()[0], next.n = first, 1
 	u.current = next
 	return nil
 }
@@ -231,7 +231,7 @@ func (u *Upload) checkSize(receivedBytes int64) error {
 func (u *Upload) finish(err error) {
 	defer close(u.done)
 	defer func() { u.source, u.completed = nil, nil }() // a request keeps its uploads until it is answered
-	defer u.group.Wait() //nolint:errcheck // only frees its context; nothing is left to wait for
+	defer u.group.Wait()                                //nolint:errcheck // only frees its context; nothing is left to wait for
 	if err == nil && u.number == 0 {
 		u.err = u.put(u.current)
 		return
