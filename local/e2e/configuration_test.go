@@ -55,7 +55,9 @@ func hasLine(text, name, value string) bool {
 
 // The S3 server of the tests must never reach production.
 func TestServiceDoesNotDependOnTheGateway(t *testing.T) {
-	output, err := exec.Command("go", "list", "-deps", "stowrs-to-s3/app").Output()
+	list := exec.Command("go", "list", "-deps", ".")
+	list.Dir = appFolder
+	output, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,9 @@ import (
 // gatewayVariable makes the test binary run a gateway instead of tests; its value is a gateway.Config.
 const gatewayVariable = "E2E_GATEWAY"
 
+// appFolder holds the module of stowrs, which has dependencies that module local does not know.
+const appFolder = "../../app"
+
 // binaries are what TestMain has built.
 var binaries struct {
 	stowrs     string // as it is shipped
@@ -57,7 +60,7 @@ func buildAll(dir string) error {
 	binaries.stowrs = filepath.Join(dir, "stowrs")
 	binaries.stowrsRace = binaries.stowrs
 	binaries.local = filepath.Join(dir, "local")
-	if err := build(binaries.stowrs, "stowrs-to-s3/app"); err != nil {
+	if err := goCommand(appFolder, "build", "-o", binaries.stowrs, "."); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -67,22 +70,20 @@ func buildAll(dir string) error {
 	binaries.gateway = self
 	if raceDetector {
 		binaries.stowrsRace, binaries.gateway = filepath.Join(dir, "stowrs-race"), filepath.Join(dir, "gateway")
-		if err := build(binaries.stowrsRace, "-race", "stowrs-to-s3/app"); err != nil {
+		if err := goCommand(appFolder, "build", "-race", "-o", binaries.stowrsRace, "."); err != nil {
 			return err
 		}
-		if err := command("test", "-c", "-o", binaries.gateway, "stowrs-to-s3/local/e2e"); err != nil {
+		if err := goCommand(".", "test", "-c", "-o", binaries.gateway, "."); err != nil {
 			return err
 		}
 	}
-	return build(binaries.local, "stowrs-to-s3/local")
+	return goCommand("..", "build", "-o", binaries.local, ".")
 }
 
-func build(binary string, args ...string) error {
-	return command(append([]string{"build", "-o", binary}, args...)...)
-}
-
-func command(args ...string) error {
-	output, err := exec.Command("go", args...).CombinedOutput()
+func goCommand(folder string, args ...string) error {
+	command := exec.Command("go", args...)
+	command.Dir = folder
+	output, err := command.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go %v: %w\n%s", args, err, output)
 	}
