@@ -1,38 +1,36 @@
 package stow
 
 import (
-	"context"
+	"compress/flate"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 )
 
-const (
-	// stallTimeout cuts a client that sends nothing at all for so long.
-	stallTimeout = time.Minute
-	// rateWindow is the time over which MINRATE is measured.
-	rateWindow = time.Minute
-)
+// rateWindow is the time over which MINRATE is measured.
+const rateWindow = time.Minute
 
 // Errors of a request body.
 var (
 	errStalled         = errors.New("the client sends too slowly")
 	errStopping        = errors.New("the service stops")
 	errRequestTooLarge = errors.New("the request is larger than MAXREQUESTSIZE")
+	errInflate         = errors.New("the body is not gzip, as its Content-Encoding says, or it is damaged")
 )
 
-// body is the request body with its limits. Only time in which the service waits
-// for the client counts: not the time it waits for memory or for S3.
+// body is the request body with its limits, inflated if it was sent compressed:
+// the limits count what is to be stored, so that a bomb ends early, while an
+// image of one colour, which deflate shrinks a thousandfold, passes. Only time in
+// which the service waits for the client counts: not the time it waits for memory
+// or for S3.
 type body struct {
-	source      io.Reader
-	ctx         context.Context       //nolint:containedctx // when it ends, so does the body
-	setDeadline func(time.Time) error // of the connection's reads
-	minRate     int64                 // bytes per second, 0: none
-	limit       int64                 // bytes, 0: none
-	stall       time.Duration
-	window      time.Duration
+	wire    *wire
+	source  io.Reader // wire, or what it inflates to
+	minRate int64     // bytes per second, 0: none
+	limit   int64     // bytes, 0: none
+	window  time.Duration
 
 	read   int64 // bytes in all
 	holds  bool  // the request holds a buffer
@@ -43,9 +41,6 @@ type body struct {
 // hold says whether the request holds a buffer from now on: only then MINRATE applies.
 func (b *body) hold(holds bool) { b.holds, b.waited, b.got = holds, 0, 0 }
 
-// interrupt ends a Read that waits for the client; b.ctx has ended before.
-func (b *body) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
-
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	if b.limit > 0 {
@@ -54,31 +49,16 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		p = p[:min(int64(len(p)), b.limit-b.read+1)]
 	}
-	start := time.Now()
-	if err := b.setDeadline(start.Add(b.stall)); err != nil {
-		return 0, fmt.Errorf("set read deadline: %w", err)
-	}
-	if b.ctx.Err() != nil { // asked after the deadline is set: interrupt may just have set its own
-		return 0, errStopping
-	}
+	before := b.wire.waited
 	n, err := b.source.Read(p)
 	b.read += int64(n)
 	if err != nil {
-		// Behind the body net/http goes on reading, to see whether the client leaves: without a deadline.
-		_ = b.setDeadline(time.Time{}) // the connection may be gone
-		if b.ctx.Err() != nil {
-			return n, errStopping
-		}
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			return n, fmt.Errorf("%w: nothing for %s", errStalled, b.stall)
-		}
 		return n, err
 	}
 	if b.limit > 0 && b.read > b.limit { // by the one byte too many
 		return n - 1, errRequestTooLarge
 	}
-	return n, b.checkRate(n, time.Since(start))
+	return n, b.checkRate(n, b.wire.waited-before)
 }
 
 func (b *body) checkRate(n int, waited time.Duration) error {
@@ -94,4 +74,28 @@ func (b *body) checkRate(n int, waited time.Duration) error {
 	}
 	b.waited, b.got = 0, 0
 	return nil
+}
+
+// inflater undoes Content-Encoding: gzip (RFC 9110 §8.4.1.3) while the body
+// arrives. It needs 40 KiB. Errors of the wire come through as they are.
+type inflater struct {
+	wire *wire
+	gzip *gzip.Reader // nil before the first read, which the service must not wait for
+}
+
+// Read implements io.Reader.
+func (i *inflater) Read(p []byte) (n int, err error) {
+	if i.gzip == nil {
+		if i.gzip, err = gzip.NewReader(i.wire); err == io.EOF { //nolint:errorlint // nothing at all, which gzip cannot be
+			err = errTruncated
+		}
+	}
+	if err == nil {
+		n, err = i.gzip.Read(p)
+	}
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return n, fmt.Errorf("%w: %w", errInflate, err)
+	}
+	return n, err
 }

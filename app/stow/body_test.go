@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+func noDeadline(time.Time) error { return nil }
+
 // A client that is slow only while the service waits for it is cut; one that
 // waits for the service is not.
 func TestRateOfAClientThatHoldsABuffer(t *testing.T) {
@@ -25,10 +27,8 @@ func TestRateOfAClientThatHoldsABuffer(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := &body{
-				source: bytes.NewReader(make([]byte, 1000)), ctx: t.Context(), setDeadline: func(time.Time) error { return nil },
-				minRate: test.rate, stall: time.Minute, window: time.Nanosecond,
-			}
+			w := &wire{source: bytes.NewReader(make([]byte, 1000)), ctx: t.Context(), setDeadline: noDeadline, stall: time.Minute}
+			b := &body{wire: w, source: w, minRate: test.rate, window: time.Nanosecond}
 			b.hold(test.holds)
 			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{b}, make([]byte, 10)); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
@@ -57,8 +57,8 @@ func TestRateWindowStartsWithTheBuffer(t *testing.T) {
 func TestBodyThatStalls(t *testing.T) {
 	client, service := net.Pipe()
 	defer client.Close()
-	b := &body{source: service, ctx: t.Context(), setDeadline: service.SetReadDeadline, stall: 20 * time.Millisecond}
-	if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStalled) {
+	w := &wire{source: service, ctx: t.Context(), setDeadline: service.SetReadDeadline, stall: 20 * time.Millisecond}
+	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStalled) {
 		t.Errorf("got error %v, want %v", err, errStalled)
 	}
 }
@@ -67,13 +67,13 @@ func TestBodyEndsWithTheService(t *testing.T) {
 	client, service := net.Pipe()
 	defer client.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	b := &body{source: service, ctx: ctx, setDeadline: service.SetReadDeadline, stall: time.Hour}
-	defer context.AfterFunc(ctx, b.interrupt)()
+	w := &wire{source: service, ctx: ctx, setDeadline: service.SetReadDeadline, stall: time.Hour}
+	defer context.AfterFunc(ctx, w.interrupt)()
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
+	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
 		t.Errorf("waiting: got error %v, want %v", err, errStopping)
 	}
-	if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
+	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
 		t.Errorf("afterwards: got error %v, want %v", err, errStopping)
 	}
 }
@@ -81,11 +81,11 @@ func TestBodyEndsWithTheService(t *testing.T) {
 // Behind the body net/http reads on, to see the client leave: a deadline that is left would cut the answer.
 func TestDeadlineIsClearedBehindTheBody(t *testing.T) {
 	var last time.Time
-	b := &body{
+	w := &wire{
 		source: bytes.NewReader([]byte("x")), ctx: t.Context(), stall: time.Minute,
 		setDeadline: func(d time.Time) error { last = d; return nil },
 	}
-	if _, err := io.ReadAll(b); err != nil {
+	if _, err := io.ReadAll(w); err != nil {
 		t.Fatal(err)
 	}
 	if !last.IsZero() {
@@ -95,7 +95,8 @@ func TestDeadlineIsClearedBehindTheBody(t *testing.T) {
 
 func TestBodyLimit(t *testing.T) {
 	for size, want := range map[int]error{10: nil, 11: errRequestTooLarge} {
-		b := &body{source: bytes.NewReader(make([]byte, size)), ctx: t.Context(), setDeadline: func(time.Time) error { return nil }, limit: 10}
+		w := &wire{source: bytes.NewReader(make([]byte, size)), ctx: t.Context(), setDeadline: noDeadline}
+		b := &body{wire: w, source: w, limit: 10}
 		if _, err := io.ReadAll(b); !errors.Is(err, want) {
 			t.Errorf("%d bytes: got error %v, want %v", size, err, want)
 		}
@@ -103,8 +104,8 @@ func TestBodyLimit(t *testing.T) {
 }
 
 func TestBodyErrorOfTheConnectionIsKept(t *testing.T) {
-	b := &body{source: bytes.NewReader(nil), ctx: t.Context(), setDeadline: func(time.Time) error { return os.ErrClosed }}
-	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
+	w := &wire{source: bytes.NewReader(nil), ctx: t.Context(), setDeadline: func(time.Time) error { return os.ErrClosed }}
+	if _, err := w.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got error %v, want %v", err, os.ErrClosed)
 	}
 }

@@ -117,9 +117,12 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 
 	t := &transaction{
 		handler: h, ctx: ctx, requestID: requestID(c), study: c.Param("study"),
-		framing: framing, length: r.ContentLength, body: h.newBody(h.Stop, w, r),
+		framing: framing, length: r.ContentLength, body: h.newBody(h.Stop, w, r, framing.gzip),
 	}
-	defer context.AfterFunc(h.Stop, t.body.interrupt)()
+	if framing.gzip {
+		t.length = -1 // Content-Length is that of the compressed body
+	}
+	defer context.AfterFunc(h.Stop, t.body.wire.interrupt)()
 	bodyErr := t.run()
 	record.Bytes = t.body.read
 	if len(t.outcomes) == 0 {
@@ -176,6 +179,8 @@ func emptyBody(err error) error {
 		return refuse(http.StatusRequestTimeout, "%v; send the request again", err)
 	case errors.Is(err, errStopping):
 		return refuse(http.StatusServiceUnavailable, "%v; send the request again", err)
+	case errors.Is(err, errInflate):
+		return refuse(http.StatusBadRequest, "%v", errInflate)
 	case errors.Is(err, errTruncated), err == nil:
 		return refuse(http.StatusBadRequest, "the body has no part: the boundary of the Content-Type does not occur in it, or nothing lies between its boundaries")
 	}

@@ -71,18 +71,25 @@ func unquote(s string) string {
 type framing struct {
 	single   bool   // the body is one application/dicom instance
 	boundary string // of multipart/related
+	gzip     bool   // the body is compressed
 }
 
-// acceptContent is step 1 for the Content-Type (PS3.18 Table 10.5.4-1).
+// acceptContent is step 1 for Content-Type (PS3.18 Table 10.5.4-1) and Content-Encoding.
 func acceptContent(header http.Header) (framing, error) {
-	if encoding := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); encoding != "" && encoding != "identity" {
-		return framing{}, refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is", encoding)
+	var f framing
+	switch encoding := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip", "x-gzip": // RFC 9110 §8.4.1.3: equivalent
+		f.gzip = true
+	default:
+		return framing{}, refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is, or gzip", encoding)
 	}
 	value := header.Get("Content-Type")
 	m := parseMediaType(value)
 	switch m.name {
 	case "application/dicom":
-		return framing{single: true}, nil
+		f.single = true
+		return f, nil
 	case "multipart/related":
 	default:
 		return framing{}, unsupported(value)
@@ -97,7 +104,8 @@ func acceptContent(header http.Header) (framing, error) {
 	case len(boundary) > maxBoundaryBytes:
 		return framing{}, refuse(http.StatusBadRequest, "the boundary has %d characters, at most %d are accepted", len(boundary), maxBoundaryBytes)
 	}
-	return framing{boundary: boundary}, nil
+	f.boundary = boundary
+	return f, nil
 }
 
 func unsupported(contentType string) error {

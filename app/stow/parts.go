@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	splitBufferBytes   = 64 << 10 // one for each request
+	splitBufferBytes   = 128 << 10 // one for each request; larger ones save no more system calls
 	maxPartHeaderBytes = 16 << 10
 	maxPaddingBytes    = 256 // white space after a boundary (RFC 2046 §5.1.1, transport-padding)
 )

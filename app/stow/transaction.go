@@ -103,7 +103,7 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 // bodyError is the part of err that ends the body: not an instance that DICOM
 // cannot read, nor a part of another length than it declared.
 func bodyError(err error) error {
-	for _, fatal := range []error{errTruncated, errStalled, errStopping, errRequestTooLarge} {
+	for _, fatal := range []error{errTruncated, errStalled, errStopping, errRequestTooLarge, errInflate} {
 		if errors.Is(err, fatal) {
 			return err
 		}
@@ -159,16 +159,13 @@ func (s *single) AtMost() int64 {
 }
 
 // newBody puts the limits around a request's body, which ends with ctx.
-func (h *Handler) newBody(ctx context.Context, w http.ResponseWriter, r *http.Request) *body {
-	return &body{
-		source:      r.Body,
-		ctx:         ctx,
-		setDeadline: http.NewResponseController(w).SetReadDeadline,
-		minRate:     h.Config.MinRateBytes,
-		limit:       h.Config.MaxRequestBytes,
-		stall:       stallTimeout,
-		window:      rateWindow,
+func (h *Handler) newBody(ctx context.Context, w http.ResponseWriter, r *http.Request, inflate bool) *body {
+	wire := &wire{source: r.Body, ctx: ctx, setDeadline: http.NewResponseController(w).SetReadDeadline, stall: stallTimeout}
+	b := &body{wire: wire, source: wire, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes, window: rateWindow}
+	if inflate {
+		b.source = &inflater{wire: wire}
 	}
+	return b
 }
 
 // delay waits for RESPONSEDELAY, unless ctx ends.
