@@ -141,6 +141,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	if record.StatusCode == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfterSeconds)
 	}
+	describe(w.Header(), module, count)
 	payload, err := module.Marshal(responseType)
 	if err != nil {
 		return err

@@ -435,6 +435,28 @@ func TestRetrieveURL(t *testing.T) {
 	}
 }
 
+// PS3.18 Table 10.5.3-2 and §10.5.3.2.
+func TestResponseHeaders(t *testing.T) {
+	s := newService(t, func(h *stow.Handler, _ *s3store.Config) { h.Config.WADOURL = "https://wado/dicomweb" })
+	one := s.post(t, "/studies", "", bytes.NewReader(multipart(ct("1.1", 1))))
+	mixed := s.post(t, "/studies/"+study, "", bytes.NewReader(multipart(ct("1.1", 1), nil, nil, instance("1.2", "9.9", series, classUID, 1))))
+	none := s.post(t, "/studies", "", bytes.NewReader(multipart(nil)))
+	for name, test := range map[string]struct {
+		answer            answer
+		location, warning string
+	}{
+		"stored":         {one, "https://wado/dicomweb/studies/1.2.3", ""},
+		"some stored":    {mixed, "https://wado/dicomweb/studies/1.2.3", `299 stowrs-to-s3 "3 of 4 not stored: A901 C000"`},
+		"nothing stored": {none, "", `299 stowrs-to-s3 "1 of 1 not stored: C000"`},
+	} {
+		for header, want := range map[string]string{"Location": test.location, "Content-Location": test.location, "Warning": test.warning} {
+			if got := test.answer.header.Get(header); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
+			}
+		}
+	}
+}
+
 // The audit record has what alarms and dashboards read; the log names no patient and no value that is no UID.
 func TestRecords(t *testing.T) {
 	s := newService(t)

@@ -3,7 +3,10 @@ package stow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"stowrs-to-s3/app/dicom"
 	"stowrs-to-s3/app/s3store"
@@ -136,4 +139,27 @@ func report(outcomes []*outcome, wadoURL string) (Response, tally) {
 		r.RetrieveURL = wadoURL + "/studies/" + study
 	}
 	return r, t
+}
+
+// describe sets the response headers of PS3.18 Table 10.5.3-2: where the study
+// can be retrieved, if it is one and WADOURL tells, and a Warning (§10.5.3.2, in
+// the syntax of RFC 7234 §5.5) with the reasons why instances were not stored.
+func describe(header http.Header, r Response, t tally) {
+	if r.RetrieveURL != "" {
+		header.Set("Location", r.RetrieveURL)
+		header.Set("Content-Location", r.RetrieveURL)
+	}
+	reasons := slices.Clone(r.OtherFailures)
+	for _, f := range r.Failed {
+		reasons = append(reasons, f.FailureReason)
+	}
+	if len(reasons) == 0 {
+		return
+	}
+	slices.Sort(reasons)
+	var words []string
+	for _, reason := range slices.Compact(reasons) {
+		words = append(words, reason.Hex())
+	}
+	header.Set("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%d of %d not stored: %s"`, t.failed, t.failed+t.stored, strings.Join(words, " ")))
 }
