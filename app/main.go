@@ -169,7 +169,7 @@ func printAWS(w io.Writer) {
 		case name == "AWS_ACCESS_KEY_ID" && len(value) > 4:
 			value = "****" + value[len(value)-4:]
 		}
-		fmt.Fprintf(w, "%-16s %s\n", name, value)
+		fmt.Fprintf(w, "%-21s %s\n", name, value)
 	}
 }
 

@@ -144,7 +144,7 @@ func (c Config) validate() []Violation {
 	rule(c.MaxRequests >= 1, "MAXREQUESTS", c.MaxRequests, "must be at least 1")
 	rule(c.MemoryBudget >= minMemoryBudget, "MEMORYBUDGET", c.MemoryBudget, "must be at least %s", ByteSize(minMemoryBudget))
 	left := int64(c.MemoryBudget) - s3store.LargestPartBytes(int64(c.MemoryBudget))
-	rule(c.HeadWindow >= 64<<10 && int64(c.HeadWindow) <= left, "HEADWINDOW", c.HeadWindow,
+	rule(c.MemoryBudget < minMemoryBudget || c.HeadWindow >= 64<<10 && int64(c.HeadWindow) <= left, "HEADWINDOW", c.HeadWindow,
 		"must lie between 64 KiB and three quarters of MEMORYBUDGET (%s): it is reserved out of it", ByteSize(left))
 	rule(c.OnDuplicate == "overwrite" || c.OnDuplicate == "reject", "ONDUPLICATE", c.OnDuplicate, "must be overwrite or reject")
 	rule(c.StopTimeout > 0, "STOPTIMEOUT", c.StopTimeout, "must be a positive duration, such as 110s")

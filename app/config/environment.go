@@ -64,7 +64,7 @@ func readable(err error, environment map[string]string, variables map[string]boo
 func (c Config) Print(w io.Writer) {
 	value := reflect.ValueOf(c)
 	for i := range value.NumField() {
-		fmt.Fprintf(w, "%-16s %v\n", value.Type().Field(i).Tag.Get("env"), printable(value.Field(i).Interface()))
+		fmt.Fprintf(w, "%-21s %v\n", value.Type().Field(i).Tag.Get("env"), printable(value.Field(i).Interface()))
 	}
 }
 
