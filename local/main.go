@@ -31,7 +31,7 @@ type flags struct {
 // The one account of the S3 server. It is meant to be known: the server listens on this machine only.
 const (
 	accessKey = "stowrs"
-	secretKey = "stowrs-local-secret"
+	secretKey = "stowrs-local-secret" //nolint:gosec // meant to be known
 	bucket    = "dicom"
 )
 

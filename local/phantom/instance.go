@@ -155,7 +155,7 @@ func pixelData(img *plane) dicom.PixelDataInfo {
 	native := frame.NewNativeFrame[uint16](16, rows, columns, rows*columns, 1)
 	for r, row := range img {
 		for c, hu := range row {
-			native.RawData[r*columns+c] = uint16(hu - rescaleIntercept)
+			native.RawData[r*columns+c] = uint16(hu - rescaleIntercept) //nolint:gosec // 12 bits stored
 		}
 	}
 	return dicom.PixelDataInfo{Frames: []*frame.Frame{{NativeData: native}}}
@@ -176,5 +176,5 @@ func writeInstance(name string, s slice, img *plane) error {
 	if err := dicom.Write(&file, dataset); err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	return os.WriteFile(name, file.Bytes(), 0o644)
+	return os.WriteFile(name, file.Bytes(), 0o644) //nolint:gosec // to be read by everyone
 }
