@@ -35,12 +35,18 @@ func newEcho(c config.Config, handler *stow.Handler, log *slog.Logger) *echo.Ech
 	}))
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
+			Skipper: func(c echo.Context) bool { // OPTIONS that is not a pre-flight asks for the capabilities
+				return c.Request().Method == http.MethodOptions && c.Request().Header.Get(echo.HeaderAccessControlRequestMethod) == ""
+			},
 			AllowOrigins: c.CORSOrigins, AllowMethods: []string{http.MethodPost, http.MethodOptions},
 			ExposeHeaders: []string{echo.HeaderXRequestID, echo.HeaderRetryAfter},
 		}))
 	}
 	e.POST("/studies", handler.Post)
 	e.POST("/studies/:study", handler.Post)
+	for _, path := range []string{"/", "/studies", "/studies/:study"} {
+		e.OPTIONS(path, handler.Options)
+	}
 	return e
 }
 
@@ -148,11 +154,8 @@ func answerError(err error, c echo.Context, log *slog.Logger) {
 }
 
 func routeDetail(status int) string {
-	switch status {
-	case http.StatusNotFound:
-		return "instances are stored by POST /studies or POST /studies/{study}"
-	case http.StatusMethodNotAllowed:
-		return "this service stores instances: POST only; it has no search or retrieve"
+	if status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+		return "instances are stored by POST /studies or POST /studies/{study}; there is no search and no retrieve here"
 	}
 	return ""
 }

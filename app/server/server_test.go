@@ -166,9 +166,13 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/studies/" + study + "/", 200, ""},
 		{"POST", "/studies/1.2", 409, ""},
 		{"POST", "/studies/" + study + "/series", 400, ""},
-		{"POST", "/", 404, ""},
+		{"POST", "/", 405, "Allow"}, // a base URL without /studies; OPTIONS it has
+		{"POST", "/store", 404, ""},
 		{"GET", "/studies", 405, "Allow"}, // PS3.18 §8.5: 405 shall carry Allow
-		{"GET", "/metrics", 404, ""},      // on ADMINADDRESS only
+		{"OPTIONS", "/", 200, "Allow"},
+		{"OPTIONS", "/studies", 200, "Allow"},
+		{"OPTIONS", "/studies/" + study, 200, "Allow"},
+		{"GET", "/metrics", 404, ""}, // on ADMINADDRESS only
 	}
 	for _, test := range tests {
 		response := r.request(t, test.method, test.path, bytes.NewReader(sample(t)), nil)
@@ -228,6 +232,9 @@ func TestHeadersOfTheProxy(t *testing.T) {
 func TestCORS(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), map[string]string{"CORSORIGINS": "https://viewer.example.org"})
 	for origin, want := range map[string]string{"https://viewer.example.org": "https://viewer.example.org", "https://evil.example.org": ""} {
+		if plain := r.request(t, "OPTIONS", "/", nil, map[string]string{"Origin": origin}); plain.StatusCode != 200 {
+			t.Errorf("OPTIONS that is no pre-flight: got %d, want the capabilities", plain.StatusCode)
+		}
 		preflight := r.request(t, "OPTIONS", "/studies", nil, map[string]string{"Origin": origin, "Access-Control-Request-Method": "POST"})
 		if got := preflight.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: allowed %q, want %q", origin, got, want)

@@ -1,0 +1,117 @@
+package stow
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Media types of the Capabilities Description (PS3.18 §8.9).
+const (
+	mediaTypeWADL     = "application/vnd.sun.wadl+xml"
+	mediaTypeWADLJSON = "application/json"
+)
+
+// The Capabilities Description is a WADL document (PS3.18 Annex H). Its JSON form
+// has the same elements and attributes by the same names; no standard defines one.
+type wadlApplication struct {
+	XMLName   xml.Name      `xml:"http://wadl.dev.java.net/2009/02 application" json:"-"`
+	Resources wadlResources `xml:"resources" json:"resources"`
+}
+
+type wadlResources struct {
+	Base     string       `xml:"base,attr" json:"base"`
+	Resource wadlResource `xml:"resource" json:"resource"`
+}
+
+type wadlResource struct {
+	Path     string         `xml:"path,attr" json:"path"`
+	Param    *wadlParam     `xml:"param" json:"param,omitempty"`
+	Method   wadlMethod     `xml:"method" json:"method"`
+	Resource []wadlResource `xml:"resource" json:"resource,omitempty"`
+}
+
+type wadlMethod struct {
+	Name     string         `xml:"name,attr" json:"name"`
+	ID       string         `xml:"id,attr" json:"id"`
+	Request  wadlRequest    `xml:"request" json:"request"`
+	Response []wadlResponse `xml:"response" json:"response"`
+}
+
+type wadlRequest struct {
+	Param          []wadlParam          `xml:"param" json:"param"`
+	Representation []wadlRepresentation `xml:"representation" json:"representation"`
+}
+
+type wadlParam struct {
+	Name    string       `xml:"name,attr" json:"name"`
+	Style   string       `xml:"style,attr" json:"style"`
+	Type    string       `xml:"type,attr,omitempty" json:"type,omitempty"`
+	Default string       `xml:"default,attr,omitempty" json:"default,omitempty"`
+	Option  []wadlOption `xml:"option" json:"option,omitempty"`
+}
+
+type wadlOption struct {
+	Value string `xml:"value,attr" json:"value"`
+}
+
+type wadlResponse struct {
+	Status         string               `xml:"status,attr" json:"status"`
+	Representation []wadlRepresentation `xml:"representation" json:"representation"`
+}
+
+type wadlRepresentation struct {
+	MediaType string `xml:"mediaType,attr" json:"mediaType"`
+}
+
+// capabilities describes the Store transaction at its two resources (PS3.18 Table H-1).
+func capabilities(base string) wadlApplication {
+	module := []wadlRepresentation{{MediaTypeJSON}, {MediaTypeXML}}
+	store := func(id string) wadlMethod {
+		accept := wadlParam{Default: MediaTypeJSON, Option: []wadlOption{{MediaTypeJSON}, {MediaTypeXML}}}
+		header, query := accept, accept
+		header.Name, header.Style = "Accept", "header"
+		query.Name, query.Style = "accept", "query"
+		encoding := wadlParam{Name: "Content-Encoding", Style: "header", Option: []wadlOption{{"gzip"}, {"identity"}}}
+		return wadlMethod{
+			Name: http.MethodPost, ID: id,
+			Request: wadlRequest{
+				Param:          []wadlParam{header, query, encoding},
+				Representation: []wadlRepresentation{{`multipart/related; type="application/dicom"`}, {"application/dicom"}},
+			},
+			Response: []wadlResponse{
+				{"200 202 400 408 409 413 503", module},
+				{"400 406 408 413 415 503", []wadlRepresentation{{"application/problem+json"}}},
+			},
+		}
+	}
+	return wadlApplication{Resources: wadlResources{Base: base, Resource: wadlResource{
+		Path: "studies", Method: store("StoreInstances"),
+		Resource: []wadlResource{{
+			Path: "{study}", Param: &wadlParam{Name: "study", Style: "template", Type: "xsd:string"}, Method: store("StoreStudyInstances"),
+		}},
+	}}}
+}
+
+// Options serves the Retrieve Capabilities transaction (PS3.18 §8.9): WADL, or
+// JSON where Accept prefers it.
+func (h *Handler) Options(c echo.Context) error {
+	description := capabilities(c.Scheme() + "://" + c.Request().Host + "/")
+	c.Response().Header().Set("Allow", "OPTIONS, POST")
+	if strings.Contains(strings.ToLower(c.Request().Header.Get("Accept")), "json") {
+		body, err := json.Marshal(description)
+		if err != nil {
+			return fmt.Errorf("encode capabilities: %w", err)
+		}
+		return c.Blob(http.StatusOK, mediaTypeWADLJSON, body)
+	}
+	body, err := xml.MarshalIndent(description, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode capabilities: %w", err)
+	}
+	return c.Blob(http.StatusOK, mediaTypeWADL, append([]byte(xml.Header), body...))
+}
