@@ -11,7 +11,7 @@ RACE := $(if $(shell command -v gcc || command -v clang),-race,$(if $(CI),-race)
 
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help run send build test lint bench clean
+.PHONY: help run send build test interop lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,14 @@ test: ## vet and test all modules
 		echo "go vet and go test in $$module"; \
 		(cd $$module && go vet ./... && go test $(RACE) -count=1 -timeout 20m ./...); \
 	done
+
+INTEROP := local/interop
+
+interop: ## store with other people's clients: needs Orthanc with its DICOMweb plugin, node, npm, python3, curl
+	test -d $(INTEROP)/.venv || python3 -m venv $(INTEROP)/.venv
+	$(INTEROP)/.venv/bin/pip install --quiet --disable-pip-version-check -r $(INTEROP)/requirements.txt
+	cd $(INTEROP) && npm install --silent --no-audit --no-fund --no-package-lock
+	$(INTEROP)/.venv/bin/python -m pytest -q -p no:cacheprovider $(INTEROP)
 
 lint: ## run golangci-lint on all modules
 	@set -e; for module in $(MODULES); do \
