@@ -118,6 +118,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	t := &transaction{
 		handler: h, ctx: ctx, requestID: requestID(c), study: c.Param("study"),
 		framing: framing, length: r.ContentLength, body: h.newBody(h.Stop, w, r, framing.gzip),
+		uploads: map[string]*s3store.Upload{},
 	}
 	if framing.gzip {
 		t.length = -1 // Content-Length is that of the compressed body

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -412,6 +413,37 @@ func TestTransferSyntaxThatIsNoUID(t *testing.T) {
 	}
 	if _, found := metadata["transfer-syntax"]; found {
 		t.Errorf("metadata: %q", metadata)
+	}
+}
+
+// Twice in one request: the last one stays, though the first may be slow to store.
+func TestInstanceTwiceInOneRequest(t *testing.T) {
+	for name, size := range map[string]int{"puts": 10, "multipart uploads": 9 << 20} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			hold := make(chan struct{})
+			first := s3test.Fault{Operation: "PutObject", Hold: hold, Times: 1}
+			if size > 8<<20 {
+				first.Operation = "CompleteMultipartUpload"
+			}
+			s.s3.Inject(first)
+			go func() { // until the second overtakes the first, which it must not
+				defer close(hold)
+				for deadline := time.Now().Add(300 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+					if s.s3.MaxInFlight(first.Operation) > 1 || len(s.s3.Keys()) > 0 {
+						return
+					}
+				}
+			}()
+			one, two := ct("1.1", size), ct("1.1", size+1)
+			got := s.post(t, "/studies", "", bytes.NewReader(multipart(one, two)))
+			if want := "stored 1.1 | stored 1.1"; got.status != 200 || got.outcomes() != want {
+				t.Errorf("got %d %q, want 200 %q", got.status, got.outcomes(), want)
+			}
+			if stored, _, _ := s.s3.Object(study + "/" + series + "/1.1"); !bytes.Equal(stored, two) {
+				t.Errorf("%d bytes are stored, want the %d of the last", len(stored), len(two))
+			}
+		})
 	}
 }
 

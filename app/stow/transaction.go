@@ -27,6 +27,7 @@ type transaction struct {
 	length    int64 // declared length of the body, -1: none
 	body      *body
 	outcomes  []*outcome
+	uploads   map[string]*s3store.Upload // by key, the last of each
 }
 
 // run receives all parts and waits for their uploads. Its error is what ended
@@ -94,6 +95,10 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 	o.warning, o.upload = warning(o.id), upload
 	config := t.handler.Config
 	key := s3store.Key(config.Prefix, o.id.StudyInstanceUID, o.id.SeriesInstanceUID, o.id.SOPInstanceUID, config.Suffix)
+	if earlier := t.uploads[key]; earlier != nil {
+		_ = earlier.Wait() // twice in one request: the last one stays, as with two requests
+	}
+	t.uploads[key] = upload
 	o.err = upload.Store(key, s3store.Metadata{
 		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: printableUID(o.id.TransferSyntaxUID),
 	})
