@@ -2,12 +2,14 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
 	"regexp"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -24,6 +26,7 @@ func newEcho(c config.Config, handler *stow.Handler, log *slog.Logger) *echo.Ech
 	trusted := c.TrustedPrefixes()
 	e.IPExtractor = func(r *http.Request) string { return clientAddress(r, trusted) }
 
+	e.Pre(boundBody)
 	e.Pre(middleware.RemoveTrailingSlash())
 	e.Pre(believeOnly(trusted))
 	e.Use(middleware.RequestID())
@@ -48,6 +51,20 @@ func newEcho(c config.Config, handler *stow.Handler, log *slog.Logger) *echo.Ech
 		e.OPTIONS(path, handler.Options)
 	}
 	return e
+}
+
+// unreadTimeout bounds a body that nobody reads: that of a refused request, which
+// net/http reads to its end, if it is short, before it answers.
+const unreadTimeout = time.Minute
+
+// boundBody gives every request a read deadline. Whoever reads the body sets its own.
+func boundBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(unreadTimeout)); err != nil {
+			return fmt.Errorf("set read deadline: %w", err)
+		}
+		return next(c)
+	}
 }
 
 // newAdmin lays out the routes of ADMINADDRESS.

@@ -12,6 +12,7 @@
 package stow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,6 +34,9 @@ type Config struct {
 	MaxRequests     int           // served at the same time; more get 503
 	ResponseDelay   time.Duration // waited before the answer
 	StrictAccept    bool          // 406 where the standard asks for it
+
+	// StallTimeout and RateWindow are for tests. Zero: a minute.
+	StallTimeout, RateWindow time.Duration
 }
 
 // Handler serves the Store transaction. Make it with NewHandler.
@@ -52,6 +56,8 @@ type Handler struct {
 
 // NewHandler returns h, ready to serve.
 func NewHandler(h Handler) *Handler {
+	h.Config.StallTimeout = cmp.Or(h.Config.StallTimeout, stallTimeout)
+	h.Config.RateWindow = cmp.Or(h.Config.RateWindow, rateWindow)
 	h.slots = make(chan struct{}, h.Config.MaxRequests)
 	return &h
 }
@@ -126,6 +132,10 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	defer context.AfterFunc(h.Stop, t.body.wire.interrupt)()
 	bodyErr := t.run()
 	record.Bytes = t.body.read
+	if bodyErr != nil {
+		t.body.wire.abandon()
+		w.Header().Set("Connection", "close")
+	}
 	if len(t.outcomes) == 0 {
 		return emptyBody(bodyErr)
 	}

@@ -165,8 +165,8 @@ func (s *single) AtMost() int64 {
 
 // newBody puts the limits around a request's body, which ends with ctx.
 func (h *Handler) newBody(ctx context.Context, w http.ResponseWriter, r *http.Request, inflate bool) *body {
-	wire := &wire{source: r.Body, ctx: ctx, setDeadline: http.NewResponseController(w).SetReadDeadline, stall: stallTimeout}
-	b := &body{wire: wire, source: wire, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes, window: rateWindow}
+	wire := &wire{source: r.Body, ctx: ctx, setDeadline: http.NewResponseController(w).SetReadDeadline, stall: h.Config.StallTimeout}
+	b := &body{wire: wire, source: wire, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes, window: h.Config.RateWindow}
 	if inflate {
 		b.source = &inflater{wire: wire}
 	}

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// stallTimeout cuts a client that sends nothing at all for so long.
-const stallTimeout = time.Minute
+const (
+	// stallTimeout cuts a client that sends nothing at all for so long.
+	stallTimeout = time.Minute
+	// discardTimeout is left to a client whose body is no longer wanted, to see the answer.
+	discardTimeout = time.Second
+)
 
 // wire is the request body as it comes from the connection. Its reads end when
 // the client stalls, or when the service is cut.
@@ -26,6 +30,11 @@ type wire struct {
 // interrupt ends a Read that waits for the client; ctx has ended before.
 func (w *wire) interrupt() { _ = w.setDeadline(time.Now()) } // a connection that is gone needs none
 
+// abandon ends the reading of a body that is not read to its end. Before it sends
+// an answer, net/http reads what is left of a short body, for as long as that
+// takes: a client that stalls would never see the answer, and never be rid of.
+func (w *wire) abandon() { _ = w.setDeadline(time.Now().Add(discardTimeout)) } // a connection that is gone needs none
+
 // Read implements io.Reader.
 func (w *wire) Read(p []byte) (int, error) {
 	start := time.Now()
@@ -40,8 +49,11 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	// Behind the body net/http goes on reading, to see whether the client leaves: without a deadline.
-	_ = w.setDeadline(time.Time{}) // the connection may be gone
+	if err == io.EOF { // the whole body is here
+		// Behind it net/http goes on reading, to see whether the client leaves: without a deadline.
+		_ = w.setDeadline(time.Time{}) // the connection may be gone
+		return n, io.EOF
+	}
 	if w.ctx.Err() != nil {
 		return n, errStopping
 	}
