@@ -447,6 +447,26 @@ func TestInstanceTwiceInOneRequest(t *testing.T) {
 	}
 }
 
+// The body may notice that the service is cut before the uploads do: between two
+// parts, or in a head. The sender must come again all the same.
+func TestServiceIsCutBeforeAnInstanceIsKnown(t *testing.T) {
+	for name, sent := range map[string]int{"in a head": 300, "between two parts": len(multipart(ct("1.1", 10))) - len("--\r\n")} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cut := context.WithCancel(t.Context())
+			s := newService(t, func(h *stow.Handler, _ *s3store.Config) { h.Stop = ctx })
+			s.s3.Inject(s3test.Fault{Operation: "PutObject", Status: 500, Code: "InternalError"})
+			reading, writing := io.Pipe()
+			go func() {
+				_, _ = writing.Write(multipart(ct("1.1", 10))[:sent])
+				cut()
+			}()
+			if got := s.post(t, "/studies", "", reading); got.status != 503 {
+				t.Errorf("got %d %q, want 503", got.status, got.outcomes())
+			}
+		})
+	}
+}
+
 func TestRetrieveURL(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) {
 		h.Config.WADOURL, h.Config.Prefix, h.Config.Suffix = "https://wado/dicomweb", "in/box", ".dcm"

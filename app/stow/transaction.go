@@ -35,7 +35,7 @@ type transaction struct {
 func (t *transaction) run() error {
 	err := t.receiveAll()
 	if n := len(t.outcomes); err != nil && n > 0 && t.outcomes[n-1].err == nil { // it ended between two parts
-		t.outcomes = append(t.outcomes, &outcome{reason: identityReason(err), storage: t.ctx.Err() != nil, err: err})
+		t.outcomes = append(t.outcomes, &outcome{reason: identityReason(err), storage: t.stopping(err), err: err})
 	}
 	for i, o := range t.outcomes {
 		o.settle()
@@ -81,15 +81,18 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 	}
 	t.body.hold(true)
 	defer t.body.hold(false)
+	defer func() {
+		if o.upload == nil { // refused; or a panic, after which the memory is wanted all the same
+			upload.Discard()
+		}
+	}()
 	o.id, err = dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
 	if err != nil {
-		upload.Discard()
 		o.reason, o.err = identityReason(err), err
-		o.storage = t.ctx.Err() != nil // the service stops
+		o.storage = t.stopping(err)
 		return bodyError(err)
 	}
 	if o.reason, o.err = check(o.id, t.study); o.err != nil {
-		upload.Discard()
 		return nil
 	}
 	o.warning, o.upload = warning(o.id), upload
@@ -103,6 +106,12 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: printableUID(o.id.TransferSyntaxUID),
 	})
 	return bodyError(o.err)
+}
+
+// stopping reports whether err comes of the service being cut, which the body
+// may notice before the uploads do: then the sender must come again.
+func (t *transaction) stopping(err error) bool {
+	return errors.Is(err, errStopping) || t.ctx.Err() != nil
 }
 
 // bodyError is the part of err that ends the body: not an instance that DICOM
