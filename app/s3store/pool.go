@@ -21,6 +21,7 @@ type pool struct {
 	chunkBytes int
 	chunks     int64 // how many there are in all
 	permits    *semaphore.Weighted
+	parent     *pool // whose memory a private pool hands out; nil: its own
 
 	inUse atomic.Int64 // bytes handed out
 
@@ -50,6 +51,9 @@ func (p *pool) acquire(ctx context.Context, sizeBytes int64) (*buffer, error) {
 // chunk is the memory behind one permit. The one that was used last comes first:
 // it is still in the processor's cache, and what small instances never fill is never made.
 func (p *pool) chunk() []byte {
+	if p.parent != nil {
+		return p.parent.chunk()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.idle) - 1
@@ -120,15 +124,38 @@ func (p *pool) put(chunks [][]byte) {
 	if len(chunks) == 0 {
 		return
 	}
+	p.keep(chunks)
+	p.inUse.Add(-int64(len(chunks) * p.chunkBytes))
+	p.permits.Release(int64(len(chunks)))
+}
+
+func (p *pool) keep(chunks [][]byte) {
+	if p.parent != nil {
+		p.parent.keep(chunks)
+		return
+	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, c := range chunks {
 		if c != nil {
 			p.idle = append(p.idle, c)
 		}
 	}
-	p.mu.Unlock()
-	p.inUse.Add(-int64(len(chunks) * p.chunkBytes))
-	p.permits.Release(int64(len(chunks)))
+}
+
+// private makes a pool of the permits of an empty buffer: its owner takes buffers
+// from it as from the pool, and waits for nobody but itself. Release b when all are back.
+func (b *buffer) private() *pool {
+	n := int64(len(b.chunks))
+	return &pool{chunkBytes: b.pool.chunkBytes, chunks: n, permits: semaphore.NewWeighted(n), parent: b.pool}
+}
+
+// write overwrites filled bytes from offset on.
+func (b *buffer) write(offset int64, p []byte) {
+	for size := int64(b.pool.chunkBytes); len(p) > 0; {
+		n := copy(b.chunks[offset/size][offset%size:], p)
+		offset, p = offset+int64(n), p[n:]
+	}
 }
 
 // crc64nvme of the filled bytes, carried on from crc.

@@ -81,9 +81,18 @@ func (u *Upload) create() (string, error) {
 // finish waits for all of them.
 func (u *Upload) sendPart(b *buffer) {
 	u.number++
-	number := int32(u.number) //nolint:gosec // at most 10,000
 	u.received += b.n
+	if u.reserve != nil && u.number == 1 {
+		u.first = b
+		return
+	}
 	u.crc = b.update(u.crc, crc64nvme.Update)
+	u.send(b, u.number)
+}
+
+func (u *Upload) send(b *buffer, n int) {
+	number := int32(n) //nolint:gosec // at most 10,000
+	u.sent = true
 	b.trim()
 	u.group.Go(func() error {
 		defer b.release()

@@ -44,6 +44,7 @@ type Config struct {
 	Threads           int   // parallel S3 requests, at least 1
 	MemoryBudgetBytes int64 // all buffers together; a quarter of it is the largest part
 	HeadWindowBytes   int64 // reserved out of the budget for heads that outgrow a buffer
+	AsideBytes        int64 // reserved out of the budget for what requests keep besides buffers (Aside)
 	MaxInstanceBytes  int64 // larger instances fail with ErrTooLarge; 0: only S3's limit
 
 	RejectDuplicates bool   // ErrDuplicate instead of overwriting an object that holds other bytes
@@ -78,13 +79,16 @@ type Store struct {
 	parts  partSizes
 	pool   *pool // buffers of instances
 	lane   *pool // the reserve for one head that outgrows its buffer
+	aside  *semaphore.Weighted
 	slots  *semaphore.Weighted
+
+	asideInUse atomic.Int64
 
 	lastAnswer atomic.Int64 // Unix nanoseconds of S3's last success, 0: none yet
 }
 
 // New makes a Store; it does not call S3. The configuration must be valid:
-// a memory budget of at least four parts, of which the head window leaves a largest part.
+// a memory budget of at least four parts, of which head window and aside leave a largest part.
 func New(config Config, client *s3.Client, log *slog.Logger) *Store {
 	if config.PartBytes == 0 {
 		config.PartBytes = firstPartBytes
@@ -97,8 +101,9 @@ func New(config Config, client *s3.Client, log *slog.Logger) *Store {
 		client: client,
 		log:    log,
 		parts:  newPartSizes(config.PartBytes, int64(config.ChunkBytes), config.MemoryBudgetBytes),
-		pool:   newPool(config.MemoryBudgetBytes-config.HeadWindowBytes, config.ChunkBytes),
+		pool:   newPool(config.MemoryBudgetBytes-config.HeadWindowBytes-config.AsideBytes, config.ChunkBytes),
 		lane:   newPool(config.HeadWindowBytes, config.ChunkBytes),
+		aside:  semaphore.NewWeighted(config.AsideBytes),
 		slots:  semaphore.NewWeighted(int64(config.Threads)),
 	}
 }
@@ -142,7 +147,7 @@ func (s *Store) LastAnswer() time.Time {
 
 // BufferedBytes is the memory that instances hold at this moment, at most MemoryBudgetBytes.
 func (s *Store) BufferedBytes() int64 {
-	return s.pool.inUse.Load() + s.lane.inUse.Load()
+	return s.pool.inUse.Load() + s.lane.inUse.Load() + s.asideInUse.Load()
 }
 
 // Probe asks S3 for the bucket (HeadBucket). The error says what to mend.

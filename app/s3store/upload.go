@@ -38,13 +38,18 @@ type Upload struct {
 	ctx      context.Context //nolint:containedctx // the upload outlives the call that begins it
 	source   Source
 	declared int64
+	pool     *pool // of the buffers: the store's, or a private one
 
 	filled   []*buffer // full buffers of the head, before the key is known
 	current  *buffer   // being filled
 	lane     *buffer   // what is left of the reserve lane, nil: not taken
 	received int64
-	number   int // of the last part sent
+	number   int  // of the last part sent
+	sent     bool // a part is on its way, so there is a multipart upload
 	crc      uint64
+
+	reserve *buffer // what a private pool is made of, nil: not private
+	first   *buffer // the first part of a private upload, sent last
 
 	key       string
 	metadata  Metadata
@@ -70,9 +75,13 @@ func (s *Store) Begin(ctx context.Context, source Source, declared int64) (*Uplo
 	if err != nil {
 		return nil, fmt.Errorf("wait for a buffer: %w", err)
 	}
-	u := &Upload{store: s, ctx: ctx, source: source, declared: declared, current: first, done: make(chan struct{})}
+	return s.newUpload(ctx, source, declared, s.pool, first), nil
+}
+
+func (s *Store) newUpload(ctx context.Context, source Source, declared int64, buffers *pool, first *buffer) *Upload {
+	u := &Upload{store: s, ctx: ctx, source: source, declared: declared, pool: buffers, current: first, done: make(chan struct{})}
 	u.created = sync.OnceValues(u.create)
-	return u, nil
+	return u
 }
 
 // Head reads the instance from its first byte, and keeps what is read for Store.
@@ -120,6 +129,7 @@ func (u *Upload) extendHead() error {
 func (u *Upload) Discard() {
 	u.releaseHead()
 	u.current.release()
+	u.releaseReserve()
 }
 
 func (u *Upload) releaseHead() {
@@ -199,11 +209,7 @@ func (u *Upload) advance(first byte) error {
 	}
 	u.sendPart(u.current)
 	u.current = nil
-	sizeBytes := u.store.parts.size(u.number+1, u.declared)
-	if atMost := u.source.AtMost(); atMost >= 0 {
-		sizeBytes = min(sizeBytes, atMost+1)
-	}
-	next, err := u.store.pool.acquire(u.groupCtx, sizeBytes)
+	next, err := u.pool.acquire(u.groupCtx, u.nextBytes())
 	if err != nil {
 		return fmt.Errorf("wait for a buffer: %w", err)
 	}
@@ -212,8 +218,23 @@ func (u *Upload) advance(first byte) error {
 	return nil
 }
 
+// nextBytes is the size of the buffer for the next part.
+func (u *Upload) nextBytes() int64 {
+	if u.reserve != nil {
+		return u.store.parts.part
+	}
+	sizeBytes := u.store.parts.size(u.number+1, u.declared)
+	if atMost := u.source.AtMost(); atMost >= 0 {
+		sizeBytes = min(sizeBytes, atMost+1)
+	}
+	return sizeBytes
+}
+
 func (u *Upload) limit() int64 {
 	limit := u.store.parts.maxBytes(u.declared >= 0)
+	if u.reserve != nil {
+		limit = u.store.parts.part * maxParts
+	}
 	if configured := u.store.config.MaxInstanceBytes; configured > 0 {
 		limit = min(limit, configured)
 	}
@@ -231,7 +252,8 @@ func (u *Upload) checkSize(receivedBytes int64) error {
 func (u *Upload) finish(err error) {
 	defer close(u.done)
 	defer func() { u.source, u.completed = nil, nil }() // a request keeps its uploads until it is answered
-	defer u.group.Wait()                                //nolint:errcheck // only frees its context; nothing is left to wait for
+	defer u.releaseReserve()
+	defer u.group.Wait() //nolint:errcheck // only frees its context; nothing is left to wait for
 	if err == nil && u.number == 0 {
 		u.err = u.put(u.current)
 		return
@@ -239,15 +261,19 @@ func (u *Upload) finish(err error) {
 	if err == nil {
 		u.sendPart(u.current)
 		u.current = nil
+		u.sendFirst()
 	}
 	u.releaseHead()
+	if u.first != nil {
+		u.first.release()
+	}
 	if u.current != nil {
 		u.current.release()
 	}
 	if partErr := u.group.Wait(); partErr != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = partErr
 	}
-	if u.number > 0 {
+	if u.sent {
 		err = u.complete(err)
 	}
 	u.err = err
