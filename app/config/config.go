@@ -31,6 +31,7 @@ type Config struct {
 	ThreadCount   int      `env:"THREADCOUNT"   envDefault:"16"`      // parallel S3 requests of the process
 	MemoryBudget  ByteSize `env:"MEMORYBUDGET"  envDefault:"256MiB"`  // all part buffers together
 	HeadWindow    ByteSize `env:"HEADWINDOW"    envDefault:"32MiB"`   // longest head before the UIDs
+	MetadataLimit ByteSize `env:"METADATALIMIT" envDefault:"16MiB"`   // metadata of metadata + bulkdata requests, all together
 	MinRate       ByteSize `env:"MINRATE"       envDefault:"16KiB"`   // bytes per second below which a client that holds a buffer is cut
 	MaxRequests   int      `env:"MAXREQUESTS"   envDefault:"256"`     // requests being served; more get 503
 
@@ -144,8 +145,10 @@ func (c Config) validate() []Violation {
 	rule(c.MaxRequests >= 1, "MAXREQUESTS", c.MaxRequests, "must be at least 1")
 	rule(c.MemoryBudget >= minMemoryBudget, "MEMORYBUDGET", c.MemoryBudget, "must be at least %s", ByteSize(minMemoryBudget))
 	left := int64(c.MemoryBudget) - s3store.LargestPartBytes(int64(c.MemoryBudget))
-	rule(c.MemoryBudget < minMemoryBudget || c.HeadWindow >= 64<<10 && int64(c.HeadWindow) <= left, "HEADWINDOW", c.HeadWindow,
-		"must lie between 64 KiB and three quarters of MEMORYBUDGET (%s): it is reserved out of it", ByteSize(left))
+	rule(c.HeadWindow >= 64<<10, "HEADWINDOW", c.HeadWindow, "must be at least 64 KiB")
+	rule(c.MetadataLimit >= 64<<10, "METADATALIMIT", c.MetadataLimit, "must be at least 64 KiB")
+	rule(c.MemoryBudget < minMemoryBudget || int64(c.HeadWindow+c.MetadataLimit) <= left, "HEADWINDOW", c.HeadWindow,
+		"and METADATALIMIT (%s) must not be more than three quarters of MEMORYBUDGET (%s): they are reserved out of it", c.MetadataLimit, ByteSize(left))
 	rule(c.OnDuplicate == "overwrite" || c.OnDuplicate == "reject", "ONDUPLICATE", c.OnDuplicate, "must be overwrite or reject")
 	rule(c.StopTimeout > 0, "STOPTIMEOUT", c.StopTimeout, "must be a positive duration, such as 110s")
 	rule(c.SweepAge > 0, "SWEEPAGE", c.SweepAge, "must be a positive duration, such as 168h")

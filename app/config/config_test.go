@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 16, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MinRate: 16 << 10,
+		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 16, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
 		MaxRequests: 256, OnDuplicate: "overwrite", StopTimeout: 110 * time.Second, SweepAge: 7 * 24 * time.Hour,
 		ListenAddress: ":8080", AdminAddress: ":9090",
 	}
@@ -59,7 +59,7 @@ func TestValues(t *testing.T) {
 func TestViolations(t *testing.T) {
 	bad := map[string]string{
 		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
-		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "255MiB", "MINRATE": "fast", "MAXREQUESTS": "many",
+		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "255MiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many",
 		"MAXINSTANCESIZE": "-1", "ONDUPLICATE": "maybe", "STRICTACCEPT": "perhaps", "CORSORIGINS": "viewer", "TRUSTEDPROXY": "localhost",
 		"STOPTIMEOUT": "110", "SWEEPAGE": "0s", "LISTENADDRESS": "8080", "ADMINADDRESS": "host:99999",
 	}

@@ -159,7 +159,7 @@ func sweep(ctx context.Context, store *s3store.Store, age time.Duration, log *sl
 func storeConfig(c config.Config, m *metrics) s3store.Config {
 	return s3store.Config{
 		Bucket: c.BucketName, Prefix: c.Prefix, Suffix: c.ObjectSuffix,
-		Threads: c.ThreadCount, MemoryBudgetBytes: int64(c.MemoryBudget), HeadWindowBytes: int64(c.HeadWindow),
+		Threads: c.ThreadCount, MemoryBudgetBytes: int64(c.MemoryBudget), HeadWindowBytes: int64(c.HeadWindow), AsideBytes: int64(c.MetadataLimit),
 		MaxInstanceBytes: int64(c.MaxInstanceSize), RejectDuplicates: c.OnDuplicate == "reject",
 		KMSKeyID: c.KMSKeyID, StorageClass: c.StorageClass, Observe: m.s3Request,
 	}
