@@ -33,7 +33,12 @@ test: ## vet and test all modules
 
 INTEROP := local/interop
 
-interop: ## store with other people's clients: needs Orthanc with its DICOMweb plugin, node, npm, python3, curl
+$(INTEROP)/java/build: $(INTEROP)/java/pom.xml
+	rm -rf $@
+	mvn -q -B -ntp -f $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=build
+	touch $@
+
+interop: $(INTEROP)/java/build ## store with other people's clients; .ci/run names what they need
 	test -d $(INTEROP)/.venv || python3 -m venv $(INTEROP)/.venv
 	$(INTEROP)/.venv/bin/pip install --quiet --disable-pip-version-check -r $(INTEROP)/requirements.txt
 	cd $(INTEROP) && npm install --silent --no-audit --no-fund --no-package-lock

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+JAVA = pathlib.Path(__file__).parent / "java"
 
 
 def free_port() -> int:
@@ -76,3 +77,16 @@ def service(running):
 @pytest.fixture(scope="session")
 def samples() -> list[pathlib.Path]:
     return sorted((ROOT / "dcm-samples").glob("*.dcm"))
+
+
+@pytest.fixture(scope="session")
+def java(tmp_path_factory):
+    """Runs java/Client.java with its arguments."""
+    classes = tmp_path_factory.mktemp("classes")
+    libraries = f"{JAVA}/build/*"
+    subprocess.run(["javac", "-cp", libraries, "-d", classes, JAVA / "Client.java"], check=True)
+
+    def run(*arguments) -> subprocess.CompletedProcess:
+        return subprocess.run(["java", "-cp", f"{classes}:{libraries}", "Client", *arguments], capture_output=True, text=True)
+
+    return run

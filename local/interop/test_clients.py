@@ -70,6 +70,21 @@ def test_javascript_dicomweb_client(service, samples):
     assert sorted(service.objects().values()) == contents(samples)
 
 
+@pytest.mark.parametrize("accept", ["application/dicom+xml", "application/dicom+json"])
+def test_weasis(service, samples, java, accept):
+    out = java("store", f"{service.url}/studies", accept, *samples)
+    assert out.returncode == 0, out.stderr
+    assert sorted(service.objects().values()) == contents(samples)
+
+
+def test_weasis_reads_what_failed(service, samples, java, tmp_path):
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 64)
+    out = java("store", f"{service.url}/studies", "application/dicom+xml", *samples, broken)
+    assert "status" in out.stderr and out.returncode != 0, out.stderr
+    assert sorted(service.objects().values()) == contents(samples)
+
+
 def test_orthanc(service, samples, tmp_path):
     port = free_port()
     (tmp_path / "orthanc.json").write_text(json.dumps({
