@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ServiceConfig is the Fargate service: tasks of two containers, nginx and the app.
+type ServiceConfig struct {
+	// Memory of a task in MiB, both containers together. Default 6144. CPU and Memory must be a pair that Fargate has.
+	Memory int
+	// CPU units of a task, 1024 to a core: 256, 512, 1024, 2048, 4096, 8192 or 16384. Default 2048.
+	CPU int
+	// TaskCount is how many tasks run at least, 1 to 100. Default 1; 2 or more for high availability.
+	TaskCount int
+	// MaxTaskCount is how many tasks scaling may start, TaskCount to 100. Default 4. Equal to TaskCount: no scaling.
+	MaxTaskCount int
+	// CPUArchitecture of tasks and images is X86_64 (default) or ARM64. Docker must be able to build for it.
+	CPUArchitecture CPUArchitecture
+	Nginx           NginxConfig
+	App             AppConfig
+}
+
+// CPUArchitecture of tasks and images.
+type CPUArchitecture string
+
+// Values of CPUArchitecture.
+const (
+	ARM64  CPUArchitecture = "ARM64"
+	X86_64 CPUArchitecture = "X86_64" //nolint:revive // the name that ECS and uname give it
+)
+
+// NginxConfig is the container that ends TLS in front of the app.
+type NginxConfig struct {
+	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../nginx.
+	SourceDirectory string
+	// Memory in MiB, above which the container is killed, 128 or more. Default 2048.
+	Memory int
+	// CPU units, its share when the task is busy, 128 or more. Default 1024.
+	CPU int
+}
+
+// AppConfig is the container of the service itself.
+type AppConfig struct {
+	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../app.
+	SourceDirectory string
+	// Memory in MiB, above which the container is killed: MemoryBudget and 256 MiB or more. Default 2048.
+	Memory int
+	// CPU units, its share when the task is busy, 128 or more. Default 1024.
+	CPU int
+	Env AppEnv
+}
+
+// AppEnv is the environment of the app, one field for each variable, except those that the stack sets itself:
+// BUCKETNAME (from StorageConfig), LISTENADDRESS and ADMINADDRESS (127.0.0.1: only nginx of the same task connects)
+// and TRUSTEDPROXY (127.0.0.1, so that nginx is believed). docs/design.md describes the variables.
+type AppEnv struct {
+	// Prefix of every key: letters, digits and - _ . / only. Default empty: keys begin with the study.
+	Prefix string `env:"PREFIX"`
+	// ObjectSuffix is appended to every key: letters, digits and - _ . only. Default empty.
+	ObjectSuffix string `env:"OBJECTSUFFIX"`
+	// WADOURL is the base of every RetrieveURL in responses, http or https. Default empty: responses have none.
+	WADOURL string `env:"WADOURL"`
+	// LogLevel is Debug, Info, Warning (default), Error or Critical.
+	LogLevel LogLevel `env:"LOGLEVEL"`
+	// ResponseDelay is waited before the response, below the load balancer's idle time: 350 s with ACM, 3600 s with
+	// FromS3. Default 0.
+	ResponseDelay time.Duration `env:"RESPONSEDELAY"`
+	// ThreadCount is the number of parallel S3 requests, 1 to 1024. Default 16.
+	ThreadCount int `env:"THREADCOUNT"`
+	// MemoryBudget is all part buffers together, 32 MiB or more. Default 256 MiB.
+	MemoryBudget ByteSize `env:"MEMORYBUDGET"`
+	// HeadWindow is the longest head before the UIDs, 64 KiB or more; with MetadataLimit at most three quarters of
+	// MemoryBudget. Default 32 MiB.
+	HeadWindow ByteSize `env:"HEADWINDOW"`
+	// MetadataLimit is the memory for metadata of metadata + bulkdata requests, 64 KiB or more. Default 16 MiB.
+	MetadataLimit ByteSize `env:"METADATALIMIT"`
+	// MinRate is bytes per second below which a client that holds a buffer is cut; 0: never. Default 16 KiB.
+	MinRate ByteSize `env:"MINRATE"`
+	// MaxRequests is the number of requests served at a time, 1 or more; others get 503. Default 256.
+	MaxRequests int `env:"MAXREQUESTS"`
+	// MaxInstanceSize in bytes; a larger instance fails with A700. Default 0: no limit but S3's.
+	MaxInstanceSize ByteSize `env:"MAXINSTANCESIZE"`
+	// MaxRequestSize in bytes; a larger request gets 413. Default 0: no limit.
+	MaxRequestSize ByteSize `env:"MAXREQUESTSIZE"`
+	// OnDuplicate is Overwrite (default) or Reject (other bytes under the UIDs of a stored instance fail with 0111).
+	OnDuplicate OnDuplicate `env:"ONDUPLICATE"`
+	// KMSKeyID is the ARN of a key that encrypts the objects. Default empty: the bucket's encryption.
+	KMSKeyID string `env:"KMSKEYID"`
+	// StorageClass of the objects, as S3 names it. Default empty: STANDARD.
+	StorageClass string `env:"STORAGECLASS"`
+	// StrictAccept answers 406 where the standard asks for it. Default false.
+	StrictAccept bool `env:"STRICTACCEPT"`
+	// CORSOrigins are the origins that may upload from a browser, such as https://viewer.example.org. Default none.
+	CORSOrigins []string `env:"CORSORIGINS"`
+	// StopTimeout is the time to finish what is in flight when a task stops, above 0 and at most 112 s: Fargate kills
+	// after 120 s, and the app needs 8 s to abort what is left. Default 110 s.
+	StopTimeout time.Duration `env:"STOPTIMEOUT"`
+	// SweepAge is the age at which the service's own unfinished multipart uploads are aborted at start, above 0.
+	// Default 168 h.
+	SweepAge time.Duration `env:"SWEEPAGE"`
+	// PProf serves profiles on ADMINADDRESS. Default false.
+	PProf bool `env:"PPROF"`
+}
+
+// LogLevel is how talkative the app is; the audit record of each request is written at all of them.
+type LogLevel string
+
+// Values of LogLevel.
+const (
+	Debug    LogLevel = "DEBUG"
+	Info     LogLevel = "INFO"
+	Warning  LogLevel = "WARNING"
+	Error    LogLevel = "ERROR"
+	Critical LogLevel = "CRITICAL"
+)
+
+// OnDuplicate says what happens to an instance whose UIDs are stored already.
+type OnDuplicate string
+
+// Values of OnDuplicate.
+const (
+	Overwrite OnDuplicate = "overwrite"
+	Reject    OnDuplicate = "reject"
+)
+
+// ByteSize is a number of bytes: 256 * MiB.
+type ByteSize int64
+
+// Units of ByteSize.
+const (
+	KiB ByteSize = 1 << 10
+	MiB ByteSize = 1 << 20
+	GiB ByteSize = 1 << 30
+)
+
+// String is the size as the app reads it, in the largest unit that has no fraction: 256MiB.
+func (b ByteSize) String() string {
+	switch {
+	case b != 0 && b%GiB == 0:
+		return fmt.Sprintf("%dGiB", b/GiB)
+	case b != 0 && b%MiB == 0:
+		return fmt.Sprintf("%dMiB", b/MiB)
+	case b != 0 && b%KiB == 0:
+		return fmt.Sprintf("%dKiB", b/KiB)
+	default:
+		return strconv.FormatInt(int64(b), 10)
+	}
+}
+
+// Variables is the environment as the container gets it. Variables with empty values are left out: for the app they
+// are the default.
+func (e AppEnv) Variables() map[string]string {
+	variables := map[string]string{}
+	value := reflect.ValueOf(e)
+	for i := range value.NumField() {
+		if text := variable(value.Field(i).Interface()); text != "" {
+			variables[value.Type().Field(i).Tag.Get("env")] = text
+		}
+	}
+	return variables
+}
+
+func variable(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
+}

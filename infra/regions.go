@@ -1,0 +1,30 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// partition is the second word of an ARN in the region: aws, aws-cn, aws-us-gov or aws-eusc.
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(region, "eusc-"):
+		return "aws-eusc"
+	default:
+		return "aws"
+	}
+}
+
+// needsECSEndpoints says whether Fargate tasks without a route to the internet reach ECS only through the interface
+// endpoints ecs, ecs-agent and ecs-telemetry: so it is in regions introduced since 23 December 2023.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+func needsECSEndpoints(region string) bool {
+	return slices.Contains([]string{
+		"ca-west-1", "ap-southeast-5", "ap-southeast-7", "mx-central-1", "ap-east-2", "ap-southeast-6", "eusc-de-east-1",
+	}, region)
+}
