@@ -9,7 +9,7 @@ import (
 )
 
 // multiFrame writes metadata of an enhanced CT instance: four functional groups
-// for each frame, about 1.5 kB in JSON.
+// for each frame, about 1.1 kB in JSON.
 func multiFrame(frames int) string {
 	var s strings.Builder
 	s.WriteString(`[{"00080005":{"vr":"CS","Value":["ISO_IR 100"]},"00080016":{"vr":"UI","Value":["1.2.840.10008.5.1.4.1.1.2.1"]},
@@ -34,25 +34,20 @@ func multiFrame(frames int) string {
 	return s.String()
 }
 
-// BenchmarkReadJSON reads 3 MB of an enhanced multi-frame instance, and the same
-// with vr behind Value.
+// BenchmarkReadJSON reads 3 MB of an enhanced multi-frame instance.
 func BenchmarkReadJSON(b *testing.B) {
-	text := multiFrame(2000)
-	for _, bench := range []struct{ name, text string }{{"3MB", text}} {
-		b.Run(bench.name, func(b *testing.B) {
-			b.SetBytes(int64(len(bench.text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				err := metadata.ReadJSON(strings.NewReader(bench.text), func(d *metadata.Dataset, err error) error {
-					if len(d.Holes) != 1 {
-						b.Fatal(err)
-					}
-					return err
-				})
-				if err != nil {
-					b.Fatal(err)
-				}
+	text := multiFrame(2800)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		err := metadata.ReadJSON(strings.NewReader(text), func(d *metadata.Dataset, err error) error {
+			if len(d.Holes) != 1 {
+				b.Fatal("no hole")
 			}
+			return err
 		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

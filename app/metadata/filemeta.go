@@ -6,12 +6,12 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// ImplementationClassUID and ImplementationVersionName say in File Meta who wrote
+// implementationClassUID and implementationVersionName say in File Meta who wrote
 // an instance (PS3.7 §D.3.3.2). The UID is derived from a UUID (PS3.5 §B.2); the
 // name has 16 bytes at most.
 const (
-	ImplementationClassUID    = "2.25.215779401977613425225944430812809397031"
-	ImplementationVersionName = "STOWRS_TO_S3"
+	implementationClassUID    = "2.25.215779401977613425225944430812809397031"
+	implementationVersionName = "STOWRS_TO_S3"
 )
 
 // preambleSize is the number of zero bytes before the prefix DICM (PS3.10 §7.1).
@@ -26,8 +26,8 @@ func FileMeta(sopClassUID, sopInstanceUID, transferSyntaxUID string) []byte {
 	group.Set(tag.MediaStorageSOPClassUID, "UI", []byte(sopClassUID))
 	group.Set(tag.MediaStorageSOPInstanceUID, "UI", []byte(sopInstanceUID))
 	group.Set(tag.TransferSyntaxUID, "UI", []byte(transferSyntaxUID))
-	group.Set(tag.ImplementationClassUID, "UI", []byte(ImplementationClassUID))
-	group.Set(tag.ImplementationVersionName, "SH", []byte(ImplementationVersionName))
+	group.Set(tag.ImplementationClassUID, "UI", []byte(implementationClassUID))
+	group.Set(tag.ImplementationVersionName, "SH", []byte(implementationVersionName))
 
 	b := append(make([]byte, preambleSize, preambleSize+len(group.Encoded)+16), "DICM"...)
 	b = appendHeader(b, tag.FileMetaInformationGroupLength, "UL", 4)

@@ -72,11 +72,15 @@ func (j *jsonReader) token() (json.Token, error) {
 	return t, nil
 }
 
+// explain tells where the text is wrong. The decoder would tell what is there.
 func (j *jsonReader) explain(err error) error {
-	if j.text.err != nil {
+	switch {
+	case j.text.err != nil:
 		return j.text.err
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: cut off", ErrSyntax)
 	}
-	return fmt.Errorf("%w: %s", ErrSyntax, err.Error())
+	return fmt.Errorf("%w: not JSON at byte %d", ErrSyntax, j.decoder.InputOffset())
 }
 
 // elements calls each with the first token of every element of the array or value

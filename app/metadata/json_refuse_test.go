@@ -152,6 +152,7 @@ func TestReadJSONSyntax(t *testing.T) {
 		{"cut off after the array", "[{}"},
 		{"cut off in a name", `[{"0008`},
 		{"cut off in a value", `[{"00080060":{"vr":"CS","Value":["C`},
+		{"a quote too many", `[{"00100010":{"vr":"PN","Value":["A"SECRET"]}}]`},
 		{"a comma too many", "[{},]"},
 		{"a comma too few", "[{}{}]"},
 		{"something follows an array", "[{}] {}"},
@@ -170,7 +171,7 @@ func TestReadJSONSyntax(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			err := metadata.ReadJSON(strings.NewReader(row.json), func(*metadata.Dataset, error) error { return nil })
-			if !errors.Is(err, metadata.ErrSyntax) {
+			if !errors.Is(err, metadata.ErrSyntax) || strings.Contains(err.Error(), "'S'") {
 				t.Errorf("error %v, want ErrSyntax", err)
 			}
 		})

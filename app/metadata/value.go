@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -129,6 +130,7 @@ func isASCII(text []byte) bool {
 // has no other word and some writers none at all.
 func (b *builder) numbers(v values, r representation) (problem string) {
 	start, nulls, others := len(b.encoded), 0, 0
+	b.encoded = slices.Grow(b.encoded, r.size*v.count())
 	for len(v) > 0 {
 		var k kind
 		var text []byte

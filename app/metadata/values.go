@@ -32,3 +32,12 @@ func (v values) next() (k kind, text []byte, rest values) {
 	end := start + int(length) //nolint:gosec // it was an int
 	return kind(v[0]), v[start:end], v[end:]
 }
+
+// count returns the number of values.
+func (v values) count() int {
+	n := 0
+	for ; len(v) > 0; n++ {
+		_, _, v = v.next()
+	}
+	return n
+}

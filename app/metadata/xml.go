@@ -94,20 +94,31 @@ func (x *xmlReader) token() (xml.Token, error) {
 	switch t := token.(type) {
 	case xml.Directive:
 		// The decoder expands no entities, but what it leaves out would be missing.
-		return nil, errors.New("document types are not supported")
+		return nil, fmt.Errorf("%w: document types are not supported", ErrSyntax)
 	case xml.StartElement:
 		if len(t.Attr) > maxAttributes {
-			return nil, errors.New("a tag has too many attributes")
+			return nil, fmt.Errorf("%w: a tag has too many attributes", ErrSyntax)
 		}
 	}
 	return token, nil
 }
 
+// explain tells where the text is wrong. The decoder would tell what is there,
+// which may be a part of a value.
 func (x *xmlReader) explain(err error) error {
-	if x.text.err != nil {
+	var syntax *xml.SyntaxError
+	switch {
+	case x.text.err != nil:
 		return x.text.err
+	case errors.Is(err, ErrSyntax):
+		return err
+	case errors.Is(err, io.EOF), errors.As(err, &syntax) && syntax.Msg == "unexpected EOF":
+		return fmt.Errorf("%w: cut off", ErrSyntax)
+	case syntax != nil && syntax.Msg == "invalid UTF-8":
+		return fmt.Errorf("%w: text is not UTF-8", ErrSyntax)
 	}
-	return fmt.Errorf("%w: %s", ErrSyntax, err.Error())
+	line, _ := x.decoder.InputPos()
+	return fmt.Errorf("%w: not XML in line %d", ErrSyntax, line)
 }
 
 // children calls child for every element in the one that was begun, up to its end.

@@ -101,6 +101,10 @@ func TestReadXMLPrivate(t *testing.T) {
 			el(0x00090010, "LO", "ACME") + el(0x00090011, "LO", "ACME") + el(0x00091001, "US", one) + el(0x00091101, "US", one)},
 		{"the block that is named is another's", attribute("00090010", "LO", value("OTHER1")) + private("00091001", "US", "ACME", value("1")),
 			el(0x00090010, "LO", "OTHER1") + el(0x00090011, "LO", "ACME") + el(0x00091101, "US", one)},
+		{"the block that is named is another's, but the creator has one", attribute("00090010", "LO", value("OTHER1")) + attribute("00090020", "LO", value("ACME")) +
+			private("00091001", "US", "ACME", value("1")), el(0x00090010, "LO", "OTHER1") + el(0x00090020, "LO", "ACME") + el(0x00092001, "US", one)},
+		{"a creator as bulkdata is nobody's", attribute("00090010", "LO", `<BulkData uri="a"/>`) + private("00090001", "US", "ACME", value("1")),
+			el(0x00090011, "LO", "ACME") + el(0x00091101, "US", one)},
 		{"a block in use without a creator is not taken", attribute("00091001", "US", value("1")) + private("00090001", "US", "ACME", value("1")),
 			el(0x00090011, "LO", "ACME") + el(0x00091001, "US", one) + el(0x00091101, "US", one)},
 		{"private elements as they are in a dataset", attribute("00091001", "US", value("1")) + attribute("00090010", "LO", value("ACME")),
@@ -233,28 +237,29 @@ func TestReadXMLRefuses(t *testing.T) {
 
 func TestReadXMLSyntax(t *testing.T) {
 	for _, row := range []struct{ name, xml, want string }{
-		{"empty", "", "EOF"},
-		{"only a comment", "<!-- -->", "EOF"},
+		{"empty", "", "cut off"},
+		{"only a comment", "<!-- -->", "cut off"},
 		{"not XML", "{}", ""},
 		{"another root", "<html/>", ""},
 		{"a root of another namespace", `<NativeDicomModel xmlns="urn:other"/>`, ""},
 		{"two roots", "<NativeDicomModel/><NativeDicomModel/>", ""},
 		{"text behind", "<NativeDicomModel/>text", ""},
-		{"cut off", "<NativeDicomModel>", "EOF"},
+		{"cut off", "<NativeDicomModel>", "cut off"},
 		{"crossed", "<NativeDicomModel><a></NativeDicomModel></a>", ""},
+		{"a value that is not escaped", "<NativeDicomModel>\n" + attribute("00100010", "PN", value("A<SECRET")) + "</NativeDicomModel>", "not XML in line 2"},
 		{"Latin-1 as declared", `<?xml version="1.0" encoding="ISO-8859-1"?><NativeDicomModel/>`, `"ISO-8859-1"`},
 		{"UTF-16 without declaration", "\xFF\xFE<\x00N\x00", ""},
 		{"not UTF-8", "<NativeDicomModel>" + attribute("00100020", "LO", value("\xC4")) + "</NativeDicomModel>", "UTF-8"},
 		{"a document type", "<!DOCTYPE NativeDicomModel><NativeDicomModel/>", "document type"},
 		{"entities that grow", `<!DOCTYPE N [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><NativeDicomModel>` + attribute("00100020", "LO", value("&b;")) + `</NativeDicomModel>`, "document type"},
-		{"an entity of nobody", "<NativeDicomModel>" + attribute("00100020", "LO", value("&auml;")) + "</NativeDicomModel>", "entity"},
+		{"an entity of nobody", "<NativeDicomModel>" + attribute("00100020", "LO", value("&auml;")) + "</NativeDicomModel>", "not XML in line 1"},
 		{"nested without end", "<NativeDicomModel>" + strings.Repeat("<a>", 100_000), "nested"},
 		{"attributes without end", "<NativeDicomModel " + strings.Repeat(`a="" `, 100_000) + "/>", "attributes"},
 		{"many attributes", "<NativeDicomModel " + strings.Repeat(`a="" `, 33) + "/>", "attributes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d, err := metadata.ReadXML(strings.NewReader(row.xml))
-			if !errors.Is(err, metadata.ErrSyntax) || d != nil || !strings.Contains(err.Error(), row.want) {
+			if !errors.Is(err, metadata.ErrSyntax) || d != nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%v, error %v, want ErrSyntax with %q", d, err, row.want)
 			}
 		})
