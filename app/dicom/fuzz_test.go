@@ -10,8 +10,9 @@ import (
 	"stowrs-to-s3/app/dicom"
 )
 
-// FuzzIdentify holds for any input: no panic; nothing read past the window; an
-// outcome that does not depend on how the reader cuts the bytes; only the
+// FuzzIdentify holds for any input: no panic; nothing read past the window; head
+// ++ rest = input, so that a caller who keeps what was read can store every byte;
+// an outcome that does not depend on how the reader cuts the bytes; only the
 // documented errors.
 func FuzzIdentify(f *testing.F) {
 	for _, seed := range [][]byte{
@@ -33,10 +34,14 @@ func FuzzIdentify(f *testing.F) {
 		f.Add(seed, int64(300))
 	}
 	f.Fuzz(func(t *testing.T, input []byte, window int64) {
-		whole := &counter{r: bytes.NewReader(input)}
-		got, err := dicom.Identify(whole, window)
-		if whole.n > max(window, 0) {
-			t.Fatalf("read %d bytes, window %d", whole.n, window)
+		var head bytes.Buffer
+		rest := bytes.NewReader(input)
+		got, err := dicom.Identify(io.TeeReader(rest, &head), window)
+		if int64(head.Len()) > max(window, 0) {
+			t.Fatalf("read %d bytes, window %d", head.Len(), window)
+		}
+		if _, err := rest.WriteTo(&head); err != nil || !bytes.Equal(head.Bytes(), input) {
+			t.Fatalf("head and rest are not the input, error %v", err)
 		}
 		var missing *dicom.UIDError
 		switch {
