@@ -5,13 +5,14 @@ VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || ech
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 URL           ?= http://127.0.0.1:8080
 SAMPLES       ?= dcm-samples
+FUZZTIME      ?= 30s
 
 # The race detector needs a C compiler. CI has to have one.
 RACE := $(if $(shell command -v gcc || command -v clang),-race,$(if $(CI),-race))
 
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help run send build test interop lint bench clean
+.PHONY: help run send build test fuzz interop lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,17 @@ test: ## vet and test all modules
 	@set -e; for module in $(MODULES); do \
 		echo "go vet and go test in $$module"; \
 		(cd $$module && go vet ./... && go test $(RACE) -count=1 -timeout 20m ./...); \
+	done
+
+fuzz: ## run every fuzz target of app for FUZZTIME each, until one fails
+	@set -e; cd app; \
+	targets=$$(grep -rHo --include='*_test.go' '^func Fuzz[[:alnum:]_]*' . | LC_ALL=C sort); \
+	test -n "$$targets"; \
+	for target in $$(echo "$$targets" | sed 's/:func /:/'); do \
+		package=$${target%/*}; name=$${target##*:}; \
+		echo "$$name in app/$${package#./} for $(FUZZTIME)"; \
+		go test $$package -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s || { \
+			echo "$$name failed; what reproduces it:"; ls -t $$package/testdata/fuzz/$$name/* | head -n 1 | sed 's|^\.|app|'; exit 1; }; \
 	done
 
 INTEROP := local/interop
