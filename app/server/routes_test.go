@@ -75,6 +75,7 @@ func TestHeadersOfTheProxy(t *testing.T) {
 	})
 }
 
+// Browsers upload from other origins (DICOMcloud/DICOMcloud#69, OHIF): by pre-flight, then by POST.
 func TestCORS(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), map[string]string{"CORSORIGINS": "https://viewer.example.org"})
 	for origin, want := range map[string]string{"https://viewer.example.org": "https://viewer.example.org", "https://evil.example.org": ""} {
@@ -84,6 +85,13 @@ func TestCORS(t *testing.T) {
 		preflight := r.request(t, "OPTIONS", "/studies", nil, map[string]string{"Origin": origin, "Access-Control-Request-Method": "POST"})
 		if got := preflight.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: allowed %q, want %q", origin, got, want)
+		}
+		posted := r.request(t, "POST", "/studies", bytes.NewReader(sample(t)), map[string]string{"Origin": origin})
+		if got := posted.Header.Get("Access-Control-Allow-Origin"); posted.StatusCode != 200 || got != want {
+			t.Errorf("%s: POST got %d, allowed %q, want 200, %q", origin, posted.StatusCode, got, want)
+		}
+		if got := posted.Header.Get("Access-Control-Expose-Headers"); want != "" && !strings.Contains(got, "Retry-After") {
+			t.Errorf("%s: exposed are %q", origin, got)
 		}
 	}
 }
