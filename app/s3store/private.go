@@ -74,3 +74,9 @@ func (u *Upload) releaseReserve() {
 		u.reserve.release()
 	}
 }
+
+// Patchable says whether Patch may change bytes up to offset: the upload is
+// private, and they are in its first part.
+func (u *Upload) Patchable(offset int64) bool {
+	return u.reserve != nil && offset <= u.store.parts.part
+}

@@ -56,8 +56,15 @@ func (u *Upload) put(b *buffer) error {
 	return nil
 }
 
-// create begins the multipart upload; it is called once, by the first part.
+// create begins the multipart upload; it is called once, by the first part. When
+// the upload's context ends meanwhile, it goes on: S3 may have made what only its
+// answer allows to abort.
 func (u *Upload) create() (string, error) {
+	if err := u.ctx.Err(); err != nil {
+		return "", fmt.Errorf("create multipart upload: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
+	defer cancel()
 	input := &s3.CreateMultipartUploadInput{
 		Bucket:            &u.store.config.Bucket,
 		Key:               &u.key,
@@ -68,7 +75,7 @@ func (u *Upload) create() (string, error) {
 		StorageClass:      types.StorageClass(u.store.config.StorageClass),
 	}
 	input.ServerSideEncryption, input.SSEKMSKeyId = u.store.encryption()
-	out, err := request(u.ctx, u.store, "CreateMultipartUpload", func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
+	out, err := request(ctx, u.store, "CreateMultipartUpload", func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
 		return u.store.client.CreateMultipartUpload(ctx, input)
 	})
 	if err != nil {

@@ -168,7 +168,7 @@ func storeConfig(c config.Config, m *metrics) s3store.Config {
 func stowConfig(c config.Config) stow.Config {
 	return stow.Config{
 		Prefix: c.Prefix, Suffix: c.ObjectSuffix, WADOURL: c.WADOURL,
-		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize),
+		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize), MetadataBytes: int64(c.MetadataLimit),
 		MaxRequests: c.MaxRequests, ResponseDelay: time.Duration(c.ResponseDelay), StrictAccept: c.StrictAccept,
 	}
 }

@@ -33,13 +33,20 @@ type body struct {
 	window  time.Duration
 
 	read   int64 // bytes in all
-	holds  bool  // the request holds a buffer
+	holds  int   // how often hold was asked for: the request holds memory
 	waited time.Duration
 	got    int64 // bytes while waited ran
 }
 
-// hold says whether the request holds a buffer from now on: only then MINRATE applies.
-func (b *body) hold(holds bool) { b.holds, b.waited, b.got = holds, 0, 0 }
+// hold says whether the request holds memory from now on, for this or another
+// reason: only then MINRATE applies.
+func (b *body) hold(holds bool) {
+	if b.waited, b.got = 0, 0; holds {
+		b.holds++
+	} else {
+		b.holds--
+	}
+}
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
@@ -62,7 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) checkRate(n int, waited time.Duration) error {
-	if !b.holds {
+	if b.holds <= 0 {
 		return nil
 	}
 	b.got += int64(n)

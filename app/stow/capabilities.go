@@ -81,7 +81,7 @@ func capabilities(base string) wadlApplication {
 			Name: http.MethodPost, ID: id,
 			Request: wadlRequest{
 				Param:          []wadlParam{header, query, encoding},
-				Representation: []wadlRepresentation{{`multipart/related; type="application/dicom"`}, {"application/dicom"}},
+				Representation: representations(),
 			},
 			Response: []wadlResponse{
 				{"200 202 400 408 409 413 503", module},
@@ -95,6 +95,15 @@ func capabilities(base string) wadlApplication {
 			Path: "{study}", Param: &wadlParam{Name: "study", Style: "template", Type: "xsd:string"}, Method: store("StoreStudyInstances"),
 		}},
 	}}}
+}
+
+// representations are what a Store request may carry (PS3.18 Table 10.5.4-1).
+func representations() []wadlRepresentation {
+	var all []wadlRepresentation
+	for _, mediaType := range []string{mediaTypeDICOM, MediaTypeJSON, MediaTypeXML} {
+		all = append(all, wadlRepresentation{`multipart/related; type="` + mediaType + `"`}, wadlRepresentation{mediaType})
+	}
+	return all
 }
 
 // Options serves the Retrieve Capabilities transaction (PS3.18 §8.9): WADL, or

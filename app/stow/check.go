@@ -11,7 +11,10 @@ import (
 // identityReason is the Failure Reason of an instance that could not be named, or of what was not read of a request.
 func identityReason(err error) Reason {
 	var missing *dicom.UIDError
+	var build *buildError
 	switch {
+	case errors.As(err, &build):
+		return build.reason
 	case errors.As(err, &missing) && missing.Empty:
 		return ReasonMissingAttributeValue
 	case errors.As(err, &missing):

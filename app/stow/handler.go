@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -31,6 +32,7 @@ type Config struct {
 	HeadWindowBytes int64         // longest head before the UIDs
 	MinRateBytes    int64         // bytes per second of a client that holds a buffer
 	MaxRequestBytes int64         // 0: no limit
+	MetadataBytes   int64         // of one request's metadata, and of all; the store's AsideBytes
 	MaxRequests     int           // served at the same time; more get 503
 	ResponseDelay   time.Duration // waited before the answer
 	StrictAccept    bool          // 406 where the standard asks for it
@@ -51,14 +53,15 @@ type Handler struct {
 	// Observe is told of every request that was answered. Safe for concurrent use.
 	Observe func(Transaction)
 
-	slots chan struct{}
+	slots   chan struct{}
+	parsing chan struct{} // one metadata text at a time: parsing takes a few times its size
 }
 
 // NewHandler returns h, ready to serve.
 func NewHandler(h Handler) *Handler {
 	h.Config.StallTimeout = cmp.Or(h.Config.StallTimeout, stallTimeout)
 	h.Config.RateWindow = cmp.Or(h.Config.RateWindow, rateWindow)
-	h.slots = make(chan struct{}, h.Config.MaxRequests)
+	h.slots, h.parsing = make(chan struct{}, h.Config.MaxRequests), make(chan struct{}, 1)
 	return &h
 }
 
@@ -82,7 +85,9 @@ func (h *Handler) Post(c echo.Context) error {
 	err := h.post(c, &record)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		record.StatusCode = refusal.StatusCode
+		if record.StatusCode = refusal.StatusCode; record.StatusCode == http.StatusServiceUnavailable {
+			c.Response().Header().Set("Retry-After", retryAfterSeconds)
+		}
 	}
 	record.Duration = time.Since(start)
 	h.Observe(record)
@@ -112,7 +117,6 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
-		w.Header().Set("Retry-After", retryAfterSeconds)
 		return refuse(http.StatusServiceUnavailable, "%d requests are being served, which is the limit; try again later", cap(h.slots))
 	}
 
@@ -124,7 +128,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	t := &transaction{
 		handler: h, ctx: ctx, requestID: requestID(c), study: c.Param("study"),
 		framing: framing, length: r.ContentLength, body: h.newBody(h.Stop, w, r, framing.gzip),
-		uploads: map[string]*s3store.Upload{},
+		base: &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path}, uploads: map[string]*s3store.Upload{},
 	}
 	if framing.gzip {
 		t.length = -1 // Content-Length is that of the compressed body
@@ -152,7 +156,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	if record.StatusCode == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfterSeconds)
 	}
-	describe(w.Header(), module, count)
+	describe(w.Header(), module, count, t.outcomes)
 	payload, err := module.Marshal(responseType)
 	if err != nil {
 		return err
@@ -185,14 +189,16 @@ func (h *Handler) accept(r *http.Request, study string) (framing, string, error)
 // success: dicomweb-client's second attempt sends an empty body.
 func emptyBody(err error) error {
 	switch {
-	case errors.Is(err, errRequestTooLarge):
+	case errors.Is(err, errRequestTooLarge), errors.Is(err, errMetadataTooLarge), errors.Is(err, errTooManyParts):
 		return refuse(http.StatusRequestEntityTooLarge, "%v", err)
 	case errors.Is(err, errStalled):
 		return refuse(http.StatusRequestTimeout, "%v; send the request again", err)
-	case errors.Is(err, errStopping):
+	case errors.Is(err, errStopping), errors.Is(err, errMetadataBusy):
 		return refuse(http.StatusServiceUnavailable, "%v; send the request again", err)
 	case errors.Is(err, errInflate):
 		return refuse(http.StatusBadRequest, "%v", errInflate)
+	case errors.Is(err, errMetadataSyntax):
+		return refuse(http.StatusBadRequest, "%v", err)
 	case errors.Is(err, errTruncated), err == nil:
 		return refuse(http.StatusBadRequest, "the body has no part: the boundary of the Content-Type does not occur in it, or nothing lies between its boundaries")
 	}

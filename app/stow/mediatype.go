@@ -67,10 +67,14 @@ func unquote(s string) string {
 	return b.String()
 }
 
+// mediaTypeDICOM is that of a PS3.10 file; a Store request may carry it, or
+// metadata as MediaTypeJSON or MediaTypeXML (PS3.18 Table 10.5.4-1).
+const mediaTypeDICOM = "application/dicom"
+
 // framing is how the instances are laid out in the body.
 type framing struct {
-	single   bool   // the body is one application/dicom instance
-	boundary string // of multipart/related
+	payload  string // mediaTypeDICOM, or that of the metadata; empty: the first part tells
+	boundary string // of multipart/related; empty: the body is one part
 	gzip     bool   // the body is compressed
 }
 
@@ -87,14 +91,16 @@ func acceptContent(header http.Header) (framing, error) {
 	value := header.Get("Content-Type")
 	m := parseMediaType(value)
 	switch m.name {
-	case "application/dicom":
-		f.single = true
+	case mediaTypeDICOM, MediaTypeJSON, MediaTypeXML:
+		f.payload = m.name
 		return f, nil
 	case "multipart/related":
 	default:
 		return framing{}, unsupported(value)
 	}
-	if kind := strings.ToLower(parseMediaType(m.params["type"]).name); kind != "" && kind != "application/dicom" {
+	switch f.payload = parseMediaType(m.params["type"]).name; f.payload {
+	case "", mediaTypeDICOM, MediaTypeJSON, MediaTypeXML:
+	default:
 		return framing{}, unsupported(value)
 	}
 	boundary := strings.TrimRight(m.params["boundary"], " ")
@@ -110,7 +116,8 @@ func acceptContent(header http.Header) (framing, error) {
 
 func unsupported(contentType string) error {
 	return refuse(http.StatusUnsupportedMediaType,
-		`Content-Type %q is not supported; send multipart/related; type="application/dicom"; boundary=…, or application/dicom`, contentType)
+		`Content-Type %q is not supported; send multipart/related; boundary=…; type="application/dicom", type="application/dicom+json" `+
+			`or type="application/dicom+xml" (metadata and bulkdata), or one of these as the whole body`, contentType)
 }
 
 // acceptStudy is step 1 for {study} of the URL; empty means POST /studies.

@@ -26,7 +26,10 @@ type outcome struct {
 // whether the storage is to blame.
 func storageReason(err error) (reason Reason, storage bool) {
 	var sender *s3store.SourceError
+	var build *buildError
 	switch {
+	case errors.As(err, &build):
+		return build.reason, false
 	case errors.Is(err, s3store.ErrTooLarge), errors.Is(err, errRequestTooLarge):
 		return ReasonOutOfResources, false
 	case errors.Is(err, errStopping), errors.Is(err, context.Canceled):
@@ -141,10 +144,14 @@ func report(outcomes []*outcome, wadoURL string) (Response, tally) {
 	return r, t
 }
 
+// maxWarnings is the number of Warning headers at most: clients limit the size of headers.
+const maxWarnings = 8
+
 // describe sets the response headers of PS3.18 Table 10.5.3-2: where the study
 // can be retrieved, if it is one and WADOURL tells, and a Warning (§10.5.3.2, in
-// the syntax of RFC 7234 §5.5) with the reasons why instances were not stored.
-func describe(header http.Header, r Response, t tally) {
+// the syntax of RFC 7234 §5.5) with the reasons why instances were not stored; with
+// metadata and bulkdata, also what could not be built, and why.
+func describe(header http.Header, r Response, t tally, outcomes []*outcome) {
 	if r.RetrieveURL != "" {
 		header.Set("Location", r.RetrieveURL)
 		header.Set("Content-Location", r.RetrieveURL)
@@ -162,4 +169,10 @@ func describe(header http.Header, r Response, t tally) {
 		words = append(words, reason.Hex())
 	}
 	header.Set("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%d of %d not stored: %s"`, t.failed, t.failed+t.stored, strings.Join(words, " ")))
+	for _, o := range outcomes {
+		var build *buildError // names what the sender has to mend, and no value of an attribute
+		if errors.As(o.err, &build) && len(header["Warning"]) < maxWarnings {
+			header.Add("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%s"`, printable(strings.ReplaceAll(build.Error(), `"`, "'"))))
+		}
+	}
 }

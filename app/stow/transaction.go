@@ -1,11 +1,14 @@
 package stow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 
 	"stowrs-to-s3/app/dicom"
@@ -26,6 +29,10 @@ type transaction struct {
 	framing   framing
 	length    int64 // declared length of the body, -1: none
 	body      *body
+	base      *url.URL  // of the request, for relative references
+	parts     *splitter // nil: the body is one part
+	received  int       // parts
+	ended     error     // of the parts, sticky
 	outcomes  []*outcome
 	uploads   map[string]*s3store.Upload // by key, the last of each
 }
@@ -34,7 +41,7 @@ type transaction struct {
 // the body early; what was received whole before that is stored all the same.
 func (t *transaction) run() error {
 	err := t.receiveAll()
-	if n := len(t.outcomes); err != nil && n > 0 && t.outcomes[n-1].err == nil { // it ended between two parts
+	if err != nil && len(t.outcomes) > 0 && !slices.ContainsFunc(t.outcomes, func(o *outcome) bool { return errors.Is(o.err, err) }) { // it ended between two parts
 		t.outcomes = append(t.outcomes, &outcome{reason: identityReason(err), storage: t.stopping(err), err: err})
 	}
 	for i, o := range t.outcomes {
@@ -47,36 +54,64 @@ func (t *transaction) run() error {
 }
 
 func (t *transaction) receiveAll() error {
-	if t.framing.single {
-		return t.receive(&single{body: t.body, total: t.length}, t.length)
+	if t.framing.boundary == "" {
+		body := &single{body: t.body, total: t.length}
+		if t.framing.payload == mediaTypeDICOM {
+			return t.receive(body, t.length)
+		}
+		return t.receiveMetadata(body, t.framing.payload)
 	}
-	parts := newSplitter(t.body, t.framing.boundary, t.length)
-	defer parts.close()
+	t.parts = newSplitter(t.body, t.framing.boundary, t.length)
+	defer t.parts.close()
 	for {
-		part, err := parts.next()
+		part, err := t.next()
 		if err == io.EOF { //nolint:errorlint // io.EOF itself ends the body
 			return nil
 		}
-		if err == nil && len(t.outcomes) == maxRequestParts {
-			err = errTooManyParts
-		}
-		if err == nil {
-			err = t.receive(part, part.declared)
-		}
 		if err != nil {
+			return err
+		}
+		kind := cmp.Or(t.framing.payload, parseMediaType(part.header.Get("Content-Type")).name)
+		if kind == MediaTypeJSON || kind == MediaTypeXML {
+			return t.receiveMetadata(part, kind)
+		}
+		t.framing.payload = mediaTypeDICOM
+		if err = t.receive(part, part.declared); err != nil {
 			return err
 		}
 	}
 }
 
-// receive takes one part through steps 3 to 5. Its error ends the body; what is
-// wrong with the part alone is in its outcome.
+// next is the next part of the body, io.EOF behind the last.
+func (t *transaction) next() (*part, error) {
+	if t.parts == nil {
+		return nil, io.EOF
+	}
+	if t.ended != nil {
+		return nil, t.ended
+	}
+	part, err := t.parts.next()
+	if t.received++; err == nil && t.received > maxRequestParts {
+		err = errTooManyParts
+	}
+	t.ended = err
+	return part, err
+}
+
+// receive takes one instance through steps 3 to 5. Its error ends the body; what is
+// wrong with the instance alone is in its outcome.
 func (t *transaction) receive(source s3store.Source, declared int64) error {
 	o := &outcome{}
 	t.outcomes = append(t.outcomes, o)
 	upload, err := t.handler.Store.Begin(t.ctx, source, declared)
-	if err != nil { // the service stops
-		o.reason, o.storage, o.err = ReasonOutOfResources, true, err
+	return t.store(o, upload, err)
+}
+
+// store is steps 3 to 5 for an upload that was begun, or was not because of err.
+func (t *transaction) store(o *outcome, upload *s3store.Upload, err error) error {
+	if err != nil { // the service stops, or there is not enough memory at all
+		o.reason, o.storage = storageReason(err)
+		o.err = err
 		return nil
 	}
 	t.body.hold(true)
@@ -86,12 +121,16 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 			upload.Discard()
 		}
 	}()
-	o.id, err = dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
+	id, err := dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
 	if err != nil {
+		if o.id.SOPInstanceUID == "" { // else known from the metadata
+			o.id = id
+		}
 		o.reason, o.err = identityReason(err), err
 		o.storage = t.stopping(err)
 		return bodyError(err)
 	}
+	o.id = id
 	if o.reason, o.err = check(o.id, t.study); o.err != nil {
 		return nil
 	}
@@ -123,7 +162,8 @@ func bodyError(err error) error {
 		}
 	}
 	var missing *dicom.UIDError
-	if err == nil || errors.Is(err, dicom.ErrNotDICOM) || errors.Is(err, dicom.ErrWindow) ||
+	var build *buildError
+	if err == nil || errors.As(err, &build) || errors.Is(err, dicom.ErrNotDICOM) || errors.Is(err, dicom.ErrWindow) ||
 		errors.As(err, &missing) || errors.Is(err, errPartLength) {
 		return nil
 	}
