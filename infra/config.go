@@ -213,7 +213,7 @@ type StorageConfig struct {
 	// trials and deletes them; a bucket that is not empty stops it.
 	Retention Retention
 	// ObjectLockDays keeps every version of an object from deletion for that many days (S3 Object Lock, governance
-	// mode), 0 to 36500. Default 0, no lock. To be decided before the first deployment: S3 locks new buckets only.
+	// mode), 0 to 36500. Default 0, no lock. Object Lock can never be taken from a bucket again.
 	ObjectLockDays int
 	// NoncurrentVersionDays deletes versions that were overwritten this many days ago, 0 to 36500. Default 0: never.
 	NoncurrentVersionDays int

@@ -14,9 +14,9 @@ type ServiceConfig struct {
 	Memory int
 	// CPU units of a task, 1024 to a core: 256, 512, 1024, 2048, 4096, 8192 or 16384. Default 2048.
 	CPU int
-	// TaskCount is how many tasks run at least, 1 to 100. Default 1; 2 or more for high availability.
+	// TaskCount is how many tasks run at least, 1 to 250. Default 1; 2 or more for high availability.
 	TaskCount int
-	// MaxTaskCount is how many tasks scaling may start, TaskCount to 100. Default 4. Equal to TaskCount: no scaling.
+	// MaxTaskCount is how many tasks scaling may start, TaskCount to 250. Default 4. Equal to TaskCount: no scaling.
 	MaxTaskCount int
 	// CPUArchitecture of tasks and images is X86_64 (default) or ARM64. Docker must be able to build for it.
 	CPUArchitecture CPUArchitecture

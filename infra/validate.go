@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Violation is one field that cannot be deployed as it is.
+type Violation struct {
+	Field string // path from Config, such as Certificate.CertificateArn
+	Value string // as Go writes it
+	Rule  string // what it must be, and why
+	Do    string // what to write instead, or where to find it
+}
+
+// Error is the violation in two lines: the field and its rule, and what to do.
+func (v Violation) Error() string {
+	return fmt.Sprintf("%s = %s: %s\n    %s", v.Field, v.Value, v.Rule, v.Do)
+}
+
+// Validate checks the whole configuration before a resource is described, and returns all violations at once, in the
+// order of the README's table. Warnings are of configurations that can be deployed, and should not be without thought.
+// It reads nothing but the folders of the images.
+func Validate(c Config) (warnings []string, violations []Violation) {
+	var v validation
+	v.naming(c)
+	v.certificate(c)
+	v.loadBalancer(c)
+	v.network(c)
+	v.storage(c)
+	v.service(c)
+	v.containers(c)
+	v.env(c)
+	v.envSizes(c)
+	v.observability(c.Observability)
+	v.tags(c.ResourceTags)
+	return warn(c), v.violations
+}
+
+// validation collects violations.
+type validation struct{ violations []Violation }
+
+// rule reports whether ok holds, and collects a violation when it does not.
+func (v *validation) rule(ok bool, field string, value any, rule, do string) bool {
+	if !ok {
+		text := fmt.Sprintf("%#v", value)
+		if readable, is := value.(fmt.Stringer); is { // sizes and durations
+			text = readable.String()
+		}
+		v.violations = append(v.violations, Violation{Field: field, Value: text, Rule: rule, Do: do})
+	}
+	return ok
+}
+
+// oneOf checks an enumeration; names are the Go constants of its values.
+func oneOf[T ~string](v *validation, field string, value T, values []T, names string) bool {
+	return v.rule(slices.Contains(values, value), field, string(value), "is none of its values", "write "+names)
+}
+
+// warn lists what can be deployed but puts data at risk.
+func warn(c Config) []string {
+	var warnings []string
+	for _, peer := range c.LoadBalancer.AllowedPeers {
+		prefix, err := netip.ParsePrefix(peer)
+		if err != nil || prefix.Bits() >= 8 || c.Certificate.AuthMode != Anonymous {
+			continue // 10.0.0.0/8 is the largest network that somebody owns
+		}
+		who := "anyone on the internet"
+		if c.LoadBalancer.Scheme == Internal {
+			who = "anyone in the VPC and the networks joined to it"
+		}
+		warnings = append(warnings, fmt.Sprintf("THE ARCHIVE IS WRITABLE BY THE WORLD: AuthMode is Anonymous and LoadBalancer.AllowedPeers has %s, "+
+			"so %s can store into it, without a certificate. Put the addresses of your senders into AllowedPeers, or use ClientAuth.", peer, who))
+	}
+	if c.Storage.Retention == Destroy {
+		warnings = append(warnings, "Storage.Retention is Destroy: destroying the stack deletes its empty buckets, keys and logs for good. Use Retain for anything but a trial.")
+	}
+	return warnings
+}
+
+// Names begin with AppName: a load balancer's may have 32 characters, and not begin with internal-.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+var (
+	appName    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`)
+)
+
+const appNameMax = 20
+
+func (v *validation) naming(c Config) {
+	v.rule(appName.MatchString(c.AppName), "AppName", c.AppName, "must be lower case letters, digits and single hyphens, a letter first and no hyphen last",
+		"write a name such as stowrs-to-s3")
+	v.rule(len(c.AppName) <= appNameMax, "AppName", c.AppName, fmt.Sprintf("has %d characters, and %d are allowed: it begins the names of all resources", len(c.AppName), appNameMax),
+		"shorten it")
+	v.rule(!strings.HasPrefix(c.AppName, "internal-"), "AppName", c.AppName, "must not begin with internal-, which AWS reserves in names of load balancers", "choose another beginning")
+	v.rule(regionName.MatchString(c.Region), "Region", c.Region, "must be the name of an AWS region",
+		"write one such as eu-central-1, or defaultRegion() for that of the AWS profile")
+}
+
+func (v *validation) certificate(c Config) {
+	const field = "Certificate."
+	cert := c.Certificate
+	oneOf(v, field+"AuthMode", cert.AuthMode, []AuthMode{Anonymous, ClientAuth}, "Anonymous or ClientAuth")
+	if !oneOf(v, field+"CertificateMode", cert.CertificateMode, []CertificateMode{ACM, FromS3}, "ACM or FromS3") {
+		return
+	}
+	if cert.CertificateMode == FromS3 {
+		v.bucketPrefix(field+"CertificateBucket", cert.CertificateBucket)
+		v.rule(c.Storage.ExistingDicomBucket != "" || cert.CertificateBucket != c.Storage.DicomBucket, field+"CertificateBucket", cert.CertificateBucket,
+			"must differ from Storage.DicomBucket: private keys and images are kept apart", "choose another prefix")
+		return
+	}
+	v.rule(cert.AuthMode != ClientAuth, field+"AuthMode", cert.AuthMode,
+		"cannot be ClientAuth when CertificateMode is ACM: the network load balancer ends TLS then, and it cannot ask clients for certificates, so everyone would be let in unverified",
+		"set CertificateMode to FromS3 and put certificate.crt, certificate.key and truststore.crt into the certificate bucket, or set AuthMode to Anonymous")
+	v.certificateArn(field+"CertificateArn", cert.CertificateArn, c.Region)
+}
+
+var (
+	account       = regexp.MustCompile(`^[0-9]{12}$`)
+	certificateID = regexp.MustCompile(`^certificate/[0-9a-zA-Z-]+$`)
+)
+
+// certificateArn reports the first rule that is broken.
+func (v *validation) certificateArn(field, arn, region string) {
+	shape := fmt.Sprintf("arn:%s:acm:%s:123456789012:certificate/ID", partition(region), region)
+	find := fmt.Sprintf("copy it from the ACM console, https://%s.console.aws.amazon.com/acm/home?region=%[1]s#/certificates/list, or from\n"+
+		"    aws acm list-certificates --region %[1]s --query 'CertificateSummaryList[].[DomainName,CertificateArn]' --output table\n"+
+		"    If there is none yet, request one for your domain name:\n"+
+		"    aws acm request-certificate --region %[1]s --validation-method DNS --domain-name stow.example.org", region)
+	if !v.rule(arn != "", field, arn, "is required when CertificateMode is ACM: the ARN of the certificate in ACM that clients will see", find) {
+		return
+	}
+	parts := strings.SplitN(arn, ":", 6)
+	if !v.rule(len(parts) == 6 && parts[0] == "arn", field, arn, "is not an ARN", "it looks like "+shape+":\n    "+find) {
+		return
+	}
+	switch {
+	case parts[2] != "acm":
+		v.rule(false, field, arn, fmt.Sprintf("belongs to the service %q: the listener takes certificates of ACM", parts[2]), "import it into ACM, and\n    "+find)
+	case parts[3] != region:
+		v.rule(false, field, arn, fmt.Sprintf("is in the region %q, and Region is %q: a load balancer takes certificates of its own region only", parts[3], region),
+			"request or import the certificate in "+region+", or change Region;\n    "+find)
+	default:
+		v.rule(parts[1] == partition(region) && account.MatchString(parts[4]) && certificateID.MatchString(parts[5]), field, arn,
+			"is not the ARN of a certificate", "it looks like "+shape+":\n    "+find)
+	}
+}

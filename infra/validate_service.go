@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// fargateSize is a CPU value of Fargate on Linux with its memory, in MiB, from least to most in steps.
+type fargateSize struct{ cpu, least, most, step int }
+
+// fargateSizes are the pairs that Fargate has. 256 units have 512, 1024 and 2048 MiB only, not 1536.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+func fargateSizes() []fargateSize {
+	return []fargateSize{
+		{256, 512, 2048, 512},
+		{512, 1024, 4096, 1024},
+		{1024, 2048, 8192, 1024},
+		{2048, 4096, 16384, 1024},
+		{4096, 8192, 30720, 1024},
+		{8192, 16384, 61440, 4096},
+		{16384, 32768, 122880, 8192},
+	}
+}
+
+func (s fargateSize) has(memory int) bool {
+	return memory >= s.least && memory <= s.most && (memory-s.least)%s.step == 0 && (s.cpu != 256 || memory != 1536)
+}
+
+func (s fargateSize) String() string {
+	if s.cpu == 256 {
+		return "512, 1024 or 2048"
+	}
+	return fmt.Sprintf("%d to %d in steps of %d", s.least, s.most, s.step)
+}
+
+// maxTasks keeps twice the tasks, as during a deployment, within the 500 targets that a network load balancer has in
+// an availability zone. https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html
+const maxTasks = 250
+
+func (v *validation) service(c Config) {
+	const field = "Service."
+	s := c.Service
+	sizes := fargateSizes()
+	i := slices.IndexFunc(sizes, func(size fargateSize) bool { return size.cpu == s.CPU })
+	if v.rule(i >= 0, field+"CPU", s.CPU, "is no size of a Fargate task", "write 256, 512, 1024, 2048, 4096, 8192 or 16384") {
+		v.rule(sizes[i].has(s.Memory), field+"Memory", s.Memory, fmt.Sprintf("is no size that Fargate has with CPU %d", s.CPU),
+			fmt.Sprintf("write %s, or change CPU", sizes[i]))
+	}
+	v.rule(s.TaskCount >= 1 && s.TaskCount <= maxTasks, field+"TaskCount", s.TaskCount, fmt.Sprintf("must lie between 1 and %d", maxTasks), "write 1, or 2 for high availability")
+	v.rule(s.MaxTaskCount >= s.TaskCount && s.MaxTaskCount <= maxTasks, field+"MaxTaskCount", s.MaxTaskCount,
+		fmt.Sprintf("must lie between TaskCount (%d) and %d", s.TaskCount, maxTasks), "write TaskCount for a service that does not scale")
+	v.rule(s.TaskCount <= 1 || c.Network.zones() >= 2, field+"TaskCount", s.TaskCount, "needs two availability zones: tasks in a single one fail together",
+		"name a second zone in Network.AvailabilityZones, or none")
+	oneOf(v, field+"CPUArchitecture", s.CPUArchitecture, []CPUArchitecture{ARM64, X86_64}, "ARM64 or X86_64")
+}
+
+const (
+	leastContainerMemory = 128 // MiB
+	leastContainerCPU    = 128 // units: Linux takes 2, at which nothing answers in time
+	// appOverhead is what the app needs besides MemoryBudget: 64 MiB of heap (its memory limit), the program,
+	// stacks, and buffers of the kernel for hundreds of connections.
+	appOverhead = 256 * MiB
+)
+
+func (v *validation) containers(c Config) {
+	const nginx, app = "Service.Nginx.", "Service.App."
+	s := c.Service
+	sized := true
+	for _, container := range []struct {
+		path, directory string
+		memory, cpu     int
+	}{
+		{nginx, s.Nginx.SourceDirectory, s.Nginx.Memory, s.Nginx.CPU},
+		{app, s.App.SourceDirectory, s.App.Memory, s.App.CPU},
+	} {
+		v.sourceDirectory(container.path+"SourceDirectory", container.directory)
+		memory := v.rule(container.memory >= leastContainerMemory, container.path+"Memory", container.memory, fmt.Sprintf("must be at least %d MiB", leastContainerMemory), "write 2048")
+		cpu := v.rule(container.cpu >= leastContainerCPU, container.path+"CPU", container.cpu, fmt.Sprintf("must be at least %d units", leastContainerCPU), "write 1024")
+		sized = sized && memory && cpu
+	}
+	if !sized {
+		return
+	}
+	within := func(name string, nginxPart, appPart, whole int, unit string) {
+		v.rule(nginxPart+appPart <= whole, app+name, appPart, fmt.Sprintf("and that of nginx (%d) make %d%s, more than Service.%s (%d)", nginxPart, nginxPart+appPart, unit, name, whole),
+			fmt.Sprintf("lower one of the two, or raise Service.%s", name))
+	}
+	within("Memory", s.Nginx.Memory, s.App.Memory, s.Memory, " MiB")
+	within("CPU", s.Nginx.CPU, s.App.CPU, s.CPU, " units")
+	budget := s.App.Env.MemoryBudget
+	v.rule(budget <= 0 || budget > maxByteSize || budget+appOverhead <= ByteSize(s.App.Memory)*MiB, app+"Env.MemoryBudget", budget,
+		fmt.Sprintf("and the %s that the app needs besides it are more than Service.App.Memory (%d MiB), so the container would be killed", appOverhead, s.App.Memory),
+		"lower it, or raise Service.App.Memory")
+}
+
+func (v *validation) sourceDirectory(field, directory string) {
+	path := folder(directory)
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		absolute = path
+	}
+	info, err := os.Stat(path)
+	if !v.rule(strings.TrimSpace(directory) != "" && err == nil && info.IsDir(), field, directory, "is not a folder: "+absolute,
+		"write the folder of the Dockerfile, relative to infra, and run cdk in infra or in the folder above it") {
+		return
+	}
+	_, err = os.Stat(filepath.Join(path, "Dockerfile"))
+	v.rule(err == nil, field, directory, "has no Dockerfile: "+absolute, "write the folder of the Dockerfile, relative to infra")
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// bucketPrefixMax leaves 31 of the 63 characters of a bucket's name for account and region, which make it unique.
+const bucketPrefixMax = 32
+
+// bucketName is S3's rule: labels of lower case letters, digits and hyphens, separated by single dots.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+var (
+	bucketName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+	likeIPAddress = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
+)
+
+// reserved reports whether S3 keeps names with this beginning for itself.
+func reserved(name string) bool {
+	return slices.ContainsFunc([]string{"xn--", "sthree-", "amzn-s3-demo-"}, func(s string) bool { return strings.HasPrefix(name, s) })
+}
+
+func (v *validation) bucketPrefix(field, prefix string) {
+	v.rule(bucketName.MatchString(prefix), field, prefix, "must be lower case letters, digits, dots and hyphens, with letters or digits first, last and on both sides of a dot",
+		"write a prefix such as hospital-dicom")
+	v.rule(len(prefix) <= bucketPrefixMax, field, prefix, fmt.Sprintf("has %d characters, and %d are allowed: account and region follow it, within the 63 of S3", len(prefix), bucketPrefixMax),
+		"shorten it")
+	v.rule(!reserved(prefix), field, prefix, "begins with letters that S3 reserves", "choose another beginning")
+}
+
+func (v *validation) storage(c Config) {
+	const field = "Storage."
+	s := c.Storage
+	if s.ExistingDicomBucket == "" {
+		v.bucketPrefix(field+"DicomBucket", s.DicomBucket)
+	} else {
+		v.existingBucket(s)
+	}
+	oneOf(v, field+"Encryption", s.Encryption, []Encryption{S3Managed, KMS}, "S3Managed or KMS")
+	oneOf(v, field+"Retention", s.Retention, []Retention{Retain, Destroy}, "Retain or Destroy")
+	days := func(name string, value int) {
+		v.rule(value >= 0 && value <= 36500, field+name, value, "must lie between 0 and 36500 days", "write 0 to leave it off")
+	}
+	days("ObjectLockDays", s.ObjectLockDays)
+	days("NoncurrentVersionDays", s.NoncurrentVersionDays)
+	v.rule(s.ObjectLockDays <= 0 || s.Retention != Destroy, field+"ObjectLockDays", s.ObjectLockDays, "locks objects, and with Retention Destroy the bucket is to be deleted with the stack",
+		"set Retention to Retain, or ObjectLockDays to 0")
+}
+
+// existingBucket checks the name of a bucket that is adopted, and that nothing is asked of it that only a new one can be given.
+func (v *validation) existingBucket(s StorageConfig) {
+	const field = "Storage."
+	name := s.ExistingDicomBucket
+	v.rule(bucketName.MatchString(name) && !likeIPAddress.MatchString(name) && len(name) >= 3 && len(name) <= 63, field+"ExistingDicomBucket", name,
+		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
+	const untouched = "is a setting of a new bucket, and ExistingDicomBucket keeps its own"
+	v.rule(s.ObjectLockDays == 0, field+"ObjectLockDays", s.ObjectLockDays, untouched, "set it to 0, and lock the bucket itself")
+	v.rule(s.NoncurrentVersionDays == 0, field+"NoncurrentVersionDays", s.NoncurrentVersionDays, untouched, "set it to 0, and give the bucket a lifecycle rule itself")
+}
+
+// logRetentionDays are the periods that CloudWatch Logs knows.
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+func logRetentionDays() []int {
+	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+}
+
+func (v *validation) observability(o ObservabilityConfig) {
+	const field = "Observability."
+	v.rule(slices.Contains(logRetentionDays(), o.LogRetentionDays), field+"LogRetentionDays", o.LogRetentionDays, "is no period that CloudWatch Logs knows",
+		"write one of "+strings.Trim(fmt.Sprint(logRetentionDays()), "[]"))
+	address, err := mail.ParseAddress(o.AlarmEmail)
+	v.rule(o.AlarmEmail == "" || err == nil && address.Address == o.AlarmEmail, field+"AlarmEmail", o.AlarmEmail, "is not an email address",
+		"write one such as imaging@example.org, or nothing")
+}
+
+// Limits of tags; `deployment` and those of CDK need some of the 50 that a resource may have.
+// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+const maxTags = 40
+
+var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+func (v *validation) tags(tags map[string]string) {
+	const field = "ResourceTags"
+	v.rule(len(tags) <= maxTags, field, len(tags), fmt.Sprintf("has more than %d tags", maxTags), "delete some")
+	keys := make([]string, 0, len(tags))
+	for key := range tags {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		path, value := fmt.Sprintf("%s[%q]", field, key), tags[key]
+		v.rule(key != "" && len([]rune(key)) <= 128 && tagText.MatchString(key), path, value, "has a key that AWS refuses: 1 to 128 letters, digits, spaces and _ . : / = + - @", "change the key")
+		v.rule(len([]rune(value)) <= 256 && tagText.MatchString(value), path, value, "has a value that AWS refuses: up to 256 letters, digits, spaces and _ . : / = + - @", "change the value")
+		v.rule(!strings.HasPrefix(strings.ToLower(key), "aws:"), path, value, "has a key that begins with aws:, which is reserved", "change the key")
+		v.rule(key != "deployment", path, value, "is the tag that the stack sets itself, to AppName", "choose another key")
+	}
+}

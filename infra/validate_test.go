@@ -1,0 +1,191 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const testArn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+
+// valid is the shipped configuration with what a deployer must fill in, and folders of its own.
+func valid(t *testing.T) Config {
+	t.Helper()
+	t.Setenv("CDK_DEFAULT_REGION", "us-east-1")
+	c := configuration()
+	c.Certificate.CertificateArn = testArn
+	c.LoadBalancer.AllowedPeers = []string{"198.51.100.0/24", "203.0.113.7/32"}
+	image := t.TempDir()
+	if err := os.WriteFile(filepath.Join(image, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Service.Nginx.SourceDirectory, c.Service.App.SourceDirectory = image, image
+	return c
+}
+
+func fields(violations []Violation) []string {
+	var paths []string
+	for _, v := range violations {
+		paths = append(paths, v.Field)
+	}
+	return paths
+}
+
+func TestValidConfigurations(t *testing.T) {
+	for name, edit := range map[string]func(*Config){
+		"shipped": func(*Config) {},
+		"certificates from S3, client authentication": func(c *Config) {
+			c.Certificate = CertificateConfig{AuthMode: ClientAuth, CertificateMode: FromS3, CertificateBucket: "certs.hospital"}
+		},
+		"certificates from S3, anonymous; the ARN is ignored": func(c *Config) {
+			c.Certificate.CertificateMode, c.Certificate.CertificateArn = FromS3, "nonsense"
+		},
+		"with ACM the certificate bucket is ignored": func(c *Config) { c.Certificate.CertificateBucket = "Nonsense!" },
+		"with TCP the response may wait longer": func(c *Config) {
+			c.Certificate.CertificateMode, c.Service.App.Env.ResponseDelay = FromS3, time.Hour-time.Second
+		},
+		"China": func(c *Config) {
+			c.Region, c.Certificate.CertificateArn = "cn-north-1", strings.Replace(testArn, "arn:aws:acm:us-east-1", "arn:aws-cn:acm:cn-north-1", 1)
+		},
+		"GovCloud": func(c *Config) {
+			c.Region, c.Certificate.CertificateArn = "us-gov-west-1", strings.Replace(testArn, "arn:aws:acm:us-east-1", "arn:aws-us-gov:acm:us-gov-west-1", 1)
+		},
+		"European sovereign cloud": func(c *Config) {
+			c.Region, c.Certificate.CertificateArn = "eusc-de-east-1", strings.Replace(testArn, "arn:aws:acm:us-east-1", "arn:aws-eusc:acm:eusc-de-east-1", 1)
+		},
+		"a small network": func(c *Config) { c.Network.VpcCIDR = "192.168.7.0/25" },
+		"the smallest network": func(c *Config) {
+			c.Network = NetworkConfig{VpcCIDR: "172.31.255.192/27", AvailabilityZones: []string{"us-east-1f"}, Egress: NAT}
+			c.Service.MaxTaskCount = 1
+		},
+		"three zones with fixed addresses": func(c *Config) {
+			c.Network.AvailabilityZones = []string{"us-east-1a", "us-east-1b", "us-east-1d"}
+			c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1", "eipalloc-12345678"}
+		},
+		"an existing bucket": func(c *Config) {
+			c.Storage.ExistingDicomBucket, c.Storage.DicomBucket = strings.Repeat("b", 63), "Ignored!"
+		},
+		"as many tasks as there can be": func(c *Config) { c.Service.TaskCount, c.Service.MaxTaskCount = 250, 250 },
+		"the smallest task": func(c *Config) {
+			c.Service.CPU, c.Service.Memory = 256, 1024
+			c.Service.Nginx.CPU, c.Service.Nginx.Memory, c.Service.App.CPU, c.Service.App.Memory = 128, 512, 128, 512
+		},
+		"ARM64, kept a while, locked, S3's keys, tagged": func(c *Config) {
+			c.Service.CPUArchitecture, c.Observability = ARM64, ObservabilityConfig{LogRetentionDays: 1, AlarmEmail: "imaging@example.org"}
+			c.Storage.Encryption, c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays = S3Managed, 2192, 30
+			c.ResourceTags = map[string]string{"cost centre": "Radiology/CT", "owner": ""}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := valid(t)
+			edit(&c)
+			warnings, violations := Validate(c)
+			if len(warnings) > 0 || len(violations) > 0 {
+				t.Errorf("got warnings %q and violations %v, want none", warnings, violations)
+			}
+		})
+	}
+}
+
+// The shipped configuration stops with one violation, which says where to find the certificate, and one warning.
+func TestShippedConfiguration(t *testing.T) {
+	c := valid(t)
+	shipped := configuration()
+	c.Certificate, c.LoadBalancer = shipped.Certificate, shipped.LoadBalancer
+	warnings, violations := Validate(c)
+	want := []string{`Certificate.CertificateArn = "": is required when CertificateMode is ACM: the ARN of the certificate in ACM that clients will see
+    copy it from the ACM console, https://us-east-1.console.aws.amazon.com/acm/home?region=us-east-1#/certificates/list, or from
+    aws acm list-certificates --region us-east-1 --query 'CertificateSummaryList[].[DomainName,CertificateArn]' --output table
+    If there is none yet, request one for your domain name:
+    aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name stow.example.org`}
+	var got []string
+	for _, v := range violations {
+		got = append(got, v.Error())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("violations differ (-want +got):\n%s", diff)
+	}
+	wantWarnings := []string{"THE ARCHIVE IS WRITABLE BY THE WORLD: AuthMode is Anonymous and LoadBalancer.AllowedPeers has 0.0.0.0/0, so anyone on the internet " +
+		"can store into it, without a certificate. Put the addresses of your senders into AllowedPeers, or use ClientAuth."}
+	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
+		t.Errorf("warnings differ (-want +got):\n%s", diff)
+	}
+	for directory, path := range map[string]string{"Nginx": shipped.Service.Nginx.SourceDirectory, "App": shipped.Service.App.SourceDirectory} {
+		if path != "../"+strings.ToLower(directory) {
+			t.Errorf("folder of %s: got %s", directory, path)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for name, row := range map[string]struct {
+		edit func(*Config)
+		want string // part of the only warning; empty: no warning
+	}{
+		"half of the internet": {func(c *Config) { c.LoadBalancer.AllowedPeers = []string{"128.0.0.0/1"} }, "WRITABLE BY THE WORLD"},
+		"everyone, from S3": {func(c *Config) {
+			c.Certificate.CertificateMode, c.LoadBalancer.AllowedPeers = FromS3, []string{"0.0.0.0/0"}
+		}, "anyone on the internet"},
+		"everyone, internal":            {func(c *Config) { c.LoadBalancer.Scheme, c.LoadBalancer.AllowedPeers = Internal, []string{"0.0.0.0/0"} }, "anyone in the VPC"},
+		"a large private network":       {func(c *Config) { c.LoadBalancer.AllowedPeers = []string{"10.0.0.0/8"} }, ""},
+		"everyone who has certificates": {func(c *Config) { c.Certificate = clientAuth(); c.LoadBalancer.AllowedPeers = []string{"0.0.0.0/0"} }, ""},
+		"destroy":                       {func(c *Config) { c.Storage.Retention = Destroy }, "Storage.Retention is Destroy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := valid(t)
+			row.edit(&c)
+			warnings, violations := Validate(c)
+			if len(violations) > 0 {
+				t.Errorf("got violations %v, want none", violations)
+			}
+			if row.want == "" && len(warnings) > 0 || row.want != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], row.want)) {
+				t.Errorf("got warnings %q, want %q", warnings, row.want)
+			}
+		})
+	}
+}
+
+func clientAuth() CertificateConfig {
+	return CertificateConfig{AuthMode: ClientAuth, CertificateMode: FromS3, CertificateBucket: "stowrstos3-certs"}
+}
+
+// All violations come at once, in the order of the fields.
+func TestAllViolationsAtOnce(t *testing.T) {
+	c := valid(t)
+	c.AppName, c.Region = "", "mars"
+	c.Certificate.AuthMode = ClientAuth
+	c.LoadBalancer.AllowedPeers = []string{"::/0", "198.51.100.7"}
+	c.Network.VpcCIDR = "8.8.0.0/16"
+	c.Storage.DicomBucket = "Images"
+	c.Service.CPU, c.Service.App.SourceDirectory, c.Service.App.Env.LogLevel = 3000, "../nowhere", "LOUD"
+	c.Observability.LogRetentionDays = 2
+	c.ResourceTags = map[string]string{"deployment": "x"}
+	_, violations := Validate(c)
+	want := []string{
+		"AppName", "Region", "Certificate.AuthMode", "Certificate.CertificateArn", "LoadBalancer.AllowedPeers[0]", "LoadBalancer.AllowedPeers[1]", "Network.VpcCIDR",
+		"Storage.DicomBucket", "Service.CPU", "Service.App.SourceDirectory", "Service.App.Env.LogLevel", "Observability.LogRetentionDays", `ResourceTags["deployment"]`,
+	}
+	if diff := cmp.Diff(want, fields(violations)); diff != "" {
+		t.Errorf("violations differ (-want +got):\n%s", diff)
+	}
+	for _, v := range violations {
+		if v.Value == "" || v.Rule == "" || v.Do == "" {
+			t.Errorf("incomplete: %+v", v)
+		}
+	}
+}
+
+// Nothing at all is a list of violations as well, not a panic.
+func TestZeroConfiguration(t *testing.T) {
+	_, violations := Validate(Config{})
+	for _, field := range []string{"AppName", "Region", "Certificate.AuthMode", "LoadBalancer.AllowedPeers", "Network.VpcCIDR", "Storage.Encryption", "Service.CPU", "Service.App.SourceDirectory"} {
+		if !slices.Contains(fields(violations), field) {
+			t.Errorf("%s is not among the violations %q", field, fields(violations))
+		}
+	}
+}
