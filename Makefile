@@ -1,6 +1,6 @@
 # make help lists the targets.
 
-MODULES       := app local
+MODULES       := app local nginx
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 URL           ?= http://127.0.0.1:8080

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// answer is the body of /health. Live is what a load balancer asks; a certificate
+// that is missing or bad makes the task degraded, not dead: it can only be put
+// after the first deployment.
+type answer struct {
+	Live     bool      `json:"live"`  // both that follow
+	Nginx    bool      `json:"nginx"` // nginx answers
+	App      bool      `json:"app"`   // the app's /livez does
+	Degraded bool      `json:"degraded"`
+	Refusing bool      `json:"refusing"` // every request, because no client can be verified
+	Problems []problem `json:"problems"`
+}
+
+// newHealth lays out the routes of HEALTH_ADDRESS.
+func newHealth(c settings, n *nginx, s *status, m *metrics) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
+		a := ask(r.Context(), c, n)
+		a.Refusing, a.Problems = s.now()
+		a.Degraded = len(a.Problems) > 0
+		w.Header().Set("Content-Type", "application/json")
+		if !a.Live {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(a) // the asker is gone
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+}
+
+func ask(ctx context.Context, c settings, n *nginx) answer {
+	var a answer
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, err := n.serving(ctx)
+		a.Nginx = err == nil
+	})
+	both.Go(func() {
+		status, _, err := get(ctx, "http://"+c.AppAdminAddress+"/livez")
+		a.App = err == nil && status == http.StatusOK
+	})
+	both.Wait()
+	a.Live = a.Nginx && a.App
+	return a
+}
+
+func get(ctx context.Context, url string) (status int, body []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*liveTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", url, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, nil, err //nolint:wrapcheck // it names method and URL
+	}
+	defer response.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", url, err)
+	}
+	return response.StatusCode, body, nil
+}
+
+// health is the subcommand: it asks certsync on this machine, prints its answer,
+// and returns the exit status, 0 when it is live.
+func health(c settings) int {
+	host, port, err := net.SplitHostPort(c.HealthAddress)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "certsync: HEALTH_ADDRESS=%q: %v\n", c.HealthAddress, err)
+		return exitConfiguration
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	status, body, err := get(context.Background(), "http://"+net.JoinHostPort(host, port)+"/health")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "certsync: it does not answer:", err)
+		return exitFailed
+	}
+	fmt.Printf("%s", body)
+	if status != http.StatusOK {
+		return exitFailed
+	}
+	return 0
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Values of AUTH_MODE: who may store.
+const (
+	anonymous  = "anonymous"  // whoever reaches the port
+	clientAuth = "clientauth" // who has a client certificate that truststore.crt verifies
+)
+
+// Values of CERT_MODE: where the server's certificate comes from.
+const (
+	modeACM    = "ACM"    // a load balancer has it; here one signed by itself is enough
+	modeFromS3 = "FROMS3" // files in a bucket
+	modeLocal  = "LOCAL"  // files in a folder
+)
+
+// validateModes refuses what is unknown, and a pair that cannot work. Neither has
+// a default: a misspelt variable must not open the door.
+func (c settings) validateModes() []error {
+	var violations []error
+	switch c.AuthMode {
+	case anonymous, clientAuth:
+	case "":
+		violations = append(violations, fmt.Errorf("AUTH_MODE is required: %s or %s", anonymous, clientAuth))
+	default:
+		violations = append(violations, fmt.Errorf("AUTH_MODE=%q: must be %s or %s", c.AuthMode, anonymous, clientAuth))
+	}
+	modes := []string{modeACM, modeFromS3, modeLocal}
+	switch c.CertMode {
+	case modeACM, modeFromS3, modeLocal:
+	case "":
+		violations = append(violations, fmt.Errorf("CERT_MODE is required: one of %s", strings.Join(modes, " ")))
+	default:
+		violations = append(violations, fmt.Errorf("CERT_MODE=%q: must be one of %s", c.CertMode, strings.Join(modes, " ")))
+	}
+	if c.AuthMode == clientAuth && c.CertMode == modeACM {
+		violations = append(violations, fmt.Errorf("AUTH_MODE=%s cannot work with CERT_MODE=%s: the load balancer ends the client's TLS, and no client certificate gets here; use CERT_MODE=%s or %s",
+			clientAuth, modeACM, modeFromS3, modeLocal))
+	}
+	if c.AuthMode == anonymous && len(c.AllowedClients) > 0 {
+		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS needs AUTH_MODE=%s: without client certificates there is no name to compare", clientAuth))
+	}
+	if c.CertMode == modeFromS3 && c.CertBucketName == "" {
+		violations = append(violations, fmt.Errorf("CERT_BUCKETNAME is required with CERT_MODE=%s: the bucket that holds %s and %s", modeFromS3, certificateFile, keyFile))
+	}
+	return violations
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// settings are the environment of certsync. The AWS SDK reads AWS_* itself.
+type settings struct {
+	AuthMode string `env:"AUTH_MODE"` // anonymous or clientauth; required
+	CertMode string `env:"CERT_MODE"` // ACM, FROMS3 or LOCAL; required
+
+	CertBucketName string        `env:"CERT_BUCKETNAME"`                     // of FROMS3
+	CertFolder     string        `env:"CERT_FOLDER"     envDefault:"/certs"` // of LOCAL
+	CertRefresh    time.Duration `env:"CERT_REFRESH"    envDefault:"60s"`    // between two looks at the files, a second or more
+
+	// AllowedClients narrows the clients that truststore.crt verifies to these
+	// subjects, in the form of RFC 4514, separated by semicolons or line ends.
+	// Empty: all of them.
+	AllowedClients        []string `env:"ALLOWED_CLIENT_DNS"      envSeparator:"\n"`
+	ClientMaxBodySize     string   `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"` // of nginx: bytes, or with k, m, g; 0: no limit
+	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"` // requests at a time of one client address; 0: no limit
+
+	TLSAddress      string `env:"TLS_ADDRESS"       envDefault:":8443"`          // STOW-RS over TLS
+	HealthAddress   string `env:"HEALTH_ADDRESS"    envDefault:":8081"`          // health and metrics
+	AppAddress      string `env:"APP_ADDRESS"       envDefault:"127.0.0.1:8080"` // LISTENADDRESS of the app
+	AppAdminAddress string `env:"APP_ADMIN_ADDRESS" envDefault:"127.0.0.1:9090"` // ADMINADDRESS of the app
+
+	RunFolder string `env:"RUN_FOLDER" envDefault:"/run/certsync"` // the one folder that is written to
+	Nginx     string `env:"NGINX_PROGRAM" envDefault:"nginx"`      // the program
+}
+
+// maxRunFolder leaves room for the name of the socket in a socket address (unix(7): 108 bytes).
+const maxRunFolder = 90
+
+// loadSettings reads the environment, a map of names to values, and validates it.
+// The error joins all violations.
+func loadSettings(environment map[string]string) (settings, error) {
+	clean := make(map[string]string, len(environment))
+	for name, value := range environment {
+		if value = strings.TrimSpace(value); value != "" { // files of variables have empty ones, which stand for the default
+			clean[name] = value
+		}
+	}
+	var c settings
+	if err := env.ParseWithOptions(&c, env.Options{Environment: clean}); err != nil {
+		return c, readable(err, clean)
+	}
+	c.AllowedClients = splitSubjects(strings.Join(c.AllowedClients, "\n"))
+	return c, errors.Join(append(c.validateModes(), c.validateRest()...)...)
+}
+
+// readable names the variables of an error of the env library, which knows fields only.
+func readable(err error, environment map[string]string) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var violations []error
+	for _, err := range all.Errors {
+		var parse env.ParseError
+		if errors.As(err, &parse) {
+			field, _ := reflect.TypeFor[settings]().FieldByName(parse.Name)
+			variable := field.Tag.Get("env")
+			err = fmt.Errorf("%s=%q: must be like its default, %s", variable, environment[variable], field.Tag.Get("envDefault"))
+		}
+		violations = append(violations, err)
+	}
+	return errors.Join(violations...)
+}
+
+var bodySize = regexp.MustCompile(`^[0-9]{1,15}[kKmMgG]?$`)
+
+func (c settings) validateRest() []error {
+	var violations []error
+	rule := func(ok bool, variable string, value any, text string) {
+		if !ok {
+			violations = append(violations, fmt.Errorf("%s=%q: %s", variable, fmt.Sprint(value), text))
+		}
+	}
+	rule(!strings.Contains(c.CertBucketName, "/"), "CERT_BUCKETNAME", c.CertBucketName, "must be the name of a bucket alone; the files lie at its root")
+	rule(c.CertRefresh >= time.Second, "CERT_REFRESH", c.CertRefresh, "must be a second or more, such as 60s")
+	for _, dn := range c.AllowedClients {
+		rule(strings.Contains(dn, "="), "ALLOWED_CLIENT_DNS", dn, "must be subjects such as CN=modality-1,O=Hospital, separated by semicolons: copy client_dn of the access log")
+	}
+	rule(bodySize.MatchString(c.ClientMaxBodySize), "CLIENT_MAX_BODY_SIZE", c.ClientMaxBodySize, "must be a number of bytes, or one with k, m or g, such as 500m; 0: no limit")
+	rule(c.ConnectionsPerAddress >= 0 && c.ConnectionsPerAddress <= 65535, "CONNECTIONS_PER_ADDRESS", c.ConnectionsPerAddress, "must lie between 0, no limit, and 65535")
+	for _, address := range []struct{ variable, value string }{
+		{"TLS_ADDRESS", c.TLSAddress}, {"HEALTH_ADDRESS", c.HealthAddress}, {"APP_ADDRESS", c.AppAddress}, {"APP_ADMIN_ADDRESS", c.AppAdminAddress},
+	} {
+		rule(isAddress(address.value), address.variable, address.value, "must be [host]:port, such as :8443 or 127.0.0.1:8080")
+	}
+	rule(filepath.IsAbs(c.RunFolder) && len(c.RunFolder) <= maxRunFolder && !strings.ContainsAny(c.RunFolder, " \t\n;{}\"'\\$"), "RUN_FOLDER", c.RunFolder,
+		fmt.Sprintf("must be an absolute path of at most %d bytes, without spaces and ; { } \" ' \\ $", maxRunFolder))
+	return violations
+}
+
+// splitSubjects separates at semicolons and line ends that no backslash escapes (RFC 4514 §2.4).
+func splitSubjects(list string) []string {
+	var subjects []string
+	var subject strings.Builder
+	end := func() {
+		if s := strings.TrimSpace(subject.String()); s != "" {
+			subjects = append(subjects, s)
+		}
+		subject.Reset()
+	}
+	escaped := false
+	for _, b := range []byte(list) {
+		if !escaped && (b == ';' || b == '\n') {
+			end()
+			continue
+		}
+		escaped = !escaped && b == '\\'
+		subject.WriteByte(b)
+	}
+	end()
+	return subjects
+}
+
+// isAddress: nginx gets it as well, so that names and numbers only may pass.
+func isAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-.:", r)
+	}) {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// trust is what nginx verifies clients against, checked, in PEM. Without
+// certificates, nobody can be verified.
+type trust struct {
+	certificates string
+	crl          string               // empty: nothing is revoked
+	notAfter     time.Time            // the earliest of the usable certificates
+	nextUpdate   time.Time            // the earliest of the revocation lists; zero: there are none
+	updates      map[string]time.Time // nextUpdate of each list, by the raw subject of its CA
+}
+
+// checkTruststore checks truststore.crt. It is usable when one of its certificates
+// is: a CA certificate up to whose root all are there, or a self-signed one.
+// The problems beside a usable store name certificates that are of no use in it; a
+// store that is not usable is the last of them.
+func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
+	for rest := withoutMark(content); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return trust{}, nil, problem{truststoreFile, "it holds a private key", "take the key out: the store is for certificates alone; whoever could read the file has the key now, so make a new one"}
+		}
+	}
+	certificates, err := parseCertificates(truststoreFile, content)
+	if err != nil {
+		return trust{}, nil, err
+	}
+	var problems []problem
+	checked := trust{certificates: string(encodeCertificates(certificates))}
+	for _, c := range certificates {
+		if err := usable(c, certificates, now); err != nil {
+			problems = append(problems, *err)
+			continue
+		}
+		if checked.notAfter.IsZero() || c.NotAfter.Before(checked.notAfter) {
+			checked.notAfter = c.NotAfter
+		}
+	}
+	if checked.notAfter.IsZero() {
+		return trust{}, problems[1:], problems[0]
+	}
+	return checked, problems, nil
+}
+
+// usable says why nginx could verify nobody with c: OpenSSL wants every certificate
+// up to a self-signed one.
+func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *problem {
+	at := c
+	for range store {
+		if now.After(at.NotAfter) || now.Before(at.NotBefore) {
+			p := problem{truststoreFile, fmt.Sprintf("%s is valid from %s to %s only", name(at), day(at.NotBefore), day(at.NotAfter)), "put the certificate that follows it, and take this one out"}
+			return &p
+		}
+		if selfIssued(at) {
+			return nil
+		}
+		var parent *x509.Certificate
+		for _, candidate := range store {
+			if issued(candidate, at) {
+				parent = candidate
+			}
+		}
+		if parent == nil {
+			break
+		}
+		at = parent
+	}
+	p := problem{truststoreFile, fmt.Sprintf("%s was issued by %s, which is not in the file, so that nobody can be verified with it", name(at), at.Issuer),
+		"append the certificates of its issuers, up to the root; ALLOWED_CLIENT_DNS then narrows the CA to the clients that are meant"}
+	return &p
+}
+
+func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
