@@ -94,7 +94,16 @@ func (b *bucket) explain(err error, name string) error {
 	case status == http.StatusMovedPermanently || status == http.StatusBadRequest:
 		return problem{bucket, fmt.Sprintf("the bucket is not served here (%s)", code), "check AWS_REGION and AWS_ENDPOINT_URL_S3"}
 	case status == 0:
-		return problem{bucket, "S3 cannot be reached: " + err.Error(), "check the network, the VPC endpoint, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials"}
+		return problem{bucket, "S3 cannot be reached: " + rootCause(err), "check the network, the VPC endpoint, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials"}
 	}
-	return problem{file, "S3 answers " + err.Error(), "see the status page of S3; the file is asked for again every CERT_REFRESH"}
+	return problem{file, fmt.Sprintf("S3 answers %d %s", status, code), "see the status page of S3; the file is asked for again every CERT_REFRESH"}
+}
+
+// rootCause is the innermost error: those around it have request ids and ports,
+// with which one outage would look like a new one at every look.
+func rootCause(err error) string {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err.Error()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -65,46 +66,46 @@ func (k *keeper) keep(ctx context.Context) {
 func (k *keeper) refresh(ctx context.Context) {
 	var problems []problem
 	if k.source != nil {
-		files, err := k.fetch(ctx)
+		fetching, cancel := context.WithTimeout(ctx, fetchTimeout)
+		defer cancel()
+		problems = k.refreshSet(ctx, fetching, k.refreshPair, certificateFile, keyFile)
+		if k.settings.AuthMode == clientAuth {
+			problems = append(problems, k.refreshSet(ctx, fetching, k.refreshTrust, truststoreFile, crlFile)...)
+		}
 		if ctx.Err() != nil {
 			return // stopping
 		}
-		if err != nil {
-			problems = []problem{asProblem(err)}
-		} else {
-			problems = k.refreshPair(ctx, files)
-			if k.settings.AuthMode == clientAuth {
-				problems = append(problems, k.refreshTrust(ctx, files)...)
-			}
-		}
-		if ctx.Err() != nil {
-			return
-		}
 	}
-	k.status.set(ctx, k.inUse, k.settings.refusing(k.inUse), k.generation, problems)
+	k.status.set(ctx, k.inUse, k.settings.refusing(k.inUse), k.generation, compact(problems))
 }
 
-// fetch reads all files; those that are absent are not in the map. It fails as a
-// whole, so that no set is judged by half of its files.
-func (k *keeper) fetch(ctx context.Context) (map[string][]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	names := []string{certificateFile, keyFile}
-	if k.settings.AuthMode == clientAuth {
-		names = append(names, truststoreFile, crlFile)
-	}
+// refreshSet reads the files of a set, and takes them if they are good. It fails as
+// a whole, so that no set is judged by half of its files. Files that are absent are
+// not in the map.
+func (k *keeper) refreshSet(ctx, fetching context.Context, take func(context.Context, map[string][]byte) []problem, names ...string) []problem {
 	files := map[string][]byte{}
 	for _, name := range names {
-		content, err := k.source.read(ctx, name)
+		content, err := k.source.read(fetching, name)
 		if errors.Is(err, errAbsent) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return []problem{asProblem(err)}
 		}
 		files[name] = content
 	}
-	return files, nil
+	return take(ctx, files)
+}
+
+// compact drops a problem that both sets have: a source that does not answer.
+func compact(problems []problem) []problem {
+	var different []problem
+	for _, p := range problems {
+		if !slices.Contains(different, p) {
+			different = append(different, p)
+		}
+	}
+	return different
 }
 
 func (k *keeper) refreshPair(ctx context.Context, files map[string][]byte) []problem {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+)
+
+// identity is a certificate with its key, and the chain above it.
+type identity struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	chain       []*x509.Certificate // its issuers, up to the root
+}
+
+// template changes a certificate before it is signed.
+type template func(*x509.Certificate)
+
+func expired(c *x509.Certificate) {
+	c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+}
+
+func notYetValid(c *x509.Certificate) {
+	c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(48*time.Hour)
+}
+
+func authority(c *x509.Certificate) {
+	c.IsCA, c.BasicConstraintsValid = true, true
+	c.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	c.ExtKeyUsage = nil
+}
+
+// newAuthority is a root of its own.
+func newAuthority(t *testing.T, name string, changes ...template) identity {
+	t.Helper()
+	return identity{}.issue(t, name, append([]template{authority}, changes...)...)
+}
+
+// issue signs a certificate for client and server, valid for a day. The zero
+// identity lets it sign itself.
+func (i identity) issue(t *testing.T, name string, changes ...template) identity {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	for _, change := range changes {
+		change(c)
+	}
+	issued := identity{key: key}
+	parent, signer := c, key
+	if i.certificate != nil {
+		parent, signer = i.certificate, i.key
+		issued.chain = append([]*x509.Certificate{i.certificate}, i.chain...)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if issued.certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return issued
+}
+
+// pem of the certificate alone.
+func (i identity) pem() string { return string(encodeCertificates([]*x509.Certificate{i.certificate})) }
+
+// chainPEM is the content of certificate.crt: without the root, as is usual.
+func (i identity) chainPEM() string {
+	chain := []*x509.Certificate{i.certificate}
+	if len(i.chain) > 1 {
+		chain = append(chain, i.chain[:len(i.chain)-1]...)
+	}
+	return string(encodeCertificates(chain))
+}
+
+func (i identity) keyPEM(t *testing.T) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// tls is the identity as a client shows it: with its chain, without the root.
+func (i identity) tls() *tls.Certificate {
+	c := &tls.Certificate{PrivateKey: i.key, Certificate: [][]byte{i.certificate.Raw}}
+	for n, issuer := range i.chain {
+		if n < len(i.chain)-1 {
+			c.Certificate = append(c.Certificate, issuer.Raw)
+		}
+	}
+	return c
+}
+
+// revoke makes the CA's revocation list, due at nextUpdate.
+func (i identity) revoke(t *testing.T, nextUpdate time.Time, revoked ...identity) string {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: nextUpdate}
+	for _, r := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
+			SerialNumber: r.certificate.SerialNumber, RevocationTime: time.Now().Add(-time.Hour)})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, i.certificate, i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+}
+
+var tomorrow = time.Now().Add(24 * time.Hour)

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// binaries are what the tests start, built when the first of them asks.
+type binaries struct {
+	certsync string // with the race detector when the tests have it
+	stowrs   string // the app
+	local    string // whose S3 server the tests use
+}
+
+var built struct {
+	once sync.Once
+	dir  string
+	binaries
+	err error
+}
+
+// theSystem is what the tests share: the S3 server and one app.
+var theSystem struct {
+	once sync.Once
+	s3   *storage
+	app  *app
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, p := range shared {
+		p.kill()
+	}
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+func build(t *testing.T) binaries {
+	t.Helper()
+	built.once.Do(func() { built.err = buildAll() })
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.binaries
+}
+
+func buildAll() error {
+	dir, err := os.MkdirTemp("", "certsync-test-")
+	if err != nil {
+		return err
+	}
+	built.dir = dir
+	built.binaries = binaries{filepath.Join(dir, "certsync"), filepath.Join(dir, "stowrs"), filepath.Join(dir, "local")}
+	certsync := []string{"build", "-ldflags", "-X main.version=test", "-o", built.certsync}
+	if raceDetector {
+		certsync = append(certsync, "-race")
+	}
+	for _, module := range []struct {
+		folder    string
+		arguments []string
+	}{
+		{".", append(certsync, ".")},
+		{"../app", []string{"build", "-o", built.stowrs, "."}},
+		{"../local", []string{"build", "-o", built.local, "."}},
+	} {
+		command := exec.Command("go", module.arguments...)
+		command.Dir = module.folder
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("go %v in %s: %w\n%s", module.arguments, module.folder, err, output)
+		}
+	}
+	return nil
+}
+
+// nginxProgram finds nginx. A machine without it skips the tests that need it, but not in CI.
+func nginxProgram(t *testing.T) string {
+	t.Helper()
+	if program := os.Getenv("NGINX_PROGRAM"); program != "" {
+		return program
+	}
+	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
+		if program, err := exec.LookPath(name); err == nil {
+			return program
+		}
+	}
+	const remedy = "nginx is not installed: apt-get install nginx-light, or brew install nginx; or set NGINX_PROGRAM to the program"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(remedy)
+	}
+	t.Skip(remedy)
+	return ""
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// process is a child of the tests.
+type process struct {
+	cmd            *exec.Cmd
+	stdout, stderr output
+	exited         chan struct{}
+}
+
+// shared processes end with the last test.
+var shared []*process
+
+// launch runs the binary with only these variables in its environment.
+func launch(t *testing.T, environment []string, binary string, arguments ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(binary, arguments...), exited: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_EC2_METADATA_DISABLED=true"}, environment...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	endWithTests(p.cmd)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends with the process
+		p.cmd.Wait()
+		close(p.exited)
+	}()
+	return p
+}
+
+// start runs it for one test.
+func start(t *testing.T, environment []string, binary string, arguments ...string) *process {
+	t.Helper()
+	p := launch(t, environment, binary, arguments...)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("%s %v\nstdout:\n%s\nstderr:\n%s", binary, arguments, p.stdout.tail(), p.stderr.tail())
+		}
+		if strings.Contains(p.stderr.String(), "DATA RACE") {
+			t.Errorf("%s has a data race:\n%s", binary, p.stderr.String())
+		}
+	})
+	return p
+}
+
+// kill is kill -9. It returns when the process is gone.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.exited
+}
+
+func (p *process) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exitCode waits for the process to end by itself; -1: a signal ended it.
+func (p *process) exitCode(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(within):
+		t.Fatalf("%s has not ended within %s\n%s", p.cmd.Path, within, p.stderr.tail())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// records are the JSON records on stderr that have the message.
+func (p *process) records(message string) []map[string]any {
+	var found []map[string]any
+	for line := range strings.Lines(p.stderr.String()) {
+		var record map[string]any
+		if json.Unmarshal([]byte(line), &record) == nil && record["msg"] == message {
+			found = append(found, record)
+		}
+	}
+	return found
+}
+
+// record waits for a record that has the message, and all the words in it.
+func (p *process) record(t *testing.T, message string, words ...string) map[string]any {
+	t.Helper()
+	var found map[string]any
+	eventually(t, 10*time.Second, fmt.Sprintf("a record %q with %q", message, words), func() bool {
+		for _, record := range p.records(message) {
+			line, err := json.Marshal(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(words, func(word string) bool { return !bytes.Contains(line, []byte(word)) }) {
+				found = record
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// output collects what a process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// tail is enough of it to see why a test failed.
+func (o *output) tail() string {
+	const most = 8 << 10
+	s := o.String()
+	if len(s) > most {
+		return "…" + s[len(s)-most:]
+	}
+	return s
+}
+
+// eventually waits for the condition, which must become true in time.
+func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(within)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
+}
+
+// freeAddress is an address of this machine that nothing listens on, below the
+// ports that systems give to outgoing connections.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}

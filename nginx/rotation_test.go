@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// upload is a request that stops in the middle of its body until it is let go on.
+type upload struct {
+	*gate
+	instance instance
+	done     chan struct{}
+	reply    reply
+	err      error
+}
+
+// startUpload returns when half of the body has been sent.
+func (s *sidecar) startUpload(t *testing.T, client *http.Client, i instance) *upload {
+	t.Helper()
+	u := &upload{gate: newGate(i), instance: i, done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go func() {
+		u.reply, u.err = s.send(ctx, client, "/studies", u.gate, i.sizeBytes)
+		close(u.done)
+	}()
+	select {
+	case <-u.passed:
+	case <-u.done:
+		t.Fatalf("the upload ended early: status %d, error %v: %s", u.reply.status, u.err, u.reply.body)
+	case <-time.After(2 * time.Minute):
+		t.Fatal("half of the upload was not taken within two minutes")
+	}
+	return u
+}
+
+// wantStored lets the upload go on. It must end well.
+func (u *upload) wantStored(t *testing.T, s *sidecar) {
+	t.Helper()
+	close(u.open)
+	<-u.done
+	if u.err != nil || u.reply.status != http.StatusOK {
+		t.Fatalf("the upload ended with status %d, error %v: %s", u.reply.status, u.err, u.reply.body)
+	}
+	s.s3.wantStored(t, u.instance)
+}
+
+// A renewed certificate is served within the refresh time, without a restart, and
+// an upload that began under the old one goes on.
+func TestRotationDuringAnUpload(t *testing.T) {
+	ca := newAuthority(t, "CA")
+	old, renewed := ca.issue(t, "old"), ca.issue(t, "renewed")
+	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+		t.Run(name, func(t *testing.T) {
+			files := served(t, old)
+			files[truststoreFile] = ca.pem()
+			s := start(t, clientAuth, files)
+			s.wantServes(t, old)
+			u := s.startUpload(t, s.client(ca.issue(t, "modality-1").tls()), newInstance(t, 500*mib))
+			for name, content := range served(t, renewed) {
+				s.certificates(name, content) // in two steps: the pair does not match in between
+			}
+			s.wantServes(t, renewed)
+			s.wantStored(t, ca.issue(t, "modality-2").tls())
+			select {
+			case <-u.done:
+				t.Fatalf("the upload ended with the reload: %v", u.err)
+			default:
+			}
+			u.wantStored(t, s)
+			if got := u.reply.state.PeerCertificates[0].Subject.CommonName; got != "old" {
+				t.Errorf("the upload had certificate %q, so that it did not begin before the rotation", got)
+			}
+			s.wantMetric(t, fmt.Sprintf(`certsync_expiry_timestamp_seconds{file="certificate.crt"} %s`, prometheusNumber(renewed.certificate.NotAfter)))
+			if n := len(s.records("serving")); n != 1 {
+				t.Errorf("nginx was started %d times, want once", n)
+			}
+		})
+	}
+}
+
+// prometheusNumber is how the text format writes seconds.
+func prometheusNumber(at time.Time) string {
+	s := fmt.Sprintf("%.9e", float64(at.Unix()))
+	mantissa, exponent, _ := strings.Cut(s, "e+")
+	return strings.TrimRight(mantissa, "0") + "e+" + exponent
+}
+
+// A bad certificate leaves the last good one in use, and is named with its remedy.
+func TestBadCertificateLeavesTheGoodOne(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	intermediate := ca.issue(t, "intermediate", authority)
+	good, other := intermediate.issue(t, "good"), ca.issue(t, "other")
+	late, early := ca.issue(t, "late", expired), ca.issue(t, "early", notYetValid)
+	s := startFromS3(t, anonymous, served(t, good))
+	s.wantServes(t, good)
+	for _, bad := range []struct{ name, certificate, key, file, problem string }{
+		{"garbage", "garbage", good.keyPEM(t), certificateFile, "no certificate in PEM"},
+		{"garbage key", good.chainPEM(), "garbage", keyFile, "no private key in PEM"},
+		{"key of another certificate", good.chainPEM(), other.keyPEM(t), keyFile, "it is not the key of the first certificate"},
+		{"chain in the wrong order", intermediate.pem() + good.pem(), good.keyPEM(t), keyFile, "put the key that the certificate was made with, and the server's certificate first"},
+		{"chain of another CA", good.pem() + other.pem(), good.keyPEM(t), certificateFile, "its chain is not in order"},
+		{"expired", late.pem(), late.keyPEM(t), certificateFile, "has expired"},
+		{"not yet valid", early.pem(), early.keyPEM(t), certificateFile, "is not valid before"},
+		{"removed", "", "", certificateFile, "it is not in the bucket"},
+	} {
+		s.certificates(certificateFile, bad.certificate)
+		s.certificates(keyFile, bad.key)
+		s.wantProblem(t, bad.file, bad.problem)
+		if s.servedCertificate(t) != string(good.certificate.Raw) {
+			t.Errorf("%s: the last good certificate is not served", bad.name)
+		}
+		s.wantStored(t, nil)
+	}
+	for name, content := range served(t, other) {
+		s.certificates(name, content)
+	}
+	s.wantServes(t, other)
+	s.wantGood(t)
+}
+
+// Without certificates the task is live and serves a self-signed one: they can be put after the first deployment only.
+func TestCertificatesArePutLater(t *testing.T) {
+	t.Parallel()
+	server := newAuthority(t, "CA").issue(t, "server")
+	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, anonymous, nil)
+			s.wantProblem(t, certificateFile, "it is not in the ")
+			s.wantStored(t, nil)
+			for name, content := range served(t, server) {
+				s.certificates(name, content)
+			}
+			s.wantServes(t, server)
+			s.wantGood(t)
+		})
+	}
+}
+
+// The whole chain is served, so that a client that knows the root alone can verify it.
+func TestTheChainIsServed(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	server := ca.issue(t, "intermediate", authority).issue(t, "server")
+	s := startLocal(t, anonymous, served(t, server))
+	client := s.client(nil)
+	config := client.Transport.(*http.Transport).TLSClientConfig
+	config.InsecureSkipVerify, config.RootCAs = false, x509.NewCertPool()
+	config.RootCAs.AddCert(ca.certificate)
+	if r, err := s.send(t.Context(), client, "/studies", bytes.NewReader(nil), 0); err != nil {
+		t.Errorf("the chain is not verified: %v, %d", err, r.status)
+	}
+}
+
+// An expired list refuses everybody of its CA: it is a problem at once, and mended by a new one.
+func TestRevocationLists(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	client, revoked := ca.issue(t, "modality-1"), ca.issue(t, "modality-2")
+	files := served(t, ca.issue(t, "server"))
+	files[truststoreFile] = ca.pem()
+	files[crlFile] = ca.revoke(t, time.Now().Add(-time.Hour))
+	s := startLocal(t, clientAuth, files)
+	s.wantProblem(t, crlFile, "has expired")
+	s.wantRefused(t, client.tls(), http.StatusBadRequest, "The SSL certificate error")
+	if hours := s.record(t, "certificate status", "crl_hours_left")["crl_hours_left"].(float64); hours > 0 {
+		t.Errorf("crl_hours_left of an expired list is %v", hours)
+	}
+	soon := time.Now().Add(10 * time.Hour)
+	s.certificates(crlFile, ca.revoke(t, soon))
+	s.wantGood(t)
+	s.wantStored(t, client.tls())
+	s.wantStored(t, revoked.tls())
+	s.wantMetric(t, fmt.Sprintf(`certsync_expiry_timestamp_seconds{file="crl.pem"} %s`, prometheusNumber(soon)))
+	if record := s.record(t, "certificate status", `"crl_hours_left":9`); record["level"] != "WARNING" {
+		t.Errorf("a list that is due within a day is no warning: %v", record)
+	}
+
+	s.certificates(crlFile, ca.revoke(t, tomorrow, revoked))
+	eventually(t, 10*time.Second, "the revoked client is refused", func() bool {
+		return s.post(t, revoked.tls(), newInstance(t, 0)).status == http.StatusBadRequest
+	})
+	s.wantStored(t, client.tls())
+	// What must not open the door, or shut it for all: the good list stays in use.
+	for _, bad := range []struct{ content, problem string }{
+		{"garbage", "no revocation list in PEM"},
+		{newAuthority(t, "another CA").revoke(t, tomorrow), "the list of CN=CA is missing"},
+		{newAuthority(t, "CA").revoke(t, tomorrow), "was not signed by"},
+		{ca.revoke(t, time.Now().Add(-time.Minute)), "has expired"},
+		{"", "is gone"},
+	} {
+		s.certificates(crlFile, bad.content)
+		s.wantProblem(t, crlFile, bad.problem)
+		s.wantStored(t, client.tls())
+		s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "The SSL certificate error")
+	}
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// refreshTime is CERT_REFRESH of the tests.
+const refreshTime = time.Second
+
+// sidecar is a running certsync with nginx, in front of an app.
+type sidecar struct {
+	*process
+	s3              *storage
+	app             *app
+	address, health string
+	runFolder       string
+	certificates    func(name, content string) // puts a file; an empty content removes it
+}
+
+// startSidecar starts it in front of the shared app. Later variables win over earlier ones.
+func startSidecar(t *testing.T, variables ...string) *sidecar {
+	t.Helper()
+	program := nginxProgram(t)
+	s3, app := startSystem(t)
+	return startSidecarOf(t, program, s3, app, variables...)
+}
+
+func startSidecarOf(t *testing.T, program string, s3 *storage, app *app, variables ...string) *sidecar {
+	t.Helper()
+	runFolder, err := os.MkdirTemp("", "certsync-run-") // t.TempDir is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(runFolder) })
+	s := &sidecar{s3: s3, app: app, address: freeAddress(t), health: freeAddress(t), runFolder: runFolder}
+	s.process = start(t, slices.Concat([]string{"RUN_FOLDER=" + runFolder, "NGINX_PROGRAM=" + program,
+		"CERT_REFRESH=" + refreshTime.String(), "TLS_ADDRESS=" + s.address, "HEALTH_ADDRESS=" + s.health}, app.variables(), variables), built.certsync)
+	eventually(t, 30*time.Second, "the sidecar serves", func() bool {
+		select {
+		case <-s.exited:
+			t.Fatal("the sidecar has ended")
+		default:
+		}
+		return len(s.records("serving")) > 0
+	})
+	return s
+}
+
+// startLocal starts it with CERT_MODE=LOCAL over a folder with these files.
+func startLocal(t *testing.T, authMode string, files map[string]string, variables ...string) *sidecar {
+	t.Helper()
+	folder := t.TempDir()
+	put := func(name, content string) {
+		path := filepath.Join(folder, name)
+		if content == "" {
+			os.Remove(path)
+			return
+		}
+		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range files {
+		put(name, content)
+	}
+	s := startSidecar(t, append([]string{"AUTH_MODE=" + authMode, "CERT_MODE=LOCAL", "CERT_FOLDER=" + folder}, variables...)...)
+	s.certificates = put
+	return s
+}
+
+// startFromS3 starts it with CERT_MODE=FROMS3 over a bucket with these files.
+func startFromS3(t *testing.T, authMode string, files map[string]string, variables ...string) *sidecar {
+	t.Helper()
+	nginxProgram(t)
+	s3, _ := startSystem(t)
+	bucket := s3.newBucket(t)
+	put := func(name, content string) {
+		if content == "" {
+			s3.remove(t, bucket, name)
+		} else {
+			s3.put(t, bucket, name, content)
+		}
+	}
+	for name, content := range files {
+		put(name, content)
+	}
+	s := startSidecar(t, append(s3.environment("AUTH_MODE="+authMode, "CERT_MODE=FROMS3", "CERT_BUCKETNAME="+bucket), variables...)...)
+	s.certificates = put
+	return s
+}
+
+// served are the files of certificate.crt and certificate.key.
+func served(t *testing.T, i identity) map[string]string {
+	t.Helper()
+	return map[string]string{certificateFile: i.chainPEM(), keyFile: i.keyPEM(t)}
+}
+
+// client of STOW-RS. A nil certificate is none. Each has connections of its own.
+func (s *sidecar) client(certificate *tls.Certificate) *http.Client {
+	config := &tls.Config{InsecureSkipVerify: true}
+	if certificate != nil { // shown whatever CAs nginx names
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: 3 * time.Minute}
+}
+
+// answer of the service, or of nginx.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	state  *tls.ConnectionState
+}
+
+// post sends the instance.
+func (s *sidecar) post(t *testing.T, certificate *tls.Certificate, i instance, header ...string) reply {
+	t.Helper()
+	r, err := s.send(t.Context(), s.client(certificate), "/studies", i.reader(), i.sizeBytes, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// send POSTs a body to a path. header are names and values in turn.
+func (s *sidecar) send(ctx context.Context, client *http.Client, path string, body io.Reader, lengthBytes int64, header ...string) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+s.address+path, body)
+	if err != nil {
+		return reply{}, err
+	}
+	request.ContentLength = lengthBytes
+	request.Header.Set("Content-Type", "application/dicom")
+	request.Header.Set("Accept", "application/dicom+json")
+	for n := 0; n < len(header); n += 2 {
+		request.Header.Set(header[n], header[n+1])
+	}
+	return do(client, request)
+}
+
+func do(client *http.Client, request *http.Request) (reply, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return reply{}, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header, string(content), response.TLS}, err
+}
+
+// wantStored sends an instance, which must be stored; the answer is returned.
+func (s *sidecar) wantStored(t *testing.T, certificate *tls.Certificate) reply {
+	t.Helper()
+	i := newInstance(t, 0)
+	r := s.post(t, certificate, i)
+	if r.status != http.StatusOK {
+		t.Fatalf("status %d, want 200: %s", r.status, r.body)
+	}
+	s.s3.wantStored(t, i)
+	return r
+}
+
+// wantRefused sends an instance, which must be refused with the status and words, and not be stored.
+func (s *sidecar) wantRefused(t *testing.T, certificate *tls.Certificate, status int, words string) reply {
+	t.Helper()
+	i := newInstance(t, 0)
+	r := s.post(t, certificate, i)
+	if r.status != status || !strings.Contains(r.body, words) {
+		t.Errorf("status %d, want %d with %q: %s", r.status, status, words, r.body)
+	}
+	s.s3.wantNotStored(t, i)
+	return r
+}
+
+// wantServes: new connections see this certificate, or will within the refresh time.
+func (s *sidecar) wantServes(t *testing.T, i identity) {
+	t.Helper()
+	eventually(t, 10*time.Second, "new connections see "+i.certificate.Subject.String(), func() bool {
+		c := s.servedCertificate(t)
+		return c == string(i.certificate.Raw)
+	})
+}
+
+// servedCertificate is what a new connection sees, in DER.
+func (s *sidecar) servedCertificate(t *testing.T) string {
+	t.Helper()
+	connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	return string(connection.ConnectionState().PeerCertificates[0].Raw)
+}
+
+// state is the answer of /health.
+func (s *sidecar) state(t *testing.T) (status int, a answer) {
+	t.Helper()
+	status, body, err := get(t.Context(), "http://"+s.health+"/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return status, a
+}
+
+// wantProblem: within the refresh time health says 200 and degraded, with a problem
+// of the file that has the words in its reason or remedy; the log and the metric too.
+func (s *sidecar) wantProblem(t *testing.T, file, words string) {
+	t.Helper()
+	var last answer
+	matches := func(p problem) bool {
+		return strings.HasSuffix(p.File, file) && strings.Contains(p.Reason+" "+p.Remedy, words)
+	}
+	eventually(t, 10*time.Second, "health names "+file+": "+words, func() bool {
+		var status int
+		status, last = s.state(t)
+		if status != http.StatusOK || !last.Live {
+			t.Fatalf("status %d of health, want 200: %+v", status, last)
+		}
+		return last.Degraded && slices.ContainsFunc(last.Problems, matches)
+	})
+	record := s.record(t, "certificate problem", file, words)
+	if record["level"] != "ERROR" || record["remedy"] == "" || record["meanwhile"] == "" {
+		t.Errorf("the record lacks level, remedy or meanwhile: %v", record)
+	}
+	s.wantMetric(t, "certsync_degraded 1")
+}
+
+// wantGood: within the refresh time there is no problem left.
+func (s *sidecar) wantGood(t *testing.T) {
+	t.Helper()
+	var last answer
+	eventually(t, 10*time.Second, "no certificate problem", func() bool {
+		_, last = s.state(t)
+		return !last.Degraded && !last.Refusing
+	})
+	s.wantMetric(t, "certsync_degraded 0")
+	s.wantMetric(t, "certsync_refusing 0")
+}
+
+func (s *sidecar) wantMetric(t *testing.T, line string) {
+	t.Helper()
+	eventually(t, 10*time.Second, "/metrics has "+line, func() bool {
+		_, body, err := get(t.Context(), "http://"+s.health+"/metrics")
+		return err == nil && slices.Contains(strings.Split(string(body), "\n"), line)
+	})
+}
