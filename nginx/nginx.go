@@ -136,6 +136,8 @@ func (n *nginx) start() error {
 		copies.Go(func() { n.copyAccess(access) })
 		copies.Go(func() { n.copyErrors(errorLog) })
 		err = cmd.Wait()
+		// A master that was killed leaves its workers, who would go on and hold the ports.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // none, as a rule
 		copies.Wait()
 		n.code = exitCode(cmd.ProcessState, err)
 		close(n.exited)

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const stopSignal = syscall.SIGTERM
+
+// nginxID is the process of nginx below certsync.
+func (s *sidecar) nginxID(t *testing.T) int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(s.runFolder, "nginx.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func alive(id int) bool { return syscall.Kill(id, 0) == nil }
+
+// SIGTERM takes no new connections, finishes the upload in flight, and ends with nginx's status.
+func TestStopFinishesAnUpload(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	u := s.startUpload(t, s.client(nil), newInstance(t, 40*mib))
+	s.signal(t, stopSignal)
+	eventually(t, 10*time.Second, "no new connections", func() bool {
+		connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+	time.Sleep(time.Second) // it stays so
+	select {
+	case <-u.done:
+		t.Fatalf("the upload ended with the signal: status %d, error %v", u.reply.status, u.err)
+	case <-s.exited:
+		t.Fatal("the sidecar ended before the upload")
+	default:
+	}
+	u.wantStored(t, s)
+	if code := s.exitCode(t, 10*time.Second); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+	s.record(t, "stopped", `"exit_status":0`)
+}
+
+// A second signal ends at once.
+func TestSecondSignalCuts(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	u := s.startUpload(t, s.client(nil), newInstance(t, 20*mib))
+	s.signal(t, stopSignal)
+	s.record(t, "stopping: no new connections, requests in flight are finished")
+	s.signal(t, stopSignal)
+	s.exitCode(t, 10*time.Second)
+	close(u.open)
+	if <-u.done; u.err == nil {
+		t.Errorf("the upload got %d, want a cut connection", u.reply.status)
+	}
+}
+
+// When nginx ends by itself, certsync ends with its status.
+func TestExitStatusOfNginx(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	if err := syscall.Kill(s.nginxID(t), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.exitCode(t, 10*time.Second); code != 128+9 {
+		t.Errorf("exit %d, want 137", code)
+	}
+	s.record(t, "nginx has ended by itself", `"level":"ERROR"`)
+}
+
+// A certsync that is killed leaves no nginx behind, and the next one starts in its folder.
+func TestKilledCertsyncLeavesNoNginx(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	id := s.nginxID(t)
+	s.kill()
+	eventually(t, 10*time.Second, "nginx has ended", func() bool { return !alive(id) })
+	again := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous", "RUN_FOLDER="+s.runFolder)
+	again.wantStored(t, nil)
+}
+
+// Live is nginx and the app; the container's check says so by its exit status.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	program := nginxProgram(t)
+	s3, _ := startSystem(t)
+	a := startApp(t, s3)
+	s := startSidecarOf(t, program, s3, a, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	check := func(want int) {
+		t.Helper()
+		command := exec.Command(built.certsync, "health")
+		command.Env = []string{"HEALTH_ADDRESS=" + s.health}
+		output, err := command.CombinedOutput()
+		if got := command.ProcessState.ExitCode(); got != want {
+			t.Errorf("certsync health: exit %d, want %d, error %v: %s", got, want, err, output)
+		}
+	}
+	if status, state := s.state(t); status != http.StatusOK || !state.Nginx || !state.App || !state.Live || state.Degraded {
+		t.Errorf("status %d, %+v", status, state)
+	}
+	check(0)
+	a.kill()
+	if status, state := s.state(t); status != http.StatusServiceUnavailable || !state.Nginx || state.App || state.Live {
+		t.Errorf("without the app: status %d, %+v", status, state)
+	}
+	check(1)
+	s.kill()
+	check(1)
+}
+
+// What cannot work ends the process at once, with all violations in one record.
+func TestConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
+	program := nginxProgram(t)
+	b := build(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		variables []string
+		code      int
+		words     []string
+	}{
+		"no modes":             {[]string{"AUTH_MODE=", "CERT_MODE="}, 2, []string{"AUTH_MODE is required: anonymous or clientauth", "CERT_MODE is required: one of ACM FROMS3 LOCAL"}},
+		"unknown modes":        {[]string{"AUTH_MODE=anonmyous", "CERT_MODE=acm"}, 2, []string{"anonmyous", "must be anonymous or clientauth", "must be one of ACM FROMS3 LOCAL"}},
+		"ACM and clientauth":   {[]string{"AUTH_MODE=clientauth"}, 2, []string{"AUTH_MODE=clientauth cannot work with CERT_MODE=ACM", "no client certificate gets here", "use CERT_MODE=FROMS3 or LOCAL"}},
+		"no bucket":            {[]string{"CERT_MODE=FROMS3"}, 2, []string{"CERT_BUCKETNAME is required"}},
+		"bucket with a folder": {[]string{"CERT_MODE=FROMS3", "CERT_BUCKETNAME=a/b"}, 2, []string{"CERT_BUCKETNAME"}},
+		"refresh":              {[]string{"CERT_REFRESH=10ms"}, 2, []string{"CERT_REFRESH", "a second or more"}},
+		"refresh, no time":     {[]string{"CERT_REFRESH=often"}, 2, []string{"CERT_REFRESH", "must be like its default, 60s"}},
+		"body size":            {[]string{"CLIENT_MAX_BODY_SIZE=1; autoindex on"}, 2, []string{"CLIENT_MAX_BODY_SIZE", "such as 500m"}},
+		"connections":          {[]string{"CONNECTIONS_PER_ADDRESS=-1"}, 2, []string{"CONNECTIONS_PER_ADDRESS", "between 0, no limit, and 65535"}},
+		"clients, anonymous":   {[]string{"ALLOWED_CLIENT_DNS=CN=a"}, 2, []string{"ALLOWED_CLIENT_DNS needs AUTH_MODE=clientauth"}},
+		"clients without CN":   {[]string{"AUTH_MODE=clientauth", "CERT_MODE=LOCAL", "ALLOWED_CLIENT_DNS=modality-1"}, 2, []string{"ALLOWED_CLIENT_DNS", "such as CN=modality-1"}},
+		"address":              {[]string{"TLS_ADDRESS=8443", "APP_ADDRESS=x;y:1"}, 2, []string{"TLS_ADDRESS", "APP_ADDRESS"}},
+		"run folder":           {[]string{"RUN_FOLDER=run"}, 2, []string{"RUN_FOLDER", "absolute"}},
+		"run folder, a file":   {[]string{"RUN_FOLDER=" + file}, 1, []string{"RUN_FOLDER cannot be written to", "mount a writable folder there"}},
+		"no nginx":             {[]string{"NGINX_PROGRAM=/nowhere/nginx"}, 1, []string{"/nowhere/nginx", "install nginx, or set NGINX_PROGRAM"}},
+		"health port taken":    {[]string{"HEALTH_ADDRESS=" + taken.Addr().String()}, 1, []string{"HEALTH_ADDRESS", "in use"}},
+		"TLS port taken":       {[]string{"TLS_ADDRESS=" + taken.Addr().String()}, 1, []string{"start nginx"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder, err := os.MkdirTemp("", "certsync-run-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(folder)
+			p := start(t, append([]string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + folder, "NGINX_PROGRAM=" + program,
+				"TLS_ADDRESS=" + freeAddress(t), "HEALTH_ADDRESS=" + freeAddress(t)}, test.variables...), b.certsync)
+			if code := p.exitCode(t, 20*time.Second); code != test.code {
+				t.Errorf("exit %d, want %d", code, test.code)
+			}
+			var last map[string]any
+			for _, message := range []string{"the configuration cannot be used", "certsync cannot run"} {
+				for _, record := range p.records(message) {
+					last = record
+				}
+			}
+			for _, words := range test.words {
+				if !strings.Contains(fmt.Sprint(last["error"]), words) || last["level"] != "ERROR" {
+					t.Errorf("the record does not say %q: %v", words, last)
+				}
+			}
+		})
+	}
+}
