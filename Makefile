@@ -12,10 +12,15 @@ RACE := $(if $(shell command -v gcc || command -v clang),-race,$(if $(CI),-race)
 
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help run send build test fuzz interop lint bench clean
+# The container engine, and flags such as --network=host or --build-arg GO_IMAGE=mirror.example.org/golang:1.26
+DOCKER      ?= docker
+BUILD_FLAGS ?=
+export DOCKER BUILD_FLAGS DOCKER_BUILDKIT := 1
+
+.PHONY: help run send build images e2e-compose test fuzz interop lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the service and an S3 server on this machine, until Ctrl-C
 	go run ./local
@@ -25,6 +30,16 @@ send: ## send the samples to the service that make run has started
 
 build: ## build the static binary bin/stowrs
 	cd app && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/stowrs .
+
+images: ## build the images stowrs, stowrs-nginx and stowrs-s3
+	$(DOCKER) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) -t stowrs:$(VERSION) -t stowrs:latest app
+	$(DOCKER) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) -t stowrs-nginx:$(VERSION) -t stowrs-nginx:latest nginx
+	$(DOCKER) build $(BUILD_FLAGS) -t stowrs-s3:latest local/versitygw
+	.ci/image-sizes.sh
+
+e2e-compose: build images ## prove the images, and compose.yaml with all its profiles
+	.ci/e2e-images.sh
+	.ci/e2e-compose.sh
 
 test: ## vet and test all modules
 	@set -e; for module in $(MODULES); do \

@@ -78,8 +78,10 @@ func (n *nginx) version(ctx context.Context) (nginxVersion, error) {
 	return parseVersion(string(output))
 }
 
+// arguments of nginx. -e: until it has read the configuration it would write to the
+// error log that its packager has chosen, which this user may not.
 func (n *nginx) arguments(folder string, more ...string) []string {
-	return append([]string{"-p", n.folder, "-c", filepath.Join(n.folder, folder, "nginx.conf")}, more...)
+	return append([]string{"-e", "stderr", "-p", n.folder, "-c", filepath.Join(n.folder, folder, "nginx.conf")}, more...)
 }
 
 // test lets nginx read a generation, without serving it. The error has nginx's words.

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each rule of the files, with the words of its refusal and of its remedy.
+func TestCheckPair(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	intermediate := ca.issue(t, "intermediate", authority)
+	leaf, other := intermediate.issue(t, "leaf"), ca.issue(t, "other")
+	shortLived := ca.issue(t, "intermediate", authority, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) })
+	below := shortLived.issue(t, "leaf")
+	key := leaf.keyPEM(t)
+	for name, test := range map[string]struct {
+		certificate, key string
+		words            []string // of the problem; none: it is good
+	}{
+		"whole chain":          {leaf.chainPEM() + ca.pem(), key, nil},
+		"without the root":     {leaf.chainPEM(), key, nil},
+		"leaf alone":           {leaf.pem(), key, nil},
+		"self-signed":          {ca.pem(), ca.keyPEM(t), nil},
+		"line ends of Windows": {strings.ReplaceAll(leaf.chainPEM(), "\n", "\r\n"), strings.ReplaceAll(key, "\n", "\r\n"), nil},
+		"byte order mark":      {"\xef\xbb\xbf" + leaf.chainPEM(), "\xef\xbb\xbf" + key, nil},
+		"text between":         {"subject=leaf\n" + leaf.pem() + "subject=intermediate\n" + intermediate.pem(), "comment\n" + key, nil},
+		"key in both files":    {key + leaf.chainPEM(), key, nil},
+		"empty":                {"", key, []string{certificateFile, "it is empty"}},
+		"empty key":            {leaf.pem(), " \n", []string{keyFile, "it is empty"}},
+		"files exchanged":      {key, leaf.pem(), []string{certificateFile, "it has no certificate, but PRIVATE KEY"}},
+		"no key":               {leaf.pem(), leaf.pem(), []string{keyFile, "no private key"}},
+		"key of another":       {leaf.pem(), other.keyPEM(t), []string{keyFile, "not the key of the first certificate", "CN=leaf"}},
+		"passphrase":           {leaf.pem(), "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", []string{keyFile, "passphrase", "openssl pkey"}},
+		"old passphrase":       {leaf.pem(), "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n", []string{keyFile, "passphrase"}},
+		"DER":                  {string(leaf.certificate.Raw), key, []string{certificateFile, "in DER", "openssl x509 -inform der"}},
+		"root before issuer":   {leaf.pem() + ca.pem() + intermediate.pem(), key, []string{certificateFile, "not in order", "certificate 1, CN=leaf, was not issued by certificate 2, CN=CA"}},
+		"stranger at the end":  {leaf.pem() + intermediate.pem() + other.pem(), key, []string{certificateFile, "not in order", "certificate 2, CN=intermediate"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := checkPair([]byte(test.certificate), []byte(test.key), time.Now())
+			wantProblemWords(t, err, test.words)
+		})
+	}
+	t.Run("ends with the first of the chain", func(t *testing.T) {
+		checked, err := checkPair([]byte(below.chainPEM()), []byte(below.keyPEM(t)), time.Now())
+		if err != nil || !checked.notAfter.Equal(shortLived.certificate.NotAfter) {
+			t.Errorf("notAfter %s, error %v, want that of the intermediate, %s", checked.notAfter, err, shortLived.certificate.NotAfter)
+		}
+	})
+	t.Run("expired intermediate", func(t *testing.T) {
+		_, err := checkPair([]byte(below.chainPEM()), []byte(below.keyPEM(t)), time.Now().Add(2*time.Hour))
+		wantProblemWords(t, err, []string{certificateFile, "CN=intermediate has expired on"})
+	})
+}
+
+func wantProblemWords(t *testing.T, err error, words []string) {
+	t.Helper()
+	if len(words) == 0 {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	var p problem
+	if !errors.As(err, &p) || p.Reason == "" || p.Remedy == "" {
+		t.Fatalf("error %v, want a problem with reason and remedy", err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q does not say %q", err, word)
+		}
+	}
+}
+
+// A store is usable when one of its certificates is; the others are named.
+func TestCheckTruststoreNamesWhatIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	late := newAuthority(t, "late", expired)
+	lonely := newAuthority(t, "unknown").issue(t, "lonely", authority)
+	checked, problems, err := checkTruststore([]byte(late.pem()+lonely.pem()+ca.pem()), time.Now())
+	if err != nil || len(problems) != 2 {
+		t.Fatalf("problems %v, error %v, want two problems of a usable store", problems, err)
+	}
+	for n, words := range [][]string{{"CN=late", "is valid from"}, {"CN=lonely", "was issued by CN=unknown, which is not in the file"}} {
+		wantProblemWords(t, problems[n], words)
+	}
+	if !checked.notAfter.Equal(ca.certificate.NotAfter) {
+		t.Errorf("notAfter %s, want that of the usable one, %s", checked.notAfter, ca.certificate.NotAfter)
+	}
+}
+
+// A list of every CA is needed, up to the root; that of an intermediate CA revokes its clients.
+func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	intermediate := ca.issue(t, "intermediate", authority)
+	selfSigned := identity{}.issue(t, "self-signed")
+	both := ca.revoke(t, tomorrow) + intermediate.revoke(t, tomorrow)
+	for name, test := range map[string]struct {
+		store, lists string
+		words        []string
+	}{
+		"all":                {ca.pem() + intermediate.pem(), both, nil},
+		"one too many":       {ca.pem(), both, nil},
+		"one is missing":     {ca.pem() + intermediate.pem(), ca.revoke(t, tomorrow), []string{"the list of CN=intermediate is missing"}},
+		"self-signed client": {ca.pem() + selfSigned.pem(), both, []string{"CN=self-signed", "remove crl.pem and revoke this client by taking it out"}},
+		"broken":             {ca.pem(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", []string{"list 1 in it cannot be parsed"}},
+		"a certificate":      {ca.pem(), ca.pem(), []string{"no revocation list in PEM", "openssl crl -inform der"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trusted, _, err := checkTruststore([]byte(test.store), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = trusted.checkCRL([]byte(test.lists), trust{}, time.Now())
+			wantProblemWords(t, err, test.words)
+		})
+	}
+}
+
+func TestParseErrorLine(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]errorLine{
+		`2026/11/24 10:00:00 [error] 7#7: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.1, server: , request: "POST /studies/1.2.3 HTTP/1.1", upstream: "http://127.0.0.1:8080/studies/1.2.3", host: "x"`: {
+			slog.LevelError, "connect() failed (111: Connection refused) while connecting to upstream", "192.0.2.1"},
+		`2026/11/24 10:00:00 [warn] 7#7: a client request body is buffered`: {slog.LevelWarn, "a client request body is buffered", ""},
+		`nginx: [emerg] bind() to 0.0.0.0:8443 failed`:                      {slog.LevelError, "bind() to 0.0.0.0:8443 failed", ""},
+		`2026/11/24 10:00:00 [notice] 7#7: signal process started`:          {slog.LevelInfo, "signal process started", ""},
+		`2026/11/24 10:00:00 [error] 7#7: open() "/studies/1.2.3" failed`:   {slog.LevelError, `open() "…" failed`, ""},
+		`what 2.25.12.1.2.3.4 is`:                                           {slog.LevelError, "what … is", ""},
+	} {
+		if got := parseErrorLine(line); got != want {
+			t.Errorf("%s\ngot  %+v\nwant %+v", line, got, want)
+		}
+	}
+}
+
+func TestSplitSubjects(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string][]string{
+		"":                         nil,
+		" ; ;":                     nil,
+		"CN=a;CN=b":                {"CN=a", "CN=b"},
+		"CN=a ;\n CN=b\n":          {"CN=a", "CN=b"},
+		`CN=a\;b;CN=c`:             {`CN=a\;b`, "CN=c"},
+		`CN=a\\;CN=c`:              {`CN=a\\`, "CN=c"},
+		"CN=modality-1,O=Hospital": {"CN=modality-1,O=Hospital"},
+	} {
+		if got := splitSubjects(list); strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
+			t.Errorf("%q: got %q, want %q", list, got, want)
+		}
+	}
+}
