@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -121,6 +120,3 @@ func (g *gate) Read(p []byte) (int, error) {
 	<-g.open
 	return g.second.Read(p)
 }
-
-// key of the object.
-func (i instance) isKey(key string) bool { return strings.HasSuffix(key, "/"+i.uid) }

@@ -57,11 +57,7 @@ func TestConfigurationIsValid(t *testing.T) {
 			"broken store":    {[]string{"AUTH_MODE=clientauth"}, broken, false},
 		} {
 			t.Run(version.String()+" "+name, func(t *testing.T) {
-				folder, err := os.MkdirTemp("", "certsync-run-")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer os.RemoveAll(folder)
+				folder := newRunFolder(t)
 				environment := map[string]string{"CERT_MODE": modeLocal, "RUN_FOLDER": folder}
 				for _, variable := range test.variables {
 					name, value, _ := strings.Cut(variable, "=")

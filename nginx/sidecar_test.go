@@ -37,13 +37,8 @@ func startSidecar(t *testing.T, variables ...string) *sidecar {
 
 func startSidecarOf(t *testing.T, program string, s3 *storage, app *app, variables ...string) *sidecar {
 	t.Helper()
-	runFolder, err := os.MkdirTemp("", "certsync-run-") // t.TempDir is too long for the name of a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(runFolder) })
-	s := &sidecar{s3: s3, app: app, address: freeAddress(t), health: freeAddress(t), runFolder: runFolder}
-	s.process = start(t, slices.Concat([]string{"RUN_FOLDER=" + runFolder, "NGINX_PROGRAM=" + program,
+	s := &sidecar{s3: s3, app: app, address: freeAddress(t), health: freeAddress(t), runFolder: newRunFolder(t)}
+	s.process = start(t, slices.Concat([]string{"RUN_FOLDER=" + s.runFolder, "NGINX_PROGRAM=" + program,
 		"CERT_REFRESH=" + refreshTime.String(), "TLS_ADDRESS=" + s.address, "HEALTH_ADDRESS=" + s.health}, app.variables(), variables), built.certsync)
 	eventually(t, 30*time.Second, "the sidecar serves", func() bool {
 		select {
@@ -54,6 +49,17 @@ func startSidecarOf(t *testing.T, program string, s3 *storage, app *app, variabl
 		return len(s.records("serving")) > 0
 	})
 	return s
+}
+
+// newRunFolder has a short name: that of the socket in it may have 108 bytes.
+func newRunFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "certsync-run-") //nolint:usetesting // it has the name of the test in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return folder
 }
 
 // startLocal starts it with CERT_MODE=LOCAL over a folder with these files.

@@ -149,7 +149,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		words     []string
 	}{
 		"no modes":             {[]string{"AUTH_MODE=", "CERT_MODE="}, 2, []string{"AUTH_MODE is required: anonymous or clientauth", "CERT_MODE is required: one of ACM FROMS3 LOCAL"}},
-		"unknown modes":        {[]string{"AUTH_MODE=anonmyous", "CERT_MODE=acm"}, 2, []string{"anonmyous", "must be anonymous or clientauth", "must be one of ACM FROMS3 LOCAL"}},
+		"unknown modes":        {[]string{"AUTH_MODE=anybody", "CERT_MODE=acm"}, 2, []string{"anybody", "must be anonymous or clientauth", "must be one of ACM FROMS3 LOCAL"}},
 		"ACM and clientauth":   {[]string{"AUTH_MODE=clientauth"}, 2, []string{"AUTH_MODE=clientauth cannot work with CERT_MODE=ACM", "no client certificate gets here", "use CERT_MODE=FROMS3 or LOCAL"}},
 		"no bucket":            {[]string{"CERT_MODE=FROMS3"}, 2, []string{"CERT_BUCKETNAME is required"}},
 		"bucket with a folder": {[]string{"CERT_MODE=FROMS3", "CERT_BUCKETNAME=a/b"}, 2, []string{"CERT_BUCKETNAME"}},
@@ -168,12 +168,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			folder, err := os.MkdirTemp("", "certsync-run-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer os.RemoveAll(folder)
-			p := start(t, append([]string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + folder, "NGINX_PROGRAM=" + program,
+			p := start(t, append([]string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + newRunFolder(t), "NGINX_PROGRAM=" + program,
 				"TLS_ADDRESS=" + freeAddress(t), "HEALTH_ADDRESS=" + freeAddress(t)}, test.variables...), b.certsync)
 			if code := p.exitCode(t, 20*time.Second); code != test.code {
 				t.Errorf("exit %d, want %d", code, test.code)
