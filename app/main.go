@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/alexflint/go-arg"
 
 	"stowrs-to-s3/app/client"
 	"stowrs-to-s3/app/config"
@@ -32,18 +32,26 @@ const (
 )
 
 type commands struct {
-	Serve   serve            `cmd:"" default:"1" help:"Run the service (the default). It is configured by the environment: see stowrs check."`
-	Send    send             `cmd:"" help:"Send DICOM files to a STOW-RS service."`
-	Health  health           `cmd:"" help:"Ask the service on this machine whether it is ready; exit 0 when it is."`
-	Check   check            `cmd:"" help:"Validate the environment and print the effective configuration."`
-	Version kong.VersionFlag `help:"Print the version."`
+	Serve  *serve  `arg:"subcommand:serve" help:"run the service (the default); it is configured by the environment: see stowrs check"`
+	Send   *send   `arg:"subcommand:send" help:"send DICOM files to a STOW-RS service"`
+	Health *health `arg:"subcommand:health" help:"ask the service on this machine whether it is ready; exit 0 when it is"`
+	Check  *check  `arg:"subcommand:check" help:"validate the environment and print the effective configuration"`
 }
+
+// Description implements arg.Described.
+func (commands) Description() string { return "STOW-RS in, Amazon S3 out." }
+
+// Version implements arg.Versioned.
+func (commands) Version() string { return version }
 
 func main() {
 	var c commands
-	ctx := kong.Parse(&c, kong.Name("stowrs"), kong.Description("STOW-RS in, Amazon S3 out."),
-		kong.UsageOnError(), kong.Vars{"version": version})
-	err := ctx.Run()
+	parser, err := arg.NewParser(arg.Config{Program: "stowrs"}, &c)
+	if err != nil {
+		panic(err) // the tags of commands are wrong
+	}
+	parser.MustParse(os.Args[1:]) // ends the process after --help, --version, or an error, which it prints
+	err = run(parser.Subcommand())
 	if err == nil {
 		return
 	}
@@ -55,6 +63,18 @@ func main() {
 	os.Exit(int(code))
 }
 
+func run(command any) error {
+	switch command := command.(type) {
+	case *send:
+		return command.run()
+	case *health:
+		return command.run()
+	case *check:
+		return command.run()
+	}
+	return serve{}.run()
+}
+
 // exitCode ends the process; what it means has been printed.
 type exitCode int
 
@@ -62,8 +82,8 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 type serve struct{}
 
-// Run serves until SIGTERM or SIGINT; a second signal cuts what is in flight.
-func (serve) Run() error {
+// run serves until SIGTERM or SIGINT; a second signal cuts what is in flight.
+func (serve) run() error {
 	c, err := config.Load(config.Environment())
 	if err != nil {
 		printViolations(os.Stderr, err)
@@ -86,8 +106,8 @@ func (serve) Run() error {
 
 type send struct{ client.Options }
 
-// Run sends; it fails when an instance did.
-func (s send) Run() error {
+// run sends; it fails when an instance did.
+func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
@@ -101,11 +121,11 @@ func (s send) Run() error {
 }
 
 type health struct {
-	Live bool `help:"Ask whether the process is live instead: what a container's health check wants, since a service without S3 must not be killed with uploads in flight."`
+	Live bool `arg:"--live" help:"ask whether the process is live instead: what a container's health check wants, since a service without S3 must not be killed with uploads in flight."`
 }
 
-// Run asks ADMINADDRESS of this machine.
-func (h health) Run() error {
+// run asks ADMINADDRESS of this machine.
+func (h health) run() error {
 	c, _ := config.Load(config.Environment()) // only ADMINADDRESS matters here
 	host, port, err := net.SplitHostPort(c.AdminAddress)
 	if err != nil {
@@ -140,8 +160,8 @@ func (h health) Run() error {
 
 type check struct{}
 
-// Run prints the effective configuration, or every violation.
-func (check) Run() error {
+// run prints the effective configuration, or every violation.
+func (check) run() error {
 	c, err := config.Load(config.Environment())
 	c.Print(os.Stdout)
 	if err != nil {

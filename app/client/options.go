@@ -13,26 +13,26 @@ import (
 )
 
 // Options are the flags and arguments of `stowrs send`. The tags are those of
-// github.com/alecthomas/kong, which also fills in the defaults; code that makes
+// github.com/alexflint/go-arg, which also fills in the defaults; code that makes
 // Options itself sets every field that has one.
 type Options struct {
 	// URL of the STOW-RS service: its base, its /studies, or the /studies/{study} that all instances belong to.
-	URL string `name:"url" required:"" placeholder:"URL" help:"STOW-RS service: https://host[/base], with or without /studies or /studies/{study}."`
+	URL string `arg:"--url,required" placeholder:"URL" help:"STOW-RS service: https://host[/base], with or without /studies or /studies/{study}."`
 
-	CACert   string `name:"cacert" type:"existingfile" placeholder:"FILE" help:"Certification authorities to trust instead of the system's (PEM)."`
-	Cert     string `name:"cert" type:"existingfile" placeholder:"FILE" help:"Client certificate with its chain (PEM)."`
-	Key      string `name:"key" type:"existingfile" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
-	Insecure bool   `name:"insecure" help:"Do not verify the certificate of the service. For tests only."`
+	CACert   string `arg:"--cacert" placeholder:"FILE" help:"Certification authorities to trust instead of the system's (PEM)."`
+	Cert     string `arg:"--cert" placeholder:"FILE" help:"Client certificate with its chain (PEM)."`
+	Key      string `arg:"--key" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
+	Insecure bool   `arg:"--insecure" help:"Do not verify the certificate of the service. For tests only."`
 
-	Accept     string   `name:"accept" enum:"json,xml" default:"json" help:"Media type of the answer: json or xml."`
-	Batch      int      `name:"batch" default:"100" help:"Instances in one request at most."`
-	BatchBytes ByteSize `name:"batch-bytes" default:"256MiB" placeholder:"256MiB" help:"Bytes in one request at most. A larger instance travels alone."`
-	Parallel   int      `name:"parallel" default:"4" help:"Requests at the same time."`
-	Attempts   int      `name:"attempts" default:"5" help:"Times an instance is sent at most, with growing pauses: 15 seconds in all for 5."`
-	Response   bool     `name:"response" help:"Print the last response: status line, headers and body."`
+	Accept     string   `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
+	Batch      int      `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
+	BatchBytes ByteSize `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
+	Parallel   int      `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
+	Attempts   int      `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance is sent at most, with growing pauses: 15 seconds in all for 5."`
+	Response   bool     `arg:"--response" help:"Print the last response: status line, headers and body."`
 
 	// Paths are files and folders.
-	Paths []string `arg:"" name:"path" help:"Files and folders with DICOM instances."`
+	Paths []string `arg:"positional,required" placeholder:"PATH" help:"Files and folders with DICOM instances."`
 }
 
 // ByteSize is a number of bytes that people write with a unit: 64MB, 256MiB, 1.5GB, 4096.
