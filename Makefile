@@ -15,9 +15,9 @@ export AWS_EC2_METADATA_DISABLED := true
 # The container engine, and flags such as --network=host or --build-arg GO_IMAGE=mirror.example.org/golang:1.26
 DOCKER      ?= docker
 BUILD_FLAGS ?=
-export DOCKER BUILD_FLAGS DOCKER_BUILDKIT := 1
+export DOCKER_BUILDKIT := 1
 
-.PHONY: help run send build images e2e-compose test fuzz interop lint bench clean
+.PHONY: help run send build images e2e-compose version test fuzz interop lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,13 @@ images: ## build the images stowrs, stowrs-nginx and stowrs-s3
 	$(DOCKER) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) -t stowrs:$(VERSION) -t stowrs:latest app
 	$(DOCKER) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) -t stowrs-nginx:$(VERSION) -t stowrs-nginx:latest nginx
 	$(DOCKER) build $(BUILD_FLAGS) -t stowrs-s3:latest local/versitygw
-	.ci/image-sizes.sh
 
 e2e-compose: build images ## prove the images, and compose.yaml with all its profiles
 	.ci/e2e-images.sh
 	.ci/e2e-compose.sh
+
+version: ## print the version that is stamped
+	@echo $(VERSION)
 
 test: ## vet and test all modules
 	@set -e; for module in $(MODULES); do \

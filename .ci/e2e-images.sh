@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# What the images promise: size, version, user, architectures, the same bytes each time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. .ci/docker.sh
+
+version=$(make -s version)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"; stop_engine' EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+want() { [ "$2" = "$3" ] || fail "$1 is '$2', want '$3'"; echo "$1: $2"; }
+
+# extract IMAGE PATH: the file, on this machine
+extract() {
+  local container
+  container=$(docker create "$1" none)
+  docker cp -q "$container:$2" "$scratch/file" 2>/dev/null || docker cp "$container:$2" "$scratch/file" >/dev/null
+  docker rm "$container" >/dev/null
+}
+
+want 'version of stowrs' "$(docker run --rm stowrs --version)" "$version"
+want 'version of certsync' "$(docker run --rm stowrs-nginx version)" "$version"
+
+bytes=$(docker image inspect -f '{{.Size}}' stowrs)
+[ "$bytes" -lt 25000000 ] || fail "the image stowrs has $bytes bytes, want less than 25,000,000"
+echo "image stowrs: $bytes bytes"
+extract stowrs-nginx /certsync
+bytes=$(stat -c %s "$scratch/file")
+[ "$bytes" -lt 15000000 ] || fail "certsync has $bytes bytes, want less than 15,000,000"
+echo "certsync: $bytes bytes"
+
+for image in stowrs stowrs-nginx stowrs-s3; do
+  want "user of $image" "$(docker image inspect -f '{{.Config.User}}' $image)" 65532:65532
+  [ -n "$(docker image inspect -f '{{.Config.Healthcheck.Test}}' $image)" ] || fail "$image has no health check"
+done
+want 'volume of stowrs-nginx' "$(docker image inspect -f '{{range $path, $_ := .Config.Volumes}}{{$path}}{{end}}' stowrs-nginx)" /run/certsync
+want 'owner of the volume' "$(docker run --rm --entrypoint stat stowrs-nginx -c %u:%g /run/certsync)" 65532:65532
+extract stowrs /etc/ssl/certs/ca-certificates.crt
+grep -q 'BEGIN CERTIFICATE' "$scratch/file" || fail "stowrs has no CA certificates"
+certificate=$(docker run --rm --user 0 --entrypoint find stowrs-nginx / -xdev '(' -name 'certificate.*' -o -name '*.key' ')')
+want 'keys in the image stowrs-nginx' "$certificate" ''
+
+# The same sources make the same binary, and one for the other architecture, with the one compiler.
+for folder in app nginx; do
+  binary=/stowrs; [ $folder = nginx ] && binary=/certsync
+  sums=()
+  for _ in 1 2; do
+    docker build -q ${BUILD_FLAGS:-} --no-cache --build-arg VERSION="$version" --target build -t stowrs-e2e-build $folder >/dev/null
+    extract stowrs-e2e-build $binary
+    sums+=("$(sha256sum <"$scratch/file" | cut -d' ' -f1)")
+  done
+  want "second build of $folder" "${sums[1]}" "${sums[0]}"
+  docker build -q ${BUILD_FLAGS:-} --platform linux/arm64 --build-arg VERSION="$version" --target build -t stowrs-e2e-build $folder >/dev/null
+  extract stowrs-e2e-build $binary
+  want "architecture of $folder for arm64" "$(go version -m "$scratch/file" | awk '$2 ~ /^GOARCH=/ {print $2}')" GOARCH=arm64
+done
+docker image rm -f stowrs-e2e-build >/dev/null
+
+# A container that cannot start says why and ends.
+refusal=$(docker run --rm -e AUTH_MODE=clientauth -e CERT_MODE=ACM stowrs-nginx 2>&1) && fail "ACM with clientauth is accepted"
+case $refusal in *"cannot work with CERT_MODE=ACM"*) echo "refused: ACM with clientauth" ;; *) fail "$refusal" ;; esac
