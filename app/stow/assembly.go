@@ -170,7 +170,7 @@ func (a *assembly) keep(h *hole, b *bulk) error {
 func (a *assembly) fail(i *instance, err error) {
 	i.begun = true
 	i.outcome.err = err
-	i.outcome.reason, i.outcome.storage = storageReason(err)
+	i.outcome.reason, i.outcome.storage = identityReason(err), a.stopping(err)
 	a.drop(i)
 }
 
