@@ -60,6 +60,22 @@ func TestMPEG2(t *testing.T) {
 	})
 }
 
+// ISO/IEC 13818-2 §6.2.2.3: the extension changes the frame rate of the sequence
+// header, so nothing is known before all of it has come.
+func TestMPEG2Extension(t *testing.T) {
+	data := stream(t, "main.m2v")
+	end := bytes.Index(data, []byte{0, 0, 1, 0xB5}) + 4 + 5
+	data[end] |= 1 // half the frame rate
+	want := film("100", "ISO_13818_2", 0)
+	want.FrameTime = 80
+	for n := range data {
+		got, err := bulkdata.Inspect("video/mpeg", "", data[:n], false)
+		if n <= end && !errors.Is(err, bulkdata.ErrShort) || n > end && (err != nil || got != want) {
+			t.Fatalf("head of %d bytes, the extension ends at %d: %+v, %v", n, end, got, err)
+		}
+	}
+}
+
 // PS3.5 §8.2.7 to §8.2.9.
 func TestAVC(t *testing.T) {
 	const method = "ISO_14496_10"
