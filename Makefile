@@ -56,7 +56,7 @@ fuzz: ## run every fuzz target of app for FUZZTIME each, until one fails
 	for target in $$(echo "$$targets" | sed 's/:func /:/'); do \
 		package=$${target%/*}; name=$${target##*:}; \
 		echo "$$name in app/$${package#./} for $(FUZZTIME)"; \
-		go test $$package -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s || { \
+		go test $$package -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x || { \
 			echo "$$name failed; what reproduces it:"; ls -t $$package/testdata/fuzz/$$name/* | head -n 1 | sed 's|^\.|app|'; exit 1; }; \
 	done
 

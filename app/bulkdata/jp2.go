@@ -51,17 +51,17 @@ func readJP2(head []byte) (jp2File, error) {
 func (f *jp2File) readHeader(header box) error {
 	for at := int64(0); at < header.length || header.length < 0; {
 		b, err := boxAt(header.body, at)
+		if header.whole() && (err != nil || !b.whole()) {
+			return errors.New("the JP2 header box is broken")
+		}
 		if err != nil {
-			if header.whole() {
-				return errors.New("the JP2 header box is broken")
-			}
 			return err
 		}
 		switch b.kind {
 		case "pclr":
 			f.palette = true
 		case "colr":
-			if !b.whole() && !header.whole() {
+			if !b.whole() {
 				return ErrShort
 			}
 			if len(b.body) >= 7 && b.body[0] == 1 && f.colourspace == 0 {

@@ -44,6 +44,9 @@ func inspectJPEGXL(s source) (Image, error) {
 	if h.grey {
 		img.SamplesPerPixel = 1
 	}
+	if err := h.describable(); err != nil {
+		return img, err
+	}
 	if img.TransferSyntaxUID, err = s.choose(h.syntaxes(f.jpeg)...); err != nil {
 		return img, err
 	}
@@ -53,12 +56,10 @@ func inspectJPEGXL(s source) (Image, error) {
 	case h.xyb || h.frame == varDCT:
 		img.Lossy, img.LossyMethod = true, "ISO_18181_1"
 	}
-	if err := checkSize(h.rows, h.columns); err != nil {
-		return Image{TransferSyntaxUID: img.TransferSyntaxUID}, err
-	}
-	return img, h.describable()
+	return img, checkSize(h.rows, h.columns)
 }
 
+// describable refuses what the Image Pixel attributes cannot say.
 func (h jxlHead) describable() error {
 	switch {
 	case h.float:

@@ -1,7 +1,6 @@
 package bulkdata
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -152,7 +151,8 @@ func (t mp4Track) video() (video, error) {
 	return v, nil
 }
 
-// configuration finds the parameter set in the boxes of a sample entry.
+// configuration finds the parameter set in the boxes of a sample entry. MPEG-2 has
+// none there, and PS3.5 §8.2.5 does not put it into MP4.
 func configuration(codec string, data []byte) (video, error) {
 	var v video
 	err := fmt.Errorf("no transfer syntax for video of the MP4 codec %q, or its configuration is missing", codec)
@@ -171,10 +171,6 @@ func configuration(codec string, data []byte) (video, error) {
 		case "mvcC": // §7.6.2: of the second view of avcC's
 			if len(b.body) > 1 && b.body[1] == avcStereoProfile {
 				v.syntaxes = avcSyntaxes(avcStereoProfile, 0)
-			}
-		case "esds":
-			if i := bytes.Index(b.body, []byte{0, 0, 1, mpeg2Sequence}); i >= 0 {
-				v, err = readMPEG2(b.body[i+4:])
 			}
 		}
 		at = b.next()

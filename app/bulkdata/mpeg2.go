@@ -41,7 +41,11 @@ func readMPEG2(data []byte) (video, error) {
 	v := video{method: methodMPEG2, bits: 8, frameTime: mpeg2FrameTimes[rate]}
 	const main, mainLevel = 4, 8
 	level := uint32(mainLevel)
-	if code == mpeg2Extension && b.u(4) == 1 {
+	extension := code == mpeg2Extension && b.u(4) == 1
+	if b.short {
+		return video{}, ErrShort
+	}
+	if extension {
 		indication := b.u(8)
 		b.flag() // progressive
 		chroma := b.u(2)

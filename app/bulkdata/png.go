@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"io"
 	"strings"
@@ -238,7 +239,7 @@ func opaque16(row, pix []byte) {
 func onBlack8(row, pix []byte) {
 	alpha := uint32(pix[3])
 	for i := range row {
-		row[i] = byte((uint32(pix[i])*alpha + 127) / 255)
+		row[i] = byte((uint32(pix[i])*alpha + 127) / 255) //nolint:gosec // at most 255
 	}
 }
 
@@ -250,12 +251,12 @@ func onBlack16(row, pix []byte) {
 	}
 }
 
-// paletteOnBlack returns RGB of each index. A colour's own RGBA is on black.
+// paletteOnBlack returns RGB of each index.
 func paletteOnBlack(img *image.Paletted) [256][3]byte {
 	var colours [256][3]byte
 	for i, c := range img.Palette {
-		r, g, b, _ := c.RGBA()
-		colours[i] = [3]byte{byte(r >> 8), byte(g >> 8), byte(b >> 8)}
+		pixel := color.NRGBAModel.Convert(c).(color.NRGBA) //nolint:forcetypeassert // the model's own
+		onBlack8(colours[i][:], []byte{pixel.R, pixel.G, pixel.B, pixel.A})
 	}
 	return colours
 }

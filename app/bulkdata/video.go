@@ -9,25 +9,25 @@ import (
 // PS3.6 Table A-1. The second of each pair, of which PS3.5 has one for every video
 // syntax but those of HEVC, allows several fragments.
 const (
-	mpeg2MainLevel           = "1.2.840.10008.1.2.4.100"
-	mpeg2MainLevelFragments  = "1.2.840.10008.1.2.4.100.1"
-	mpeg2HighLevel           = "1.2.840.10008.1.2.4.101"
-	mpeg2HighLevelFragments  = "1.2.840.10008.1.2.4.101.1"
-	avcHigh41                = "1.2.840.10008.1.2.4.102"
-	avcHigh41Fragments       = "1.2.840.10008.1.2.4.102.1"
-	avcBluRay                = "1.2.840.10008.1.2.4.103"
-	avcBluRayFragments       = "1.2.840.10008.1.2.4.103.1"
-	avcHigh42For2D           = "1.2.840.10008.1.2.4.104"
-	avcHigh42For2DFragments  = "1.2.840.10008.1.2.4.104.1"
-	avcHigh42For3D           = "1.2.840.10008.1.2.4.105"
-	avcHigh42For3DFragments  = "1.2.840.10008.1.2.4.105.1"
-	avcStereoHigh            = "1.2.840.10008.1.2.4.106"
-	avcStereoHighFragments   = "1.2.840.10008.1.2.4.106.1"
-	hevcMain                 = "1.2.840.10008.1.2.4.107"
-	hevcMain10               = "1.2.840.10008.1.2.4.108"
-	methodMPEG2, methodAVC   = "ISO_13818_2", "ISO_14496_10"
-	methodHEVC               = "ISO_23008_2"
-	maximumFrames      int64 = math.MaxInt32 // Number of Frames is IS
+	mpeg2MainLevel                = "1.2.840.10008.1.2.4.100"
+	mpeg2MainLevelFragments       = "1.2.840.10008.1.2.4.100.1"
+	mpeg2HighLevel                = "1.2.840.10008.1.2.4.101"
+	mpeg2HighLevelFragments       = "1.2.840.10008.1.2.4.101.1"
+	avcHigh41                     = "1.2.840.10008.1.2.4.102"
+	avcHigh41Fragments            = "1.2.840.10008.1.2.4.102.1"
+	avcBluRay                     = "1.2.840.10008.1.2.4.103"
+	avcBluRayFragments            = "1.2.840.10008.1.2.4.103.1"
+	avcHigh42For2D                = "1.2.840.10008.1.2.4.104"
+	avcHigh42For2DFragments       = "1.2.840.10008.1.2.4.104.1"
+	avcHigh42For3D                = "1.2.840.10008.1.2.4.105"
+	avcHigh42For3DFragments       = "1.2.840.10008.1.2.4.105.1"
+	avcStereoHigh                 = "1.2.840.10008.1.2.4.106"
+	avcStereoHighFragments        = "1.2.840.10008.1.2.4.106.1"
+	hevcMain                      = "1.2.840.10008.1.2.4.107"
+	hevcMain10                    = "1.2.840.10008.1.2.4.108"
+	methodMPEG2, methodAVC        = "ISO_13818_2", "ISO_14496_10"
+	methodHEVC                    = "ISO_23008_2"
+	maximumFrames           int64 = math.MaxInt32 // Number of Frames is IS
 )
 
 var videoSyntaxes = []string{

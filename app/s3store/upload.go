@@ -276,6 +276,9 @@ func (u *Upload) finish(err error) {
 	if u.sent {
 		err = u.complete(err)
 	}
+	if ended := u.ctx.Err(); ended != nil && err != nil { // whatever else came of it
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
 	u.err = err
 }
 

@@ -275,6 +275,18 @@ func TestContextEndsUploads(t *testing.T) {
 	wantNothing(t, server, store)
 }
 
+// When the service is cut, that is the cause, whatever else fails on the way: the sender has to come again.
+func TestTheEndOfTheContextIsTheCause(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	ctx, cancel := context.WithCancel(t.Context())
+	server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", Status: 403, Code: "AccessDenied", OnHit: func(s3test.Request) { cancel() }})
+	store := newStore(t, server, small())
+	if err := put(ctx, store, "1/2/3", reader(pseudoRandom(3*partBytes)), -1, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want %v", err, context.Canceled)
+	}
+	wantNothing(t, server, store)
+}
+
 // Promise 3: the pool is the bound, whatever the number and size of instances.
 func TestMemoryIsBounded(t *testing.T) {
 	server := s3test.Start(t, "dicom")

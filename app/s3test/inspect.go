@@ -59,6 +59,19 @@ func (s *Server) Put(key string, body []byte) {
 	}
 }
 
+// Clear removes all objects. It is no request, as Put is none.
+func (s *Server) Clear() {
+	s.storeMu.Lock()
+	defer s.storeMu.Unlock()
+	for name := range s.records {
+		bucket, key, _ := strings.Cut(name, "/")
+		if _, err := s.backend.DeleteObject(bucket, key); err != nil {
+			panic(fmt.Sprintf("s3test: delete %q from memory: %v", name, err))
+		}
+	}
+	clear(s.records)
+}
+
 // OpenUploads returns the key of each multipart upload that is neither completed nor aborted, sorted; a key with two uploads is there twice.
 func (s *Server) OpenUploads() []string {
 	s.storeMu.Lock()

@@ -69,12 +69,11 @@ func (t *transaction) receiveMetadata(first io.Reader, mediaType string) error {
 		if i.begun {
 			continue
 		}
-		o := i.outcome
-		if o.reason, o.err = identityReason(err), err; err == nil {
-			o.err = i.missing()
-			o.reason = ReasonCannotUnderstand
+		cause := err
+		if cause == nil {
+			cause = i.missing()
 		}
-		o.storage = t.stopping(err)
+		t.fail(i.outcome, cause)
 	}
 	return err
 }
@@ -163,14 +162,13 @@ func (a *assembly) keep(h *hole, b *bulk) error {
 		return a.build(i)
 	}
 	a.fail(i, err)
-	return bodyError(err)
+	return endOfBody(err)
 }
 
 // fail ends an instance that is not built.
 func (a *assembly) fail(i *instance, err error) {
 	i.begun = true
-	i.outcome.err = err
-	i.outcome.reason, i.outcome.storage = storageReason(err)
+	a.transaction.fail(i.outcome, err)
 	a.drop(i)
 }
 

@@ -39,7 +39,7 @@ func (a *assembly) build(i *instance) error {
 	f := &file{assembly: a, instance: i, transferSyntax: uid.ExplicitVRLittleEndian}
 	if err := f.prepare(); err != nil {
 		a.fail(i, err)
-		return bodyError(err)
+		return endOfBody(err)
 	}
 	f.next, f.stop = iter.Pull(f.pieces)
 	defer f.stop()

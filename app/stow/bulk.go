@@ -1,6 +1,8 @@
 package stow
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -96,13 +98,31 @@ func (b *bulk) drop() {
 	b.claimed, b.kept, b.rest = 0, nil, nil
 }
 
-// limit cuts off what comes behind n more bytes.
+// limit drops what comes behind n more bytes, which has to come nevertheless: a part
+// that breaks off there is an unfinished one.
 func (b *bulk) limit(n int64) {
-	if int64(len(b.kept)) >= n {
-		b.kept, b.rest = b.kept[:n], nil
-	} else if b.rest != nil {
-		b.rest = io.LimitReader(b.rest, n-int64(len(b.kept)))
+	source := io.Reader(bytes.NewReader(b.kept))
+	if b.rest != nil {
+		source = io.MultiReader(source, b.rest)
 	}
+	b.kept, b.rest = nil, &limited{source, n}
+}
+
+// limited reads left bytes of source, and past the others.
+type limited struct {
+	source io.Reader
+	left   int64
+}
+
+// Read implements io.Reader.
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left == 0 {
+		_, err := io.Copy(io.Discard, l.source)
+		return 0, cmp.Or(err, io.EOF)
+	}
+	n, err := l.source.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
 }
 
 // fail is the error of the instance, if the part alone is wrong and not the body.

@@ -185,25 +185,5 @@ func (h *Handler) accept(r *http.Request, study string) (framing, string, error)
 	return content, responseType, nil
 }
 
-// emptyBody is the refusal of a request without a single part. It is never a
-// success: dicomweb-client's second attempt sends an empty body.
-func emptyBody(err error) error {
-	switch {
-	case errors.Is(err, errRequestTooLarge), errors.Is(err, errMetadataTooLarge), errors.Is(err, errTooManyParts):
-		return refuse(http.StatusRequestEntityTooLarge, "%v", err)
-	case errors.Is(err, errStalled):
-		return refuse(http.StatusRequestTimeout, "%v; send the request again", err)
-	case errors.Is(err, errStopping), errors.Is(err, errMetadataBusy):
-		return refuse(http.StatusServiceUnavailable, "%v; send the request again", err)
-	case errors.Is(err, errInflate):
-		return refuse(http.StatusBadRequest, "%v", errInflate)
-	case errors.Is(err, errMetadataSyntax):
-		return refuse(http.StatusBadRequest, "%v", err)
-	case errors.Is(err, errTruncated), err == nil:
-		return refuse(http.StatusBadRequest, "the body has no part: the boundary of the Content-Type does not occur in it, or nothing lies between its boundaries")
-	}
-	return refuse(http.StatusBadRequest, "the body cannot be read")
-}
-
 // requestID is the one that the server's middleware has given the answer.
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

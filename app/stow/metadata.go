@@ -21,12 +21,11 @@ func (a *assembly) receiveText(source io.Reader) error {
 	if !a.begun {
 		return err
 	}
-	for _, harmless := range []struct {
-		err    error
-		reason Reason
-	}{{errMetadataSyntax, ReasonCannotUnderstand}, {errMetadataTooLarge, ReasonOutOfResources}, {errMetadataBusy, ReasonOutOfResources}} {
-		if errors.Is(err, harmless.err) {
-			a.outcomes = append(a.outcomes, &outcome{reason: harmless.reason, err: &buildError{harmless.reason, err}})
+	for _, harmless := range []error{errMetadataSyntax, errMetadataTooLarge, errMetadataBusy} {
+		if errors.Is(err, harmless) {
+			o := &outcome{}
+			o.fail(&buildError{situationOf(err).reason, err})
+			a.outcomes = append(a.outcomes, o)
 			return nil
 		}
 	}
@@ -102,9 +101,10 @@ func (a *assembly) add(d *metadata.Dataset, err error) error {
 		}
 	}
 	if err == nil {
-		o.reason, o.err = check(o.id, a.study)
-	} else {
-		o.reason, o.err = identityReason(err), err
+		err = check(o.id, a.study)
+	}
+	if err != nil {
+		o.fail(err)
 	}
 	if d == nil {
 		return nil

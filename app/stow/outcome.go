@@ -1,7 +1,6 @@
 package stow
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,30 +17,8 @@ type outcome struct {
 	upload  *s3store.Upload // nil: failed before step 5
 	warning Reason
 	reason  Reason // zero: stored
-	storage bool   // the failure is the storage's, not the sender's
+	service bool   // the failure is the service's or its storage's, not the sender's
 	err     error  // for the log only
-}
-
-// storageReason is the Failure Reason of an instance whose upload failed, and
-// whether the storage is to blame.
-func storageReason(err error) (reason Reason, storage bool) {
-	var sender *s3store.SourceError
-	var build *buildError
-	switch {
-	case errors.As(err, &build):
-		return build.reason, false
-	case errors.Is(err, s3store.ErrTooLarge), errors.Is(err, errRequestTooLarge):
-		return ReasonOutOfResources, false
-	case errors.Is(err, errStopping), errors.Is(err, context.Canceled):
-		return ReasonOutOfResources, true
-	case errors.As(err, &sender):
-		return ReasonCannotUnderstand, false
-	case errors.Is(err, s3store.ErrDuplicate):
-		return ReasonDuplicateInstance, false
-	case errors.Is(err, s3store.ErrSlowDown):
-		return ReasonOutOfResources, true
-	}
-	return ReasonProcessingFailure, true
 }
 
 // settle waits for S3's acknowledgement.
@@ -50,8 +27,8 @@ func (o *outcome) settle() {
 		return
 	}
 	if err := o.upload.Wait(); err != nil {
-		o.err = err
-		o.reason, o.storage = storageReason(err)
+		s := situationOf(err)
+		o.err, o.reason, o.service = err, s.reason, s.service
 	}
 }
 
@@ -79,7 +56,7 @@ func (o *outcome) sopClassUID() string {
 // tally counts the outcomes of a request.
 type tally struct {
 	stored, failed, warnings int
-	storage                  int // failures that are the storage's
+	service                  int // failures that are the service's or its storage's
 	unparsable               int // failures in Other Failures with ReasonCannotUnderstand
 }
 
@@ -91,13 +68,11 @@ func (t tally) status(bodyErr error) int {
 		return http.StatusOK
 	case t.stored > 0:
 		return http.StatusAccepted
-	case errors.Is(bodyErr, errRequestTooLarge):
-		return http.StatusRequestEntityTooLarge
-	case errors.Is(bodyErr, errStalled):
-		return http.StatusRequestTimeout
-	case t.failed > 0 && t.storage == t.failed:
+	case t.failed > 0 && t.service == t.failed:
 		return http.StatusServiceUnavailable // an outage, not a conflict: the sender must come again
-	case bodyErr != nil, t.failed == t.unparsable: // no part at all, too
+	case bodyErr != nil:
+		return situationOf(fromBody(bodyErr)).status
+	case t.failed == t.unparsable: // no part at all, too
 		return http.StatusBadRequest
 	}
 	return http.StatusConflict
@@ -111,8 +86,8 @@ func report(outcomes []*outcome, wadoURL string) (Response, tally) {
 	for _, o := range outcomes {
 		if o.reason != 0 {
 			t.failed++
-			if o.storage {
-				t.storage++
+			if o.service {
+				t.service++
 			}
 			if uid := o.sopInstanceUID(); uid != "" {
 				r.Failed = append(r.Failed, Failed{SOPClassUID: o.sopClassUID(), SOPInstanceUID: uid, FailureReason: o.reason})

@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,7 @@ func TestPixelDataThatDoNotFit(t *testing.T) {
 		"other Rows, PNG":          {[]bodyPart{jsonPart(jsonOf("1.1", rows(41), pixels)), codedPart("image/png", "p", small.Bytes())}, "failed 1.1 C000", "(0028,0010)"},
 		"no JPEG":                  {[]bodyPart{jsonPart(jsonOf("1.1", pixels)), codedPart("image/jpeg", "p", noise(5000))}, "failed 1.1 C000", "image/jpeg"},
 		"no PNG":                   {[]bodyPart{jsonPart(jsonOf("1.1", pixels)), codedPart("image/png", "p", noise(5000))}, "failed 1.1 C000", "'p'"},
+		"cut in its head":          {[]bodyPart{jsonPart(jsonOf("1.1", pixels)), {"Content-Type: image/jpeg|Content-Location: p|Content-Length: 9999", a[:100]}}, "failed 1.1 C000", "Content-Length"},
 		"PNG that ends early":      {[]bodyPart{jsonPart(jsonOf("1.1", pixels)), codedPart("image/png", "p", small.Bytes()[:small.Len()-20])}, "failed 1.1 C000", "'p'"},
 		"PNG of four gigapixels":   {[]bodyPart{jsonPart(jsonOf("1.1", pixels)), codedPart("image/png", "p", huge)}, "failed 1.1", ""},
 		"a frame is missing":       {[]bodyPart{jsonPart(jsonOf("1.1", three, pixels)), codedPart("image/jpeg", "p", a), codedPart("image/jpeg", "p", a)}, "failed 1.1 C000", "no further one"},
@@ -219,6 +221,44 @@ func TestPixelDataThatDoNotFit(t *testing.T) {
 			}
 			if warnings := fmt.Sprint(got.header["Warning"]); !strings.Contains(warnings, test.says) {
 				t.Errorf("got Warning %s, want one that says %s", warnings, test.says)
+			}
+		})
+	}
+}
+
+// PS3.5 §A.4.4: of a JP2 file only the codestream is Pixel Data. What comes behind it
+// is dropped, but has to come: a part that breaks off there is an unfinished one.
+func TestBoxesOfJPEG2000AreDropped(t *testing.T) {
+	file, err := os.ReadFile("../bulkdata/testdata/colour.jp2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codestream := file[bytes.Index(file, []byte("\xFF\x4F\xFF\x51")):]
+	behind := append([]byte("\x00\x00\x40\x00free"), noise(1<<14-8)...)
+	for name, test := range map[string]struct {
+		content []byte
+		header  string
+		cut     int
+		want    string
+	}{
+		"the codestream comes last":        {content: file, want: "stored 1.1"},
+		"a box behind it":                  {content: slices.Concat(file, behind), want: "stored 1.1"},
+		"a box behind it, declared length": {content: slices.Concat(file, behind), header: fmt.Sprintf("|Content-Length: %d", len(file)+len(behind)), want: "stored 1.1"},
+		"cut behind the codestream":        {content: slices.Concat(file, behind), cut: 5000, want: "failed 1.1 C000"},
+		"cut in the codestream":            {content: file, cut: 60, want: "failed 1.1 C000"},
+		"shorter than declared":            {content: slices.Concat(file, behind), header: "|Content-Length: 99999", want: "failed 1.1 C000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := metadataService(t, 1<<20)
+			body := related(jsonPart(jsonOf("1.1", reference("7FE00010", "OB", "p"))), codedPart("image/jp2"+test.header, "p", test.content))
+			got := s.post(t, "/studies", relatedJSON, chunked(body[:len(body)-test.cut]))
+			if got.outcomes() != test.want {
+				t.Fatalf("got %d %s %v, want %s", got.status, got.outcomes(), got.header["Warning"], test.want)
+			}
+			if test.want == "stored 1.1" {
+				s.wantEnd(t, "1.1", encapsulated(codestream))
+			} else if keys := s.s3.Keys(); len(keys) > 0 {
+				t.Errorf("%v are stored", keys)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ type service struct {
 
 type option func(*stow.Handler, *s3store.Config)
 
-func newService(t *testing.T, options ...option) *service {
+func newService(t testing.TB, options ...option) *service {
 	t.Helper()
 	s := &service{s3: s3test.Start(t, "dicom"), client: http.DefaultClient}
 	server := httptest.NewServer(s.handler(t, options...))
@@ -63,7 +63,7 @@ func newService(t *testing.T, options ...option) *service {
 func smallParts(_ *stow.Handler, c *s3store.Config) { c.PartBytes, c.ChunkBytes = 64<<10, 8<<10 }
 
 // handler serves POST as package server does, and answers a refusal with its detail as text.
-func (s *service) handler(t *testing.T, options ...option) http.Handler {
+func (s *service) handler(t testing.TB, options ...option) http.Handler {
 	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, MemoryBudgetBytes: 64 << 20, HeadWindowBytes: 16 << 20}
 	h := stow.Handler{
 		Config: stow.Config{HeadWindowBytes: 16 << 20, MaxRequests: 8},

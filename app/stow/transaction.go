@@ -42,7 +42,9 @@ type transaction struct {
 func (t *transaction) run() error {
 	err := t.receiveAll()
 	if err != nil && len(t.outcomes) > 0 && !slices.ContainsFunc(t.outcomes, func(o *outcome) bool { return errors.Is(o.err, err) }) { // it ended between two parts
-		t.outcomes = append(t.outcomes, &outcome{reason: identityReason(err), storage: t.stopping(err), err: err})
+		o := &outcome{}
+		t.fail(o, err)
+		t.outcomes = append(t.outcomes, o)
 	}
 	for i, o := range t.outcomes {
 		o.settle()
@@ -110,8 +112,8 @@ func (t *transaction) receive(source s3store.Source, declared int64) error {
 // store is steps 3 to 5 for an upload that was begun, or was not because of err.
 func (t *transaction) store(o *outcome, upload *s3store.Upload, err error) error {
 	if err != nil { // the service stops, or there is not enough memory at all
-		o.reason, o.storage = storageReason(err)
-		o.err = err
+		s := situationOf(err)
+		o.err, o.reason, o.service = err, s.reason, s.service
 		return nil
 	}
 	t.body.hold(true)
@@ -126,12 +128,12 @@ func (t *transaction) store(o *outcome, upload *s3store.Upload, err error) error
 		if o.id.SOPInstanceUID == "" { // else known from the metadata
 			o.id = id
 		}
-		o.reason, o.err = identityReason(err), err
-		o.storage = t.stopping(err)
-		return bodyError(err)
+		t.fail(o, err)
+		return endOfBody(err)
 	}
 	o.id = id
-	if o.reason, o.err = check(o.id, t.study); o.err != nil {
+	if err := check(o.id, t.study); err != nil {
+		o.fail(err)
 		return nil
 	}
 	o.warning, o.upload = warning(o.id), upload
@@ -144,36 +146,20 @@ func (t *transaction) store(o *outcome, upload *s3store.Upload, err error) error
 	o.err = upload.Store(key, s3store.Metadata{
 		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: printableUID(o.id.TransferSyntaxUID),
 	})
-	return bodyError(o.err)
+	return endOfBody(o.err)
 }
 
-// stopping reports whether err comes of the service being cut, which the body
-// may notice before the uploads do: then the sender must come again.
-func (t *transaction) stopping(err error) bool {
-	return errors.Is(err, errStopping) || t.ctx.Err() != nil
-}
-
-// bodyError is the part of err that ends the body: not an instance that DICOM
-// cannot read, nor a part of another length than it declared.
-func bodyError(err error) error {
-	for _, fatal := range []error{errTruncated, errStalled, errStopping, errRequestTooLarge, errInflate} {
-		if errors.Is(err, fatal) {
-			return err
-		}
-	}
-	var missing *dicom.UIDError
-	var build *buildError
-	if err == nil || errors.As(err, &build) || errors.Is(err, dicom.ErrNotDICOM) || errors.Is(err, dicom.ErrWindow) ||
-		errors.As(err, &missing) || errors.Is(err, errPartLength) {
-		return nil
-	}
-	return err
+// fail is the outcome of an instance that err has hit. That the service is cut, the
+// body may notice before the uploads do, and by another error: the sender must come again.
+func (t *transaction) fail(o *outcome, err error) {
+	o.fail(err)
+	o.service = o.service || t.ctx.Err() != nil
 }
 
 // logFailure is the only record of why an instance was not stored; it names no patient.
 func (t *transaction) logFailure(part int, o *outcome) {
 	level := slog.LevelWarn
-	if o.storage {
+	if o.service {
 		level = slog.LevelError
 	}
 	t.handler.Log.Log(t.ctx, level, "instance not stored", "request_id", t.requestID, "part", part,
