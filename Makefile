@@ -28,8 +28,9 @@ run: ## start the service and an S3 server on this machine, until Ctrl-C
 send: ## send the samples to the service that make run has started
 	go run ./app send --url $(URL) --response $(SAMPLES)
 
-build: ## build the static binary bin/stowrs
+build: ## build the static binaries bin/stowrs and bin/certsync
 	cd app && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/stowrs .
+	cd nginx && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/certsync .
 
 images: ## build the images stowrs, stowrs-nginx and stowrs-s3
 	$(DOCKER) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) -t stowrs:$(VERSION) -t stowrs:latest app

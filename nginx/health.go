@@ -33,6 +33,7 @@ func newHealth(c settings, n *nginx, s *status, m *metrics) *http.Server {
 		a := ask(r.Context(), c, n)
 		a.Refusing, a.Problems = s.now()
 		a.Degraded = len(a.Problems) > 0
+		a.Problems = append([]problem{}, a.Problems...) // [], not null
 		w.Header().Set("Content-Type", "application/json")
 		if !a.Live {
 			w.WriteHeader(http.StatusServiceUnavailable)
