@@ -32,7 +32,9 @@ func TestStatusRecord(t *testing.T) {
 		}
 		return records[len(records)-1]
 	}
-	in := func(d time.Duration) setting { return setting{pair: pair{certificate: "c", notAfter: time.Now().Add(d)}} }
+	in := func(d time.Duration) setting {
+		return setting{pair: pair{certificate: "c", notAfter: time.Now().Add(d)}}
+	}
 	const day = 24 * time.Hour
 	for n, test := range []struct {
 		left  time.Duration
