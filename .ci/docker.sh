@@ -46,9 +46,14 @@ install_compose() {
   if ! docker compose version >/dev/null 2>&1; then
     echo "building Docker Compose $COMPOSE_VERSION"
     mkdir -p "$DOCKER_CONFIG/cli-plugins"
-    CGO_ENABLED=0 GOWORK=off GOBIN=$DOCKER_CONFIG go install -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=$COMPOSE_VERSION" \
-      "github.com/docker/compose/v2/cmd@$COMPOSE_VERSION"
-    mv "$DOCKER_CONFIG/cmd" "$DOCKER_CONFIG/cli-plugins/docker-compose"
+    # Its go.mod excludes versions, which go install refuses: built as a main module.
+    local source
+    source=$(mktemp -d)
+    cp -r "$(cd "$source" && go mod download -json "github.com/docker/compose/v2@$COMPOSE_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')" "$source/compose"
+    chmod -R u+w "$source"
+    (cd "$source/compose" && CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=$COMPOSE_VERSION" \
+      -o "$DOCKER_CONFIG/cli-plugins/docker-compose" ./cmd)
+    rm -rf "$source"
   fi
   docker compose version
 }
