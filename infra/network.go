@@ -1,7 +1,9 @@
 package main
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -52,7 +54,7 @@ func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, fl
 	}
 	vpc := awsec2.NewVpc(scope, jsii.String("Vpc"), props)
 	vpc.AddFlowLog(jsii.String("FlowLog"), &awsec2.FlowLogOptions{
-		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(flowLogs, nil),
+		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(flowLogs, newFlowLogRole(scope)),
 		TrafficType: awsec2.FlowLogTrafficType_ALL,
 	})
 
@@ -69,4 +71,19 @@ func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, fl
 		LoadBalancerSubnets: &awsec2.SubnetSelection{SubnetGroupName: jsii.String(loadBalancerSubnets)},
 		Tasks:               tasks,
 	}
+}
+
+// newFlowLogRole writes flow logs of this account; CDK adds what it may do.
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+func newFlowLogRole(scope constructs.Construct) awsiam.Role {
+	stack := awscdk.Stack_Of(scope)
+	return awsiam.NewRole(scope, jsii.String("FlowLogRole"), &awsiam.RoleProps{
+		Description: jsii.String("Flow logs of the VPC: write their log group"),
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{Conditions: &map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+			"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("ec2"), Resource: jsii.String("vpc-flow-log"), ResourceName: jsii.String("*"),
+			})},
+		}}),
+	})
 }
