@@ -89,7 +89,7 @@ func newAlarms(scope constructs.Construct, cfg Config, list []alarm, key awskms.
 	}
 	made := []awscloudwatch.Alarm{}
 	for _, a := range list {
-		made = append(made, awscloudwatch.NewAlarm(scope, jsii.String("Alarm-"+a.Name), &awscloudwatch.AlarmProps{
+		made = append(made, awscloudwatch.NewAlarm(scope, jsii.String(alarmPrefix+a.Name), &awscloudwatch.AlarmProps{
 			AlarmName:          jsii.String(cfg.AppName + "-" + a.Name),
 			AlarmDescription:   jsii.String(a.Meaning),
 			Metric:             a.Metric,
@@ -106,6 +106,9 @@ func newAlarms(scope constructs.Construct, cfg Config, list []alarm, key awskms.
 	}
 	return made
 }
+
+// alarmPrefix begins the ids of alarms.
+const alarmPrefix = "Alarm-"
 
 // newAlarmTopic is a topic with one subscriber, who has to confirm it first.
 func newAlarmTopic(scope constructs.Construct, cfg Config, key awskms.IKey) awssns.Topic {

@@ -9,14 +9,18 @@ import (
 // newStack is the architecture: what there is, and what knows of what. The stack has the name AppName, with which
 // CloudFormation begins the names that it generates. Its account is that of the credentials it is deployed with.
 func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
+	tags := map[string]*string{"deployment": jsii.String(cfg.AppName)}
+	for key, value := range cfg.ResourceTags {
+		tags[key] = jsii.String(value)
+	}
 	stack := awscdk.NewStack(scope, jsii.String(cfg.AppName), &awscdk.StackProps{
 		Description:           jsii.String("STOW-RS (DICOM PS3.18) to Amazon S3"),
 		Env:                   &awscdk.Environment{Region: jsii.String(cfg.Region)},
 		TerminationProtection: jsii.Bool(cfg.Storage.Retention == Retain),
+		Tags:                  &tags, // of the stack itself
 	})
-	awscdk.Tags_Of(stack).Add(jsii.String("deployment"), jsii.String(cfg.AppName), nil)
-	for key, value := range cfg.ResourceTags {
-		awscdk.Tags_Of(stack).Add(jsii.String(key), jsii.String(value), nil)
+	for key, value := range tags {
+		awscdk.Tags_Of(stack).Add(jsii.String(key), value, nil) // of what is in it
 	}
 
 	records := newRecordsKey(stack, cfg)
@@ -31,5 +35,6 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	service := newService(stack, cfg, network, storage, logs, loadBalancer, endpoints)
 	newObservability(stack, cfg, logs, service, loadBalancer, records)
 	newOutputs(stack, cfg, network, storage, logs, loadBalancer, service)
+	suppress(stack, cfg)
 	return stack
 }
