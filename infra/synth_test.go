@@ -25,8 +25,6 @@ const (
 	everything = "froms3-clientauth-everything"
 )
 
-func topologies() []string { return []string{acm, s3, mTLS} }
-
 func deployments() map[string]Config {
 	configs := map[string]Config{}
 	for _, name := range []string{acm, s3, mTLS, internal, everything} {

@@ -31,7 +31,7 @@ func TestRules(t *testing.T) {
 		"name of 21 characters":     {func(c *Config) { c.AppName = strings.Repeat("a", 21) }, "AppName", "has 21 characters, and 20 are allowed"},
 		"name reserved by AWS":      {func(c *Config) { c.AppName = "internal-stow" }, "AppName", "must not begin with internal-"},
 		"region that is none":       {func(c *Config) { c.Region = "Frankfurt"; c.Certificate = clientAuth() }, "Region", `"Frankfurt": must be the name of an AWS region`},
-		"AuthMode misspelt":         {func(c *Config) { c.Certificate.AuthMode = "anonmyous" }, "Certificate.AuthMode", "\"anonmyous\": is none of its values\n    write Anonymous or ClientAuth"},
+		"AuthMode misspelt":         {func(c *Config) { c.Certificate.AuthMode = "anonmyous" }, "Certificate.AuthMode", "\"anonmyous\": is none of its values\n    write Anonymous or ClientAuth"}, //nolint:misspell // as the guide of the older service has it
 		"CertificateMode misspelt":  {func(c *Config) { c.Certificate.CertificateMode = "S3" }, "Certificate.CertificateMode", "write ACM or FromS3"},
 		"ACM and client certs":      {func(c *Config) { c.Certificate.AuthMode = ClientAuth }, "Certificate.AuthMode", "\"clientauth\": cannot be ClientAuth when CertificateMode is ACM: the network load balancer ends TLS then, and it cannot ask clients for certificates, so everyone would be let in unverified\n    set CertificateMode to FromS3 and put certificate.crt, certificate.key and truststore.crt into the certificate bucket, or set AuthMode to Anonymous"},
 		"ARN missing":               {arn(""), "Certificate.CertificateArn", "aws acm list-certificates --region us-east-1"},
