@@ -15,9 +15,11 @@ import (
 const (
 	publicPort = 443  // of the load balancer
 	tlsPort    = 8443 // of nginx: STOW-RS
-	healthPort = 8081 // of nginx: whether it and the app are live
+	healthPort = 8081 // of nginx: whether it and the app are live, at healthPath
 	stowPort   = 8080 // of the app, inside the task only
 	adminPort  = 9090 // of the app, inside the task only
+
+	healthPath = "/health"
 )
 
 // LoadBalancer is the network load balancer with its one listener and one target group.
@@ -108,7 +110,7 @@ func newTargetGroup(scope constructs.Construct, cfg Config, network Network) elb
 		DeregistrationDelay:   awscdk.Duration_Seconds(jsii.Number(cfg.LoadBalancer.DrainSeconds)),
 		ConnectionTermination: jsii.Bool(false),
 		HealthCheck: &elb.HealthCheck{
-			Protocol: elb.Protocol_HTTP, Port: jsii.String(strconv.Itoa(healthPort)), Path: jsii.String("/livez"), HealthyHttpCodes: jsii.String("200"),
+			Protocol: elb.Protocol_HTTP, Port: jsii.String(strconv.Itoa(healthPort)), Path: jsii.String(healthPath), HealthyHttpCodes: jsii.String("200"),
 			Interval: awscdk.Duration_Seconds(jsii.Number(10)), Timeout: awscdk.Duration_Seconds(jsii.Number(5)),
 			HealthyThresholdCount: jsii.Number(2), UnhealthyThresholdCount: jsii.Number(6),
 		},

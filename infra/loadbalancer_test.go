@@ -45,7 +45,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("attributes differ (-want +got):\n%s", diff)
 		}
 		is := []any{targets.get("TargetType"), targets.get("Port"), targets.get("HealthCheckProtocol"), targets.get("HealthCheckPort"), targets.get("HealthCheckPath"), text(targets.get("Matcher"))}
-		if diff := cmp.Diff([]any{"ip", 8443.0, "HTTP", "8081", "/livez", `{"HttpCode":"200"}`}, is); diff != "" {
+		if diff := cmp.Diff([]any{"ip", 8443.0, "HTTP", "8081", "/health", `{"HttpCode":"200"}`}, is); diff != "" {
 			t.Errorf("target and health check, which asks for live, differ (-want +got):\n%s", diff)
 		}
 	})

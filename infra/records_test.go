@@ -198,6 +198,9 @@ func TestFiltersMatchCertsync(t *testing.T) {
 	}
 	var source strings.Builder
 	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func TestContainersAreConfined(t *testing.T) {
 
 func TestContainerHealthAndOrder(t *testing.T) {
 	got := of(t, acm)
-	for name, want := range map[string]string{"app": `["CMD","/stowrs","health","--live"]`, "nginx": `["CMD","certsync","health"]`} {
+	for name, want := range map[string]string{"app": `["CMD","/stowrs","health","--live"]`, "nginx": `["CMD","/certsync","health"]`} {
 		if command := text(at(container(t, got, name), "HealthCheck", "Command")); command != want {
 			t.Errorf("%s: got %s, want %s", name, command, want)
 		}

@@ -70,7 +70,7 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, lo
 	if storage.Certificates != nil {
 		environment["CERT_BUCKETNAME"] = storage.Certificates.BucketName()
 	}
-	props := hardened(nginxUser, log, []string{"CMD", "certsync", "health"})
+	props := hardened(nginxUser, log, []string{"CMD", "/certsync", "health"})
 	props.ContainerName = jsii.String("nginx")
 	props.Image = image(cfg.Service.Nginx.SourceDirectory, cfg.Service.CPUArchitecture)
 	props.Cpu, props.MemoryLimitMiB = jsii.Number(cfg.Service.Nginx.CPU), jsii.Number(cfg.Service.Nginx.Memory)
