@@ -34,7 +34,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	group := newLoadBalancerSecurityGroup(scope, cfg.LoadBalancer.AllowedPeers, network)
 	name := cfg.AppName + "-nlb"
 	if cfg.LoadBalancer.Scheme == Internal {
-		name += "-internal" // another scheme makes another load balancer, while the first still has its name
+		name = cfg.AppName + "-internal" // another scheme makes another load balancer, while the first still has its name
 	}
 	props := &elb.NetworkLoadBalancerProps{
 		Vpc:                network.Vpc,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +74,32 @@ func TestLoadBalancer(t *testing.T) {
 			t.Errorf("access logs differ (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// Names that people look for begin with AppName, and are short enough even when that is as long as it may be.
+func TestNamesBeginWithAppName(t *testing.T) {
+	for _, name := range []string{acm, internal} {
+		cfg := deployments()[name]
+		cfg.AppName = strings.Repeat("a", appNameMax)
+		got, err := synthesised(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, limit := range map[string]struct {
+			property string
+			most     int
+		}{
+			"AWS::ElasticLoadBalancingV2::LoadBalancer": {"Name", 32}, "AWS::ECS::TaskDefinition": {"Family", 255}, "AWS::CloudWatch::Dashboard": {"DashboardName", 255},
+			"AWS::CloudWatch::Alarm": {"AlarmName", 255},
+		} {
+			for id, r := range got.all(kind) {
+				value, _ := r.get(limit.property).(string)
+				if !strings.HasPrefix(value, cfg.AppName) || len(value) > limit.most {
+					t.Errorf("%s of %s: %q has %d characters, and %d are allowed", limit.property, id, value, len(value), limit.most)
+				}
+			}
+		}
+	}
 }
 
 func TestAddressesOfTheLoadBalancer(t *testing.T) {

@@ -78,7 +78,7 @@ func TestRules(t *testing.T) {
 		"prefix with capitals":    {func(c *Config) { c.Storage.DicomBucket = "DICOM" }, "Storage.DicomBucket", "must be lower case letters, digits, dots and hyphens"},
 		"prefix with two dots":    {func(c *Config) { c.Storage.DicomBucket = "a..b" }, "Storage.DicomBucket", "on both sides of a dot"},
 		"prefix with hyphen last": {func(c *Config) { c.Storage.DicomBucket = "dicom-" }, "Storage.DicomBucket", "first, last"},
-		"prefix of 33":            {func(c *Config) { c.Storage.DicomBucket = strings.Repeat("d", 33) }, "Storage.DicomBucket", "has 33 characters, and 32 are allowed"},
+		"prefix of 51":            {func(c *Config) { c.Storage.DicomBucket = strings.Repeat("d", 51) }, "Storage.DicomBucket", "has 51 characters, and 50 are allowed"},
 		"prefix reserved":         {func(c *Config) { c.Storage.DicomBucket = "xn--dicom" }, "Storage.DicomBucket", "S3 reserves"},
 		"existing with a folder":  {func(c *Config) { c.Storage.ExistingDicomBucket = "images/in" }, "Storage.ExistingDicomBucket", "is not the name of a bucket"},
 		"existing like an IP":     {func(c *Config) { c.Storage.ExistingDicomBucket = "192.0.2.1" }, "Storage.ExistingDicomBucket", "is not the name of a bucket"},
