@@ -12,7 +12,7 @@ RACE := $(if $(shell command -v gcc || command -v clang),-race,$(if $(CI),-race)
 
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help run send build test test-infra golden-infra fuzz interop lint bench clean
+.PHONY: help run send build test test-infra golden-infra fuzz interop lint bench diagrams clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ lint: ## run golangci-lint on all modules
 
 bench: ## measure the service against its S3 server alone, in pairs
 	go run ./local/bench
+
+diagrams: ## draw img/*.png of their sources; needs Graphviz
+	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
 
 clean: ## remove what was built and the data of make run
 	rm -rf bin data
