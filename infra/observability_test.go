@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,26 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("alarms differ (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// docs/operations.md has every alarm, and no other.
+func TestAlarmsAreDocumented(t *testing.T) {
+	made := map[string]bool{}
+	for name, cfg := range deployments() {
+		for _, alarm := range of(t, name).all("AWS::CloudWatch::Alarm") {
+			made[strings.TrimPrefix(alarm.get("AlarmName").(string), cfg.AppName+"-")] = true
+		}
+	}
+	_, table, _ := strings.Cut(section(t, "../docs/operations.md", "## AWS"), "### Alarms\n")
+	table, _, _ = strings.Cut(table, "\n### ")
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \| `).FindAllStringSubmatch(table, -1) {
+		documented[row[1]] = true
+	}
+	delete(documented, "alarm") // the heading
+	if diff := cmp.Diff(made, documented); diff != "" {
+		t.Errorf("alarms differ (-made +documented):\n%s", diff)
+	}
 }
 
 // What an alarm on records watches is what a filter makes.
