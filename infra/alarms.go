@@ -42,17 +42,17 @@ const (
 func alarms(cfg Config, service Service, loadBalancer LoadBalancer) []alarm {
 	list := []alarm{
 		{"instances-failed", "Instances were not stored. The records \"instance not stored\" in the log of the app say why.",
-			record(cfg.AppName, instancesFailed, "Sum", "failed", 5), atLeast, 1, 1, isWell},
+			record(cfg.AppName, instancesFailed, "Sum", "", 5), atLeast, 1, 1, isWell},
 		{"server-errors", "Five or more requests in five minutes were answered with 5xx. Senders repeat them; the logs of nginx and of the app say why.",
-			record(cfg.AppName, serverErrorCount, "Sum", "5xx", 5), atLeast, 5, 1, isWell},
+			record(cfg.AppName, serverErrorCount, "Sum", "", 5), atLeast, 5, 1, isWell},
 		{"targets-unhealthy", "For five minutes a task has not answered the health check: nginx or the app in it hangs.",
-			loadBalancer.TargetGroup.Metrics().UnHealthyHostCount(options("Maximum", "unhealthy tasks", 1)), atLeast, 1, 5, isWell},
+			loadBalancer.TargetGroup.Metrics().UnHealthyHostCount(options("Maximum", "", 1)), atLeast, 1, 5, isWell},
 		{"no-task", "No task is running: nothing can be stored. The events of the service say why tasks stop.",
-			runningTasks(service, "Minimum", 1), below, 1, 3, isBad},
+			runningTasks(service, "Minimum", "", 1), below, 1, 3, isBad},
 		{"cpu-high", "For 15 minutes tasks have used most of their CPU: raise MaxTaskCount, or CPU.",
-			service.Fargate.MetricCpuUtilization(options("Average", "CPU", 5)), atLeast, busyPercent, 3, isWell},
+			service.Fargate.MetricCpuUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
 		{"memory-high", "For 15 minutes tasks have used most of their memory: above their limit they are killed.",
-			service.Fargate.MetricMemoryUtilization(options("Average", "memory", 5)), atLeast, busyPercent, 3, isWell},
+			service.Fargate.MetricMemoryUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
 	}
 	return append(list, certificateAlarms(cfg)...)
 }
@@ -67,16 +67,16 @@ func certificateAlarms(cfg Config) []alarm {
 	}
 	list := []alarm{
 		{"certificate-expiry", "certificate.crt ends within 30 days: put the next one into the certificate bucket.",
-			record(cfg.AppName, certificateDays, "Minimum", "days", 60), below, expiryDays, 1, isWell},
+			record(cfg.AppName, certificateDays, "Minimum", "", 60), below, expiryDays, 1, isWell},
 		{"certificates-wrong", "A file in the certificate bucket is missing or cannot be used. The records \"certificate problem\" in the log of nginx say which, and the remedy.",
-			record(cfg.AppName, certificatesWrong, "Maximum", "wrong", 10), atLeast, 1, 1, isWell},
+			record(cfg.AppName, certificatesWrong, "Maximum", "", 10), atLeast, 1, 1, isWell},
 	}
 	if cfg.Certificate.AuthMode == ClientAuth {
 		list = append(list,
 			alarm{"truststore-expiry", "A certificate in truststore.crt ends within 30 days: clients that it vouches for will be refused.",
-				record(cfg.AppName, truststoreDays, "Minimum", "days", 60), below, expiryDays, 1, isWell},
+				record(cfg.AppName, truststoreDays, "Minimum", "", 60), below, expiryDays, 1, isWell},
 			alarm{"crl-expiry", "crl.pem is due within 24 hours: after that every client is refused. Put the next one into the certificate bucket.",
-				record(cfg.AppName, revocationHours, "Minimum", "hours", 60), below, 24, 1, isWell})
+				record(cfg.AppName, revocationHours, "Minimum", "", 60), below, 24, 1, isWell})
 	}
 	return list
 }

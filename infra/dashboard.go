@@ -54,7 +54,7 @@ func newDashboard(scope constructs.Construct, cfg Config, logs Logs, service Ser
 				graph("Answers with 5xx", "in 5 minutes", a(serverErrorCount, "Sum", "5xx")),
 			},
 			{
-				graph("Tasks", "tasks", runningTasks(service, "Average", 5), targets.HealthyHostCount(options("Minimum", "healthy", 5)),
+				graph("Tasks", "tasks", runningTasks(service, "Average", "running", 5), targets.HealthyHostCount(options("Minimum", "healthy", 5)),
 					targets.UnHealthyHostCount(options("Maximum", "unhealthy", 5))),
 				graph("CPU and memory of the tasks", "%", service.Fargate.MetricCpuUtilization(options("Average", "CPU", 5)),
 					service.Fargate.MetricMemoryUtilization(options("Average", "memory", 5))),

@@ -88,19 +88,19 @@ func newMetricFilters(scope constructs.Construct, cfg Config, logs Logs) {
 	add(nginxMetrics(cfg.Certificate), logs.Nginx)
 }
 
-// record is a metric of the filters; its label is a legend that a person reads.
+// record is a metric of the filters; its label is a legend that a person reads, empty in an alarm.
 func record(appName, name, statistic, label string, minutes int) awscloudwatch.Metric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String(appName), MetricName: jsii.String(name), Statistic: jsii.String(statistic),
-		Period: awscdk.Duration_Minutes(jsii.Number(minutes)), Label: jsii.String(label),
+		Period: awscdk.Duration_Minutes(jsii.Number(minutes)), Label: legend(label),
 	})
 }
 
 // runningTasks is measured by Container Insights.
-func runningTasks(service Service, statistic string, minutes int) awscloudwatch.Metric {
+func runningTasks(service Service, statistic, label string, minutes int) awscloudwatch.Metric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String("ECS/ContainerInsights"), MetricName: jsii.String("RunningTaskCount"), Statistic: jsii.String(statistic),
-		Period: awscdk.Duration_Minutes(jsii.Number(minutes)), Label: jsii.String("running tasks"),
+		Period: awscdk.Duration_Minutes(jsii.Number(minutes)), Label: legend(label),
 		DimensionsMap: &map[string]*string{"ClusterName": service.Cluster.ClusterName(), "ServiceName": service.Fargate.ServiceName()},
 	})
 }
@@ -108,8 +108,15 @@ func runningTasks(service Service, statistic string, minutes int) awscloudwatch.
 // options are those of a metric that a CDK class knows.
 func options(statistic, label string, minutes int) *awscloudwatch.MetricOptions {
 	return &awscloudwatch.MetricOptions{
-		Statistic: jsii.String(statistic), Label: jsii.String(label), Period: awscdk.Duration_Minutes(jsii.Number(minutes)),
+		Statistic: jsii.String(statistic), Label: legend(label), Period: awscdk.Duration_Minutes(jsii.Number(minutes)),
 	}
+}
+
+func legend(label string) *string {
+	if label == "" {
+		return nil
+	}
+	return jsii.String(label)
 }
 
 // consoleURL is a page of the AWS console; each partition has its own.

@@ -102,10 +102,21 @@ func TestAlarmsWatchMetricsThatAreThere(t *testing.T) {
 		for _, filter := range got.all("AWS::Logs::MetricFilter") {
 			made[filter.get("MetricTransformations", 0, "MetricName")] = true
 		}
+		watched := 0
 		for id, alarm := range got.all("AWS::CloudWatch::Alarm") {
-			if alarm.get("Namespace") == cfg.AppName && !made[alarm.get("MetricName")] {
+			if alarm.get("Namespace") == nil {
+				t.Errorf("%s does not watch one metric", id)
+			}
+			if alarm.get("Namespace") != cfg.AppName {
+				continue
+			}
+			watched++
+			if !made[alarm.get("MetricName")] {
 				t.Errorf("%s watches %v, which nothing makes", id, alarm.get("MetricName"))
 			}
+		}
+		if watched < 2 {
+			t.Errorf("%d alarms watch records, want instances-failed and server-errors at least", watched)
 		}
 	})
 }
