@@ -21,7 +21,7 @@ func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs
 
 	role := awsiam.NewRole(scope, jsii.String("TrailRole"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": stack.Account(), "aws:SourceArn": trailArn}},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()}},
 		}),
 		Description: jsii.String("Trail of " + cfg.AppName + ": write its log group"),
 	})
