@@ -1,56 +1,91 @@
-"""`cdk diff` by the real CLI, from both folders, against a stack that is there."""
+"""The real cdk CLI deploys, compares, goes to another topology and destroys, in both folders.
 
-import json
+Docker is a script that takes every command: the images are proved elsewhere.
+"""
+
 import os
 import shutil
 import subprocess
 
 import pytest
-from stack import TEMPLATES, load, modelled
+from conftest import REGION, TEMPLATES
 
 INFRA = TEMPLATES.parent.parent
 ARN = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    """What synthesis reads, edited as the README says."""
-    root = tmp_path_factory.mktemp("checkout")
-    shutil.copy(INFRA.parent / "cdk.json", root)
-    shutil.copytree(
-        INFRA, root / "infra", symlinks=True, ignore=shutil.ignore_patterns("*_test.go", "testdata", "rehearsal", "node_modules", "cdk.out", ".venv")
-    )
-    config = root / "infra" / "config.go"
-    text = config.read_text()
-    assert text.count('CertificateArn: ""') == 1
-    config.write_text(text.replace('CertificateArn: ""', f'CertificateArn: "{ARN}"'))
-    (root / "go.work").write_text("go 1.26.0\n\nuse ./infra\n")
-    for image in ["app", "nginx"]:
-        (root / image).mkdir()
-        (root / image / "Dockerfile").write_text("FROM scratch\n")
-    return root
+class Checkout:
+    """What deployment reads, in a folder of its own."""
+
+    def __init__(self, root, aws):
+        self.root, self.aws = root, aws
+        shutil.copy(INFRA.parent / "cdk.json", root)
+        ignored = shutil.ignore_patterns("*_test.go", "testdata", "rehearsal", "node_modules", "cdk.out", ".venv")
+        shutil.copytree(INFRA, root / "infra", symlinks=True, ignore=ignored)
+        (root / "go.work").write_text("go 1.26.0\n\nuse ./infra\n")
+        for image in ["app", "nginx"]:
+            (root / image).mkdir()
+            (root / image / "Dockerfile").write_text(f"FROM scratch\nLABEL of={image}\n")
+        self.docker = root / "docker"
+        self.docker.write_text(f'#!/bin/sh\necho "$@" >> {root}/docker.log\n[ "$1" != inspect ]\n')
+        self.docker.chmod(0o755)
+
+    def edit(self, *pairs):
+        config = self.root / "infra" / "config.go"
+        text = config.read_text()
+        for before, after in pairs:
+            assert text.count(before) == 1, before
+            text = text.replace(before, after)
+        config.write_text(text)
+
+    def cdk(self, folder, *arguments):
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_ACCESS_KEY_ID": "rehearsal",
+            "AWS_SECRET_ACCESS_KEY": "rehearsal",
+            "AWS_REGION": REGION,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_DOCKER": str(self.docker),
+        }
+        command = [str(INFRA / "node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-color"]
+        run = subprocess.run(command, cwd=self.root / folder, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr + self.aws.log.read_text()[-5000:]
+        return run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("folder", [".", "infra"])
-def test_cdk_diff(aws, checkout, folder):
-    template = json.dumps(modelled(load("froms3-anonymous")))
-    aws.client("cloudformation").create_stack(StackName="stowrs-to-s3", TemplateBody=template)
-    environment = {
-        **os.environ,
-        "AWS_ENDPOINT_URL": aws.url,
-        "AWS_ACCESS_KEY_ID": "rehearsal",
-        "AWS_SECRET_ACCESS_KEY": "rehearsal",
-        "AWS_REGION": "us-east-1",
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-    }
-    command = [str(INFRA / "node_modules/.bin/cdk"), "diff", "--no-change-set", "--no-notices", "--no-color", "--no-path-metadata"]
-    run = subprocess.run(command, cwd=checkout / folder, env=environment, capture_output=True, text=True, check=False)
-    output = run.stdout + run.stderr
-    assert run.returncode == 0, output
-    # From FromS3 to ACM: the bucket of certificates leaves the stack and stays, the target group is replaced, and the
-    # archive is not touched.
-    changes = [line.split() for line in output.splitlines() if line.startswith("[")]
-    assert ["[-]", "AWS::S3::Bucket", "CertificateBucket5BE1E6F4", "orphan"] in changes
-    assert ["[~]", "AWS::ElasticLoadBalancingV2::TargetGroup", "Targets", "Targets7ED976EF", "replace"] in changes
-    assert not [change for change in changes if change[1:3] == ["AWS::S3::Bucket", "DicomBucket"]]
-    assert sum(change[-1] == "replace" for change in changes) == 2, changes  # and the task definition, as always
+@pytest.fixture
+def checkout(tmp_path, aws):
+    return Checkout(tmp_path, aws)
+
+
+def changes(output):
+    return [line.split() for line in output.splitlines() if line.startswith("[")]
+
+
+def test_cdk(checkout, stack):
+    # With a certificate of ACM, at the root of the repository.
+    checkout.edit(('CertificateArn: ""', f'CertificateArn: "{ARN}"'))
+    output = checkout.cdk(".", "deploy", "--require-approval", "never")
+    assert "TestCommand = go run ./app send --url https://" in output
+    built = (checkout.root / "docker.log").read_text()
+    assert built.count("build --tag") == built.count("push ") == 2 and built.count("--platform linux/amd64") == 2
+    assert "There were no differences" in checkout.cdk("infra", "diff", "--no-change-set")
+    dicom = stack.outputs()["DicomBucketName"]
+
+    # To one from S3 with client authentication, in infra.
+    checkout.edit(("AuthMode: Anonymous,", "AuthMode: ClientAuth,"), ("CertificateMode: ACM,", "CertificateMode: FromS3,"))
+    found = changes(checkout.cdk("infra", "diff", "--no-change-set"))
+    assert ["[+]", "AWS::S3::Bucket", "CertificateBucket", "CertificateBucket5BE1E6F4"] in found
+    assert ["[~]", "AWS::ElasticLoadBalancingV2::TargetGroup", "Targets", "Targets7ED976EF", "replace"] in found
+    assert sum(change[-1] == "replace" for change in found) == 2, found  # and the task definition, as always
+    assert not [change for change in found if change[1:3] == ["AWS::S3::Bucket", "DicomBucket"]]
+    # moto finds neither the change set of the first deployment any more, nor the default of a parameter.
+    output = checkout.cdk("infra", "deploy", "--require-approval", "never", "--method", "direct", "--no-previous-parameters")
+    assert "CertificateCommand = aws s3 cp . s3://stowrstos3-certs-" in output
+    assert "There were no differences" in checkout.cdk(".", "diff", "--no-change-set")
+    assert stack.outputs()["DicomBucketName"] == dicom
+
+    checkout.cdk(".", "destroy", "--force")
+    assert not stack.exists()
+    assert dicom in stack.buckets()
