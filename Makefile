@@ -1,6 +1,6 @@
 # make help lists the targets.
 
-MODULES       := app local nginx
+MODULES       := app infra local nginx
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 URL           ?= http://127.0.0.1:8080
@@ -17,10 +17,10 @@ DOCKER      ?= docker
 BUILD_FLAGS ?=
 export DOCKER_BUILDKIT := 1
 
-.PHONY: help run send build images e2e-compose version test fuzz interop lint bench clean
+.PHONY: help run send build images e2e-compose version test test-infra golden-infra fuzz interop lint bench diagrams clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the service and an S3 server on this machine, until Ctrl-C
 	go run ./local
@@ -44,11 +44,37 @@ e2e-compose: build images ## prove the images, and compose.yaml with all its pro
 version: ## print the version that is stamped
 	@echo $(VERSION)
 
-test: ## vet and test all modules
-	@set -e; for module in $(MODULES); do \
+# Templates are made by a program in JavaScript, and CI has to have it.
+NODE := $(if $(shell command -v npm),yes,$(if $(CI),yes))
+
+test: $(if $(NODE),test-infra) ## vet and test all modules; infra where there is Node.js
+	@set -e; for module in $(filter-out infra,$(MODULES)); do \
 		echo "go vet and go test in $$module"; \
 		(cd $$module && go vet ./... && go test $(RACE) -count=1 -timeout 20m ./...); \
 	done
+
+# jsii says so each time it is started on a version that is still good enough.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+infra/node_modules/.bin/cdk: infra/package.json
+	cd infra && npm install --silent --no-audit --no-fund --no-package-lock
+	touch $@
+
+infra/.venv/bin/cfn-lint: infra/rehearsal/requirements.txt
+	test -d infra/.venv || python3 -m venv infra/.venv
+	infra/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+test-infra: infra/node_modules/.bin/cdk infra/.venv/bin/cfn-lint ## test the AWS deployment, as far as it goes without AWS
+	@echo "go vet and go test in infra"
+	cd infra && go vet ./... && go test -count=1 -timeout 20m ./...
+	@echo "cfn-lint over the templates"
+	cd infra && .venv/bin/cfn-lint testdata/templates/*.json
+	@echo "create, update and delete the stack on an emulator"
+	cd infra/rehearsal && ../.venv/bin/python -W ignore -m pytest -q -p no:cacheprovider
+
+golden-infra: ## rewrite the golden templates; git diff shows what deployments will change
+	cd infra && go test -run TestGoldenTemplates -count=1 . -update
 
 fuzz: ## run every fuzz target of app for FUZZTIME each, until one fails
 	@set -e; cd app; \
@@ -82,6 +108,9 @@ lint: ## run golangci-lint on all modules
 
 bench: ## measure the service against its S3 server alone, in pairs
 	go run ./local/bench
+
+diagrams: ## draw img/*.png of their sources; needs Graphviz
+	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
 
 clean: ## remove what was built and the data of make run
 	rm -rf bin data

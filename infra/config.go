@@ -199,15 +199,15 @@ const (
 // StorageConfig is the buckets, and how what they hold is kept.
 type StorageConfig struct {
 	// DicomBucket is the prefix of the name of the bucket for DICOM: lower case letters, digits, dots and hyphens, at
-	// most 32 characters; account and region follow it. Default stowrstos3-dicom. Changing it makes another bucket and
+	// most 50 characters; 12 random ones follow it. Default stowrstos3-dicom. Changing it makes another bucket and
 	// leaves the old one where it is.
 	DicomBucket string
 	// ExistingDicomBucket is the whole name of a bucket that is there already and is used instead of a new one; its
 	// own settings stay as they are, and DicomBucket is ignored. Default: none. When KMS encrypts it, put the ARN of
 	// its key into Service.App.Env.KMSKeyID.
 	ExistingDicomBucket string
-	// Encryption of the buckets and logs is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
-	// of S3).
+	// Encryption of the bucket for DICOM is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
+	// of S3). Logs and certificates have KMS keys of their own in any case.
 	Encryption Encryption
 	// Retention says what destroying the stack does: Retain (default) leaves buckets, keys and logs, Destroy is for
 	// trials and deletes them; a bucket that is not empty stops it.

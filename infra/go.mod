@@ -2,6 +2,9 @@ module stowrs-to-s3/infra
 
 go 1.26.0
 
+// Of the cdk CLI, with templates of Go files.
+ignore ./node_modules
+
 require (
 	github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0
 	github.com/aws/constructs-go/constructs/v10 v10.6.0

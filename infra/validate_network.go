@@ -91,7 +91,7 @@ func (n NetworkConfig) subnetBits() int {
 }
 
 func (n NetworkConfig) divisionBits() int {
-	return bits.Len(uint(subnetGroups*n.zones() - 1)) //nolint:gosec // a small positive number
+	return bits.Len(uint(subnetGroups*n.zones() - 1))
 }
 
 func (v *validation) network(c Config) {
@@ -142,5 +142,5 @@ func subnetBitsFor(c Config) int {
 	zones := c.Network.zones()
 	tasks := max(1, min(c.Service.MaxTaskCount, maxTasks))
 	addresses := reservedBySubnet + endpointsPerSubnet + (2*tasks+zones-1)/zones
-	return min(smallestBlock, 32-bits.Len(uint(addresses-1))) //nolint:gosec // positive
+	return min(smallestBlock, 32-bits.Len(uint(addresses-1)))
 }

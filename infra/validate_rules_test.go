@@ -31,7 +31,7 @@ func TestRules(t *testing.T) {
 		"name of 21 characters":     {func(c *Config) { c.AppName = strings.Repeat("a", 21) }, "AppName", "has 21 characters, and 20 are allowed"},
 		"name reserved by AWS":      {func(c *Config) { c.AppName = "internal-stow" }, "AppName", "must not begin with internal-"},
 		"region that is none":       {func(c *Config) { c.Region = "Frankfurt"; c.Certificate = clientAuth() }, "Region", `"Frankfurt": must be the name of an AWS region`},
-		"AuthMode misspelt":         {func(c *Config) { c.Certificate.AuthMode = "anonmyous" }, "Certificate.AuthMode", "\"anonmyous\": is none of its values\n    write Anonymous or ClientAuth"},
+		"AuthMode misspelt":         {func(c *Config) { c.Certificate.AuthMode = "anonmyous" }, "Certificate.AuthMode", "\"anonmyous\": is none of its values\n    write Anonymous or ClientAuth"}, //nolint:misspell // as the guide of the older service has it
 		"CertificateMode misspelt":  {func(c *Config) { c.Certificate.CertificateMode = "S3" }, "Certificate.CertificateMode", "write ACM or FromS3"},
 		"ACM and client certs":      {func(c *Config) { c.Certificate.AuthMode = ClientAuth }, "Certificate.AuthMode", "\"clientauth\": cannot be ClientAuth when CertificateMode is ACM: the network load balancer ends TLS then, and it cannot ask clients for certificates, so everyone would be let in unverified\n    set CertificateMode to FromS3 and put certificate.crt, certificate.key and truststore.crt into the certificate bucket, or set AuthMode to Anonymous"},
 		"ARN missing":               {arn(""), "Certificate.CertificateArn", "aws acm list-certificates --region us-east-1"},
@@ -78,7 +78,7 @@ func TestRules(t *testing.T) {
 		"prefix with capitals":    {func(c *Config) { c.Storage.DicomBucket = "DICOM" }, "Storage.DicomBucket", "must be lower case letters, digits, dots and hyphens"},
 		"prefix with two dots":    {func(c *Config) { c.Storage.DicomBucket = "a..b" }, "Storage.DicomBucket", "on both sides of a dot"},
 		"prefix with hyphen last": {func(c *Config) { c.Storage.DicomBucket = "dicom-" }, "Storage.DicomBucket", "first, last"},
-		"prefix of 33":            {func(c *Config) { c.Storage.DicomBucket = strings.Repeat("d", 33) }, "Storage.DicomBucket", "has 33 characters, and 32 are allowed"},
+		"prefix of 51":            {func(c *Config) { c.Storage.DicomBucket = strings.Repeat("d", 51) }, "Storage.DicomBucket", "has 51 characters, and 50 are allowed"},
 		"prefix reserved":         {func(c *Config) { c.Storage.DicomBucket = "xn--dicom" }, "Storage.DicomBucket", "S3 reserves"},
 		"existing with a folder":  {func(c *Config) { c.Storage.ExistingDicomBucket = "images/in" }, "Storage.ExistingDicomBucket", "is not the name of a bucket"},
 		"existing like an IP":     {func(c *Config) { c.Storage.ExistingDicomBucket = "192.0.2.1" }, "Storage.ExistingDicomBucket", "is not the name of a bucket"},

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// bucketPrefixMax leaves 31 of the 63 characters of a bucket's name for account and region, which make it unique.
-const bucketPrefixMax = 32
+// bucketPrefixMax leaves 13 of the 63 characters of a bucket's name for a hyphen and 12 random ones.
+const bucketPrefixMax = 50
 
 // bucketName is S3's rule: labels of lower case letters, digits and hyphens, separated by single dots.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -26,7 +26,7 @@ func reserved(name string) bool {
 func (v *validation) bucketPrefix(field, prefix string) {
 	v.rule(bucketName.MatchString(prefix), field, prefix, "must be lower case letters, digits, dots and hyphens, with letters or digits first, last and on both sides of a dot",
 		"write a prefix such as hospital-dicom")
-	v.rule(len(prefix) <= bucketPrefixMax, field, prefix, fmt.Sprintf("has %d characters, and %d are allowed: account and region follow it, within the 63 of S3", len(prefix), bucketPrefixMax),
+	v.rule(len(prefix) <= bucketPrefixMax, field, prefix, fmt.Sprintf("has %d characters, and %d are allowed: a hyphen and 12 random ones follow it, within the 63 of S3", len(prefix), bucketPrefixMax),
 		"shorten it")
 	v.rule(!reserved(prefix), field, prefix, "begins with letters that S3 reserves", "choose another beginning")
 }

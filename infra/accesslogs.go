@@ -1,0 +1,53 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	elb "github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newAccessLogBucket makes the bucket that log delivery writes into. S3 delivers access logs into buckets that S3
+// encrypts with its own keys only.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+func newAccessLogBucket(scope constructs.Construct, cfg Config) awss3.Bucket {
+	props := bucketProps(cfg.Storage.Retention)
+	props.Encryption = awss3.BucketEncryption_S3_MANAGED
+	props.LifecycleRules = &[]*awss3.LifecycleRule{{
+		Id:                                  jsii.String("log-retention"),
+		Expiration:                          awscdk.Duration_Days(jsii.Number(cfg.Observability.LogRetentionDays)),
+		NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(cfg.Observability.LogRetentionDays)),
+		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays)),
+	}}
+	return awss3.NewBucket(scope, jsii.String("AccessLogBucket"), props)
+}
+
+// deliverLogs lets a service of AWS write below keys, on behalf of what has sourceArn in this account only.
+func deliverLogs(bucket awss3.Bucket, service, sid, keys string, sourceArn *string) {
+	statement := func(sid, action string, resource *string, equal map[string]any) {
+		equal["aws:SourceAccount"] = awscdk.Stack_Of(bucket).Account()
+		s := allow(sid, []string{action}, resource)
+		s.AddServicePrincipal(jsii.String(service), nil)
+		s.AddConditions(&map[string]any{"StringEquals": equal, "ArnLike": map[string]any{"aws:SourceArn": sourceArn}})
+		bucket.AddToResourcePolicy(s)
+	}
+	statement(sid+"Logs", "s3:PutObject", bucket.ArnForObjects(jsii.String(keys)), map[string]any{"s3:x-amz-acl": "bucket-owner-full-control"})
+	statement(sid+"LogsCheck", "s3:GetBucketAcl", bucket.BucketArn(), map[string]any{})
+}
+
+// logConnections has the load balancer log into the bucket. It logs what arrives at TLS listeners only; with FromS3 the
+// log of nginx is the record. CDK's own method lets any account's log delivery in, and a user of AWS that only
+// application load balancers need.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/enable-access-logs.html
+func logConnections(loadBalancer elb.NetworkLoadBalancer, bucket awss3.Bucket) {
+	const prefix = "nlb"
+	stack := awscdk.Stack_Of(bucket)
+	deliverLogs(bucket, "delivery.logs.amazonaws.com", "LoadBalancer", prefix+"/AWSLogs/"+*stack.Account()+"/*", stack.FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("logs"), Resource: jsii.String("*"), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME,
+	}))
+	loadBalancer.SetAttribute(jsii.String("access_logs.s3.enabled"), jsii.String("true"))
+	loadBalancer.SetAttribute(jsii.String("access_logs.s3.bucket"), bucket.BucketName())
+	loadBalancer.SetAttribute(jsii.String("access_logs.s3.prefix"), jsii.String(prefix))
+	loadBalancer.Node().AddDependency(bucket.Policy()) // it writes when it is told to log, to show that it can
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	actions "github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	subscriptions "github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// alarm is a state that somebody must look at. docs/operations.md says for each what it means and what to do.
+type alarm struct {
+	Name      string // after AppName and a hyphen
+	Meaning   string // what is wrong, and where to look first: the text of the email
+	Metric    awscloudwatch.IMetric
+	Is        awscloudwatch.ComparisonOperator
+	Threshold float64
+	Periods   int // in a row, all of them
+	// Missing is what to think when there is no datapoint. Where no records come because there is no traffic, all is
+	// well; that no task runs is said by its own alarm.
+	Missing awscloudwatch.TreatMissingData
+}
+
+const (
+	atLeast = awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+	below   = awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD
+
+	isWell = awscloudwatch.TreatMissingData_NOT_BREACHING
+	isBad  = awscloudwatch.TreatMissingData_BREACHING
+)
+
+const (
+	expiryDays  = 30 // ACM renews 60 days before the end: at 30 it has failed for a month
+	busyPercent = 85
+	oneDay      = 24 * 60 // minutes
+)
+
+// alarms are those of the topology.
+func alarms(cfg Config, service Service, loadBalancer LoadBalancer) []alarm {
+	list := []alarm{
+		{"instances-failed", "Instances were not stored. The records \"instance not stored\" in the log of the app say why.",
+			record(cfg.AppName, instancesFailed, "Sum", "", 5), atLeast, 1, 1, isWell},
+		{"server-errors", "Five or more requests in five minutes were answered with 5xx. Senders repeat them; the logs of nginx and of the app say why.",
+			record(cfg.AppName, serverErrorCount, "Sum", "", 5), atLeast, 5, 1, isWell},
+		{"targets-unhealthy", "For five minutes a task has not answered the health check: nginx or the app in it hangs.",
+			loadBalancer.TargetGroup.Metrics().UnHealthyHostCount(options("Maximum", "", 1)), atLeast, 1, 5, isWell},
+		{"no-task", "No task is running: nothing can be stored. The events of the service say why tasks stop.",
+			runningTasks(service, "Minimum", "", 1), below, 1, 3, isBad},
+		{"cpu-high", "For 15 minutes tasks have used most of their CPU: raise MaxTaskCount, or CPU.",
+			service.Fargate.MetricCpuUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
+		{"memory-high", "For 15 minutes tasks have used most of their memory: above their limit they are killed.",
+			service.Fargate.MetricMemoryUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
+	}
+	return append(list, certificateAlarms(cfg)...)
+}
+
+func certificateAlarms(cfg Config) []alarm {
+	if cfg.Certificate.CertificateMode == ACM {
+		daysToExpiry := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("AWS/CertificateManager"), MetricName: jsii.String("DaysToExpiry"), Statistic: jsii.String("Minimum"),
+			Period: awscdk.Duration_Minutes(jsii.Number(oneDay)), DimensionsMap: &map[string]*string{"CertificateArn": jsii.String(cfg.Certificate.CertificateArn)},
+		})
+		return []alarm{{"certificate-expiry", "The certificate in ACM ends within 30 days, and was not renewed.", daysToExpiry, below, expiryDays, 1, isWell}}
+	}
+	list := []alarm{
+		{"certificate-expiry", "certificate.crt ends within 30 days: put the next one into the certificate bucket.",
+			record(cfg.AppName, certificateDays, "Minimum", "", 60), below, expiryDays, 1, isWell},
+		{"certificates-wrong", "A file in the certificate bucket is missing or cannot be used. The records \"certificate problem\" in the log of nginx say which, and the remedy.",
+			record(cfg.AppName, certificatesWrong, "Maximum", "", 10), atLeast, 1, 1, isWell},
+	}
+	if cfg.Certificate.AuthMode == ClientAuth {
+		list = append(list,
+			alarm{"truststore-expiry", "A certificate in truststore.crt ends within 30 days: clients that it vouches for will be refused.",
+				record(cfg.AppName, truststoreDays, "Minimum", "", 60), below, expiryDays, 1, isWell},
+			alarm{"crl-expiry", "crl.pem is due within 24 hours: after that every client is refused. Put the next one into the certificate bucket.",
+				record(cfg.AppName, revocationHours, "Minimum", "", 60), below, 24, 1, isWell})
+	}
+	return list
+}
+
+// newAlarms makes the alarms, and has AlarmEmail told when one goes off and when it is over.
+func newAlarms(scope constructs.Construct, cfg Config, list []alarm, key awskms.IKey) []awscloudwatch.Alarm {
+	var action awscloudwatch.IAlarmAction
+	if cfg.Observability.AlarmEmail != "" {
+		action = actions.NewSnsAction(newAlarmTopic(scope, cfg, key))
+	}
+	made := []awscloudwatch.Alarm{}
+	for _, a := range list {
+		made = append(made, awscloudwatch.NewAlarm(scope, jsii.String(alarmPrefix+a.Name), &awscloudwatch.AlarmProps{
+			AlarmName:          jsii.String(cfg.AppName + "-" + a.Name),
+			AlarmDescription:   jsii.String(a.Meaning),
+			Metric:             a.Metric,
+			ComparisonOperator: a.Is,
+			Threshold:          jsii.Number(a.Threshold),
+			EvaluationPeriods:  jsii.Number(a.Periods),
+			DatapointsToAlarm:  jsii.Number(a.Periods),
+			TreatMissingData:   a.Missing,
+		}))
+		if action != nil {
+			made[len(made)-1].AddAlarmAction(action)
+			made[len(made)-1].AddOkAction(action)
+		}
+	}
+	return made
+}
+
+// alarmPrefix begins the ids of alarms.
+const alarmPrefix = "Alarm-"
+
+// newAlarmTopic is a topic with one subscriber, who has to confirm it first.
+func newAlarmTopic(scope constructs.Construct, cfg Config, key awskms.IKey) awssns.Topic {
+	topic := awssns.NewTopic(scope, jsii.String("AlarmTopic"), &awssns.TopicProps{
+		DisplayName: jsii.String("Alarms of " + cfg.AppName),
+		MasterKey:   key,
+		EnforceSSL:  jsii.Bool(true),
+	})
+	// A topic with a policy of its own has lost the one that let alarms of the account in.
+	stack := awscdk.Stack_Of(scope)
+	publish := allow("Alarms", []string{"sns:Publish"}, topic.TopicArn())
+	publish.AddServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
+	publish.AddConditions(&map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+		"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"), ResourceName: jsii.String(cfg.AppName + "-*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		})},
+	})
+	topic.AddToResourcePolicy(publish)
+	topic.AddSubscription(subscriptions.NewEmailSubscription(jsii.String(cfg.Observability.AlarmEmail), nil))
+	return topic
+}

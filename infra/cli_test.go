@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The cdk CLI of package.json, in a copy of the repository, edited as the README says.
+
+func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
+	root := checkout(t)
+	for _, folder := range []string{".", "infra"} {
+		output, err := cdk(t, filepath.Join(root, folder), "synth")
+		if err == nil {
+			t.Errorf("cdk synth in %s succeeds without a certificate", folder)
+		}
+		for _, want := range []string{
+			`Certificate.CertificateArn = "": is required when CertificateMode is ACM`, "aws acm list-certificates --region us-east-1", "aws acm request-certificate",
+			"THE ARCHIVE IS WRITABLE BY THE WORLD",
+		} {
+			if !strings.Contains(output, want) {
+				t.Errorf("cdk synth in %s does not say %q:\n%s", folder, want, output)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(root, folder, "cdk.out", "stowrs-to-s3.template.json")); err == nil {
+			t.Errorf("cdk synth in %s leaves a template", folder)
+		}
+	}
+}
+
+// From both folders: the same template, which is the golden one, and the same images.
+func TestCLISynthesisesInBothFolders(t *testing.T) {
+	root := checkout(t,
+		`CertificateArn: ""`, `CertificateArn: "`+testArn+`"`,
+		"\t\t\t\t\"0.0.0.0/0\",\n", "\t\t\t\t\"198.51.100.0/24\",\n\t\t\t\t\"203.0.113.7/32\",\n")
+	images := map[string]string{}
+	for _, folder := range []string{".", "infra"} {
+		if output, err := cdk(t, filepath.Join(root, folder), "synth", "--quiet", "--no-path-metadata", "--no-asset-metadata", "--no-version-reporting"); err != nil {
+			t.Fatalf("cdk synth in %s: %v\n%s", folder, err, output)
+		}
+		out := filepath.Join(root, folder, "cdk.out")
+		written, err := os.ReadFile(filepath.Join(out, "stowrs-to-s3.template.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if masked := imageHash.ReplaceAll(written, []byte(":ASSET")); !bytes.Equal(masked, of(t, acm).text) {
+			t.Errorf("cdk synth in %s has another template than the tests look at", folder)
+		}
+		images[folder] = text(dockerImages(t, filepath.Join(out, "stowrs-to-s3.assets.json")))
+		if output, err := cdk(t, filepath.Join(root, folder), "ls"); err != nil || !strings.Contains(output, "stowrs-to-s3") {
+			t.Errorf("cdk ls in %s: %v\n%s", folder, err, output)
+		}
+	}
+	if images["."] != images["infra"] {
+		t.Errorf("images differ: %s at the root, %s in infra", images["."], images["infra"])
+	}
+	if got := strings.Count(images["."], "linux/amd64"); got != 2 {
+		t.Errorf("got %d images for linux/amd64, want 2: %s", got, images["."])
+	}
+}
+
+// dockerImages are the hashes of the image folders, with their platforms.
+func dockerImages(t *testing.T, manifest string) map[string]any {
+	t.Helper()
+	written, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var assets struct {
+		DockerImages map[string]struct{ Source map[string]any }
+	}
+	if err := json.Unmarshal(written, &assets); err != nil {
+		t.Fatal(err)
+	}
+	images := map[string]any{}
+	for hash, image := range assets.DockerImages {
+		images[hash] = image.Source["platform"]
+	}
+	return images
+}
+
+// checkout copies what synthesis reads into a folder of its own, and edits config.go: pairs of a text that is there
+// once, and what takes its place.
+func checkout(t *testing.T, edits ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name string, content []byte) {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(name string) []byte {
+		content, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(sources, "go.mod", "go.sum") {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		content := string(read("infra/" + name))
+		if name == "config.go" {
+			for i := 0; i < len(edits); i += 2 {
+				if strings.Count(content, edits[i]) != 1 {
+					t.Fatalf("config.go has %q %d times", edits[i], strings.Count(content, edits[i]))
+				}
+				content = strings.Replace(content, edits[i], edits[i+1], 1)
+			}
+		}
+		write("infra/"+name, []byte(content))
+	}
+	write("cdk.json", read("cdk.json"))
+	if err := os.Symlink("../cdk.json", filepath.Join(root, "infra", "cdk.json")); err != nil {
+		t.Fatal(err)
+	}
+	write("go.work", []byte("go 1.26.0\n\nuse ./infra\n"))
+	write("app/Dockerfile", []byte("FROM scratch\nLABEL of=app\n"))
+	write("nginx/Dockerfile", []byte("FROM scratch\nLABEL of=nginx\n"))
+	return root
+}
+
+// cdk runs the pinned CLI, offline.
+func cdk(t *testing.T, folder string, arguments ...string) (string, error) {
+	t.Helper()
+	program, err := filepath.Abs("node_modules/.bin/cdk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("run npm install in infra, or make test-infra: %v", err)
+	}
+	command := exec.CommandContext(t.Context(), program, append(arguments, "--no-notices", "--ci")...)
+	command.Dir = folder
+	command.Env = append(os.Environ(), "CDK_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "CDK_DISABLE_CLI_TELEMETRY=true", "CDK_HOME="+t.TempDir())
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// The same file is reached from both folders, and the CLI is pinned.
+func TestCLIFiles(t *testing.T) {
+	if target, err := os.Readlink("cdk.json"); err != nil || target != "../cdk.json" {
+		t.Errorf("infra/cdk.json leads to %q: %v", target, err)
+	}
+	var manifest struct{ DevDependencies map[string]string }
+	content, err := os.ReadFile("package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if version := manifest.DevDependencies["aws-cdk"]; !strings.HasPrefix(version, "2.") {
+		t.Errorf("aws-cdk is %q, and should be pinned", version)
+	}
+}

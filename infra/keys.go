@@ -1,0 +1,67 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newKey is a KMS key that rotates every year, with the alias AppName/purpose. Whoever may use it is said by the
+// policies of roles in this account (the policy that KMS gives a key by default), and by services that are added to it.
+func newKey(scope constructs.Construct, id, appName, purpose, description string, retention Retention) awskms.Key {
+	return awskms.NewKey(scope, jsii.String(id), &awskms.KeyProps{
+		Alias:             jsii.String(appName + "/" + purpose),
+		Description:       jsii.String(description),
+		EnableKeyRotation: jsii.Bool(true),
+		PendingWindow:     awscdk.Duration_Days(jsii.Number(30)), // the longest: what it encrypted is lost with it
+		RemovalPolicy:     removalPolicy(retention),
+	})
+}
+
+// newRecordsKey is the key of logs, the trail and alarms. Their services use it by themselves, each for this
+// deployment only: it is no way to read the images, which another key encrypts.
+func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
+	key := newKey(scope, "RecordsKey", cfg.AppName, "records", "Logs, trail and alarms of "+cfg.AppName, cfg.Storage.Retention)
+	stack := awscdk.Stack_Of(scope)
+	allow := func(sid, service string, actions []string, conditions map[string]any) {
+		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String(sid),
+			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(service), nil)},
+			Actions:    jsii.Strings(actions...),
+			Resources:  jsii.Strings("*"), // in a key's policy: this key
+			Conditions: &conditions,
+		}), nil)
+	}
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+	// Names of log groups are generated, and begin with the stack's.
+	allow("Logs", "logs."+cfg.Region+"."+*stack.UrlSuffix(), []string{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},
+		map[string]any{"ArnLike": map[string]any{
+			"kms:EncryptionContext:aws:logs:arn": stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("logs"), Resource: jsii.String("log-group"), ResourceName: jsii.String(cfg.AppName + "-*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			}),
+		}})
+	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+	if cfg.Storage.CloudTrailDataEvents {
+		trail := trailArn(stack, cfg.AppName)
+		allow("Trail", "cloudtrail.amazonaws.com", []string{"kms:GenerateDataKey*", "kms:DescribeKey"}, map[string]any{
+			"StringEquals": map[string]any{"aws:SourceArn": trail, "kms:EncryptionContext:aws:cloudtrail:arn": trail},
+		})
+	}
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html: an alarm publishes to an encrypted topic
+	if cfg.Observability.AlarmEmail != "" {
+		allow("Alarms", "cloudwatch.amazonaws.com", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+		})
+	}
+	return key
+}
+
+// removalPolicy says what CloudFormation does with a stateful resource that leaves the stack.
+func removalPolicy(retention Retention) awscdk.RemovalPolicy {
+	if retention == Destroy {
+		return awscdk.RemovalPolicy_DESTROY
+	}
+	return awscdk.RemovalPolicy_RETAIN
+}

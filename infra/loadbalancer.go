@@ -1,0 +1,118 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	elb "github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// Ports of the deployment. Those of nginx are the defaults of its image.
+const (
+	publicPort = 443  // of the load balancer
+	tlsPort    = 8443 // of nginx: STOW-RS
+	healthPort = 8081 // of nginx: whether it and the app are live, at healthPath
+	stowPort   = 8080 // of the app, inside the task only
+	adminPort  = 9090 // of the app, inside the task only
+
+	healthPath = "/health"
+)
+
+// LoadBalancer is the network load balancer with its one listener and one target group.
+type LoadBalancer struct {
+	NLB         elb.NetworkLoadBalancer
+	TargetGroup elb.NetworkTargetGroup
+}
+
+// newLoadBalancer builds the row of the topology that CertificateMode chooses: with ACM the load balancer ends TLS and
+// begins another to nginx, with FromS3 it passes TCP on.
+func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, accessLogs awss3.Bucket) LoadBalancer {
+	group := newLoadBalancerSecurityGroup(scope, cfg.LoadBalancer.AllowedPeers, network)
+	name := cfg.AppName + "-nlb"
+	if cfg.LoadBalancer.Scheme == Internal {
+		name = cfg.AppName + "-internal" // another scheme makes another load balancer, while the first still has its name
+	}
+	props := &elb.NetworkLoadBalancerProps{
+		Vpc:                network.Vpc,
+		LoadBalancerName:   jsii.String(name),
+		InternetFacing:     jsii.Bool(cfg.LoadBalancer.Scheme == InternetFacing),
+		SecurityGroups:     &[]awsec2.ISecurityGroup{group},
+		CrossZoneEnabled:   jsii.Bool(true), // a zone without a healthy task still answers
+		DeletionProtection: jsii.Bool(cfg.Storage.Retention == Retain),
+	}
+	subnets := network.Vpc.SelectSubnets(network.LoadBalancerSubnets)
+	if ids := cfg.LoadBalancer.ElasticIPs; len(ids) > 0 {
+		mappings := []*elb.SubnetMapping{}
+		for i, subnet := range *subnets.Subnets {
+			mappings = append(mappings, &elb.SubnetMapping{Subnet: subnet, AllocationId: jsii.String(ids[i])})
+		}
+		props.SubnetMappings = &mappings
+	} else {
+		props.VpcSubnets = network.LoadBalancerSubnets
+	}
+	nlb := elb.NewNetworkLoadBalancer(scope, jsii.String("LoadBalancer"), props)
+
+	targets := newTargetGroup(scope, cfg, network)
+	listener := &elb.BaseNetworkListenerProps{
+		Port: jsii.Number(publicPort), Protocol: elb.Protocol_TCP, DefaultTargetGroups: &[]elb.INetworkTargetGroup{targets},
+	}
+	if cfg.Certificate.CertificateMode == ACM {
+		listener.Protocol = elb.Protocol_TLS
+		listener.Certificates = &[]elb.IListenerCertificate{elb.ListenerCertificate_FromArn(jsii.String(cfg.Certificate.CertificateArn))}
+		// ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09: TLS 1.2 and 1.3 with the ciphers that nginx.conf has, and a key exchange
+		// that a quantum computer of later years does not open. Images of patients are worth keeping for decades.
+		listener.SslPolicy = elb.SslPolicy_TLS13_12_RES_PQ
+		logConnections(nlb, accessLogs)
+	} else {
+		// A slow disk may keep a sender silent for longer than the 350 s at which TLS listeners are fixed.
+		// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html
+		listener.TcpIdleTimeout = awscdk.Duration_Seconds(jsii.Number(3600))
+	}
+	nlb.AddListener(jsii.String("Https"), listener)
+	return LoadBalancer{NLB: nlb, TargetGroup: targets}
+}
+
+// newLoadBalancerSecurityGroup lets AllowedPeers in, and the load balancer to the two ports of the tasks.
+func newLoadBalancerSecurityGroup(scope constructs.Construct, peers []string, network Network) awsec2.SecurityGroup {
+	group := awsec2.NewSecurityGroup(scope, jsii.String("LoadBalancerSecurityGroup"), &awsec2.SecurityGroupProps{
+		Vpc: network.Vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Load balancer: in from AllowedPeers, out to the tasks"),
+	})
+	for _, peer := range peers {
+		group.AddIngressRule(awsec2.Peer_Ipv4(jsii.String(peer)), awsec2.Port_Tcp(jsii.Number(publicPort)), jsii.String("STOW-RS from an allowed peer"), nil)
+	}
+	for _, port := range []struct {
+		number int
+		what   string
+	}{{tlsPort, "STOW-RS over TLS"}, {healthPort, "Health checks"}} {
+		group.AddEgressRule(network.Tasks, awsec2.Port_Tcp(jsii.Number(port.number)), jsii.String(port.what), nil)
+		network.Tasks.AddIngressRule(group, awsec2.Port_Tcp(jsii.Number(port.number)), jsii.String(port.what+" from the load balancer"), nil)
+	}
+	return group
+}
+
+// newTargetGroup is without a name: a change of topology replaces it, and the new one is made before the old one goes.
+func newTargetGroup(scope constructs.Construct, cfg Config, network Network) elb.NetworkTargetGroup {
+	protocol := elb.Protocol_TCP
+	if cfg.Certificate.CertificateMode == ACM {
+		protocol = elb.Protocol_TLS
+	}
+	return elb.NewNetworkTargetGroup(scope, jsii.String("Targets"), &elb.NetworkTargetGroupProps{
+		Vpc:              network.Vpc,
+		TargetType:       elb.TargetType_IP,
+		Protocol:         protocol,
+		Port:             jsii.Number(tlsPort),
+		PreserveClientIp: jsii.Bool(true), // nginx logs the sender, and the audit record names it
+		// A task that is replaced keeps its uploads for DrainSeconds, and none is cut when they are over: the task's stop ends them.
+		DeregistrationDelay:   awscdk.Duration_Seconds(jsii.Number(cfg.LoadBalancer.DrainSeconds)),
+		ConnectionTermination: jsii.Bool(false),
+		HealthCheck: &elb.HealthCheck{
+			Protocol: elb.Protocol_HTTP, Port: jsii.String(strconv.Itoa(healthPort)), Path: jsii.String(healthPath), HealthyHttpCodes: jsii.String("200"),
+			Interval: awscdk.Duration_Seconds(jsii.Number(10)), Timeout: awscdk.Duration_Seconds(jsii.Number(5)),
+			HealthyThresholdCount: jsii.Number(2), UnhealthyThresholdCount: jsii.Number(6),
+		},
+	})
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// Network is the VPC: a task subnet in every zone, and a public one for an internet-facing load balancer or for NAT.
+type Network struct {
+	Vpc                 awsec2.Vpc
+	TaskSubnets         *awsec2.SubnetSelection
+	LoadBalancerSubnets *awsec2.SubnetSelection // the public ones, or the tasks' own when Scheme is Internal
+	Tasks               awsec2.SecurityGroup    // of the tasks; nothing may enter until the load balancer is let in
+}
+
+const (
+	taskSubnets   = "Tasks"
+	publicSubnets = "Public"
+)
+
+// newNetwork makes the VPC. Tasks have no public address, and without NAT no route out of it. The subnets of the tasks
+// come first, so that they keep their addresses when the public ones come or go.
+func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, flowLogs awslogs.ILogGroup) Network {
+	mask := jsii.Number(cfg.subnetBits())
+	taskSubnetType, natGateways := awsec2.SubnetType_PRIVATE_ISOLATED, 0
+	if cfg.Egress == NAT {
+		taskSubnetType, natGateways = awsec2.SubnetType_PRIVATE_WITH_EGRESS, cfg.zones() // one a zone: a zone that fails takes no other with it
+	}
+	subnets := []*awsec2.SubnetConfiguration{{Name: jsii.String(taskSubnets), SubnetType: taskSubnetType, CidrMask: mask}}
+	loadBalancerSubnets := taskSubnets
+	if scheme == InternetFacing {
+		loadBalancerSubnets = publicSubnets
+	}
+	if scheme == InternetFacing || cfg.Egress == NAT {
+		subnets = append(subnets, &awsec2.SubnetConfiguration{
+			Name: jsii.String(publicSubnets), SubnetType: awsec2.SubnetType_PUBLIC, CidrMask: mask, MapPublicIpOnLaunch: jsii.Bool(false),
+		})
+	}
+	props := &awsec2.VpcProps{
+		IpAddresses:         awsec2.IpAddresses_Cidr(jsii.String(cfg.VpcCIDR)),
+		NatGateways:         jsii.Number(natGateways),
+		SubnetConfiguration: &subnets,
+		// It would take a Lambda function to empty it. Nothing is in this group, and an output has the command that empties it.
+		RestrictDefaultSecurityGroup: jsii.Bool(false),
+	}
+	if len(cfg.AvailabilityZones) > 0 {
+		props.AvailabilityZones = jsii.Strings(cfg.AvailabilityZones...)
+	} else {
+		props.MaxAzs = jsii.Number(defaultZones)
+	}
+	vpc := awsec2.NewVpc(scope, jsii.String("Vpc"), props)
+	vpc.AddFlowLog(jsii.String("FlowLog"), &awsec2.FlowLogOptions{
+		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(flowLogs, newFlowLogRole(scope)),
+		TrafficType: awsec2.FlowLogTrafficType_ALL,
+	})
+
+	tasks := awsec2.NewSecurityGroup(scope, jsii.String("TaskSecurityGroup"), &awsec2.SecurityGroupProps{
+		Vpc: vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Tasks: in from the load balancer, out to HTTPS"),
+	})
+	// To S3, which has public addresses behind its gateway endpoint (their prefix list cannot be known without a look-up), and to
+	// the interface endpoints. Without NAT there is no route to any other address.
+	tasks.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_Tcp(jsii.Number(443)), jsii.String("HTTPS to S3 and to VPC endpoints"), nil)
+
+	return Network{
+		Vpc:                 vpc,
+		TaskSubnets:         &awsec2.SubnetSelection{SubnetGroupName: jsii.String(taskSubnets)},
+		LoadBalancerSubnets: &awsec2.SubnetSelection{SubnetGroupName: jsii.String(loadBalancerSubnets)},
+		Tasks:               tasks,
+	}
+}
+
+// newFlowLogRole writes flow logs of this account; CDK adds what it may do.
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+func newFlowLogRole(scope constructs.Construct) awsiam.Role {
+	stack := awscdk.Stack_Of(scope)
+	return awsiam.NewRole(scope, jsii.String("FlowLogRole"), &awsiam.RoleProps{
+		Description: jsii.String("Flow logs of the VPC: write their log group"),
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{Conditions: &map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+			"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("ec2"), Resource: jsii.String("vpc-flow-log"), ResourceName: jsii.String("*"),
+			})},
+		}}),
+	})
+}

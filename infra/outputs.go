@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newOutputs prints what one needs after `cdk deploy`, ready to copy.
+func newOutputs(scope constructs.Construct, cfg Config, network Network, storage Storage, logs Logs, loadBalancer LoadBalancer, service Service) {
+	output := func(id, description string, value *string) {
+		awscdk.NewCfnOutput(scope, jsii.String(id), &awscdk.CfnOutputProps{Description: jsii.String(description), Value: value})
+	}
+	host := *loadBalancer.NLB.LoadBalancerDnsName()
+	output("LoadBalancerDNSName", "Target of the CNAME (or Route 53 alias) of the service's domain name", jsii.String(host))
+	output("TestCommand", testDescription(cfg), jsii.String(testCommand(cfg, host)))
+	output("DicomBucketName", "DICOM instances", storage.Dicom.BucketName())
+	if storage.Certificates != nil {
+		bucket := *storage.Certificates.BucketName()
+		output("CertificateBucketName", "certificate.crt, certificate.key, truststore.crt and crl.pem", jsii.String(bucket))
+		output("CertificateCommand", "Puts the certificates of the current folder into the bucket; nginx has them a minute later",
+			jsii.String("aws s3 cp . s3://"+bucket+"/ --recursive --exclude '*' --include certificate.crt --include certificate.key --include truststore.crt --include crl.pem --region "+cfg.Region))
+	}
+	output("AccessLogBucketName", "Access logs of the buckets and the load balancer, and files of the trail", storage.AccessLogs.BucketName())
+	output("ClusterName", "ECS cluster", service.Cluster.ClusterName())
+	output("ServiceName", "ECS service", service.Fargate.ServiceName())
+	output("AppLogGroup", "Records of the app; those of each request are \"store transaction\"", logs.App.LogGroupName())
+	output("NginxLogGroup", "Records of nginx and certsync", logs.Nginx.LogGroupName())
+	output("FlowLogGroup", "Flow logs of the VPC", logs.Flows.LogGroupName())
+	if logs.Trail != nil {
+		output("TrailLogGroup", "Who read or wrote which object", logs.Trail.LogGroupName())
+	}
+	output("DashboardURL", "CloudWatch dashboard", jsii.String(dashboardURL(cfg)))
+	group := *network.Vpc.VpcDefaultSecurityGroup()
+	output("DefaultSecurityGroupCommand", "Empties the default security group of the VPC, which nothing uses",
+		jsii.String(fmt.Sprintf("aws ec2 revoke-security-group-ingress --region %[1]s --group-id %[2]s --protocol all --source-group %[2]s; "+
+			"aws ec2 revoke-security-group-egress --region %[1]s --group-id %[2]s --protocol all --cidr 0.0.0.0/0", cfg.Region, group)))
+}
+
+// testCommand sends the samples to the load balancer's own name, which no certificate has.
+func testCommand(cfg Config, host string) string {
+	client := ""
+	if cfg.Certificate.AuthMode == ClientAuth {
+		client = " --cert client.crt --key client.key"
+	}
+	return fmt.Sprintf("go run ./app send --url https://%s/studies --insecure%s --response dcm-samples", host, client)
+}
+
+func testDescription(cfg Config) string {
+	text := "Sends the three samples, at the root of the repository"
+	if cfg.LoadBalancer.Scheme == Internal {
+		text += " on a machine that reaches the VPC"
+	}
+	return text + ". Once your domain name points here, put it into the URL and leave out --insecure"
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// container is a container of the task by its name.
+func container(t *testing.T, got template, name string) any {
+	t.Helper()
+	for _, c := range got.one(t, "AWS::ECS::TaskDefinition", "").get("ContainerDefinitions").([]any) {
+		if at(c, "Name") == name {
+			return c
+		}
+	}
+	t.Fatalf("no container %s", name)
+	return nil
+}
+
+// environment is that of a container; values that CloudFormation fills in are in JSON.
+func environment(t *testing.T, got template, name string) map[string]string {
+	t.Helper()
+	variables := map[string]string{}
+	for _, pair := range at(container(t, got, name), "Environment").([]any) {
+		value, is := at(pair, "Value").(string)
+		if !is {
+			value = text(at(pair, "Value"))
+		}
+		variables[at(pair, "Name").(string)] = value
+	}
+	return variables
+}
+
+// statements are those of a role's policy, by Sid, or by their actions.
+func statements(t *testing.T, got template, role string) map[string]any {
+	t.Helper()
+	found := map[string]any{}
+	for _, statement := range got.one(t, "AWS::IAM::Policy", role).get("PolicyDocument", "Statement").([]any) {
+		name, has := at(statement, "Sid").(string)
+		if !has {
+			name = text(at(statement, "Action")) + text(at(statement, "Resource"))
+		}
+		found[name] = statement
+	}
+	return found
+}
+
+func TestContainersAreConfined(t *testing.T) {
+	each(t, func(t *testing.T, got template, _ Config) {
+		for _, name := range []string{"app", "nginx"} {
+			c := container(t, got, name)
+			is := []any{at(c, "ReadonlyRootFilesystem"), at(c, "User"), at(c, "Privileged"), text(at(c, "LinuxParameters")), at(c, "Essential"), at(c, "StopTimeout")}
+			if diff := cmp.Diff([]any{true, "65532:65532", false, `{"Capabilities":{"Drop":["ALL"]}}`, true, 120.0}, is); diff != "" {
+				t.Errorf("%s (root file system, user, privileged, capabilities, essential, stop) differs (-want +got):\n%s", name, diff)
+			}
+		}
+		volumes := text(got.one(t, "AWS::ECS::TaskDefinition", "").get("Volumes")) // neither a host nor a file system: empty, and gone with the task
+		mounts := text(at(container(t, got, "nginx"), "MountPoints"))
+		if volumes != `[{"Name":"nginx-run"}]` || mounts != `[{"ContainerPath":"/run/certsync","ReadOnly":false,"SourceVolume":"nginx-run"}]` || at(container(t, got, "app"), "MountPoints") != nil {
+			t.Errorf("writable: %s, %s", volumes, mounts)
+		}
+	})
+}
+
+func TestContainerHealthAndOrder(t *testing.T) {
+	got := of(t, acm)
+	for name, want := range map[string]string{"app": `["CMD","/stowrs","health","--live"]`, "nginx": `["CMD","/certsync","health"]`} {
+		if command := text(at(container(t, got, name), "HealthCheck", "Command")); command != want {
+			t.Errorf("%s: got %s, want %s", name, command, want)
+		}
+	}
+	if order := text(at(container(t, got, "nginx"), "DependsOn")); order != `[{"Condition":"HEALTHY","ContainerName":"app"}]` {
+		t.Errorf("nginx starts after %s", order)
+	}
+	if ports := text(at(container(t, got, "nginx"), "PortMappings")); ports != `[{"ContainerPort":8443,"Protocol":"tcp"},{"ContainerPort":8081,"Protocol":"tcp"}]` {
+		t.Errorf("ports of nginx: %s", ports)
+	}
+	if at(container(t, got, "app"), "PortMappings") != nil {
+		t.Error("the app has ports outside of the task")
+	}
+}
+
+func TestLogsOfContainersAreNotDropped(t *testing.T) {
+	each(t, func(t *testing.T, got template, _ Config) {
+		for name, group := range map[string]string{"app": "AppLogsC5DF83A6", "nginx": "NginxLogsE08837CA"} {
+			options := at(container(t, got, name), "LogConfiguration", "Options")
+			if at(options, "mode") != "blocking" || text(at(options, "awslogs-group")) != `{"Ref":"`+group+`"}` {
+				t.Errorf("%s: %s", name, text(options))
+			}
+		}
+	})
+}
+
+func TestEnvironmentOfNginx(t *testing.T) {
+	bucket := `{"Ref":"CertificateBucket5BE1E6F4"}`
+	for name, want := range map[string]map[string]string{
+		acm:  {"AUTH_MODE": "anonymous", "CERT_MODE": "ACM", "AWS_REGION": "us-east-1"},
+		s3:   {"AUTH_MODE": "anonymous", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1"},
+		mTLS: {"AUTH_MODE": "clientauth", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1"},
+	} {
+		if diff := cmp.Diff(want, environment(t, of(t, name), "nginx")); diff != "" {
+			t.Errorf("%s differs (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// The app listens to nginx of its own task only, and believes it.
+func TestAppIsBehindNginx(t *testing.T) {
+	each(t, func(t *testing.T, got template, _ Config) {
+		variables := environment(t, got, "app")
+		for name, want := range map[string]string{"LISTENADDRESS": "127.0.0.1:8080", "ADMINADDRESS": "127.0.0.1:9090", "TRUSTEDPROXY": "127.0.0.1"} {
+			if variables[name] != want {
+				t.Errorf("%s is %q, want %q", name, variables[name], want)
+			}
+		}
+	})
+}
+
+func TestTask(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		task := got.one(t, "AWS::ECS::TaskDefinition", "")
+		is := []any{task.get("Cpu"), task.get("Memory"), task.get("NetworkMode"), text(task.get("RequiresCompatibilities")), text(task.get("RuntimePlatform"))}
+		want := []any{"2048", "6144", "awsvpc", `["FARGATE"]`, fmt.Sprintf(`{"CpuArchitecture":"%s","OperatingSystemFamily":"LINUX"}`, cfg.Service.CPUArchitecture)}
+		if diff := cmp.Diff(want, is); diff != "" {
+			t.Errorf("task differs (-want +got):\n%s", diff)
+		}
+		for _, name := range []string{"app", "nginx"} {
+			if c := container(t, got, name); at(c, "Cpu") != 1024.0 || at(c, "Memory") != 2048.0 {
+				t.Errorf("%s has %v units and %v MiB", name, at(c, "Cpu"), at(c, "Memory"))
+			}
+		}
+	})
+}
+
+func TestService(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		service := got.one(t, "AWS::ECS::Service", "")
+		deployment := text(service.get("DeploymentConfiguration"))
+		if deployment != `{"DeploymentCircuitBreaker":{"Enable":true,"Rollback":true},"MaximumPercent":200,"MinimumHealthyPercent":100}` {
+			t.Errorf("deployment: %s", deployment)
+		}
+		if service.get("EnableExecuteCommand") != false {
+			t.Error("one can get a shell in a task")
+		}
+		for _, role := range []string{"TaskRoleDefaultPolicy07FC53DE", "ExecutionRoleDefaultPolicyA5B92313"} {
+			if !slices.Contains(service.DependsOn, role) {
+				t.Errorf("tasks may start before %s is there", role)
+			}
+		}
+		wantCount := "null" // with scaling a deployment must not set it back
+		if cfg.Service.TaskCount == cfg.Service.MaxTaskCount {
+			wantCount = fmt.Sprint(cfg.Service.TaskCount)
+		}
+		if count := text(service.get("DesiredCount")); count != wantCount {
+			t.Errorf("DesiredCount is %s, want %s", count, wantCount)
+		}
+		if settings := text(got.one(t, "AWS::ECS::Cluster", "").get("ClusterSettings")); settings != `[{"Name":"containerInsights","Value":"enabled"}]` {
+			t.Errorf("cluster: %s", settings)
+		}
+	})
+}
+
+func TestScaling(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		policies := got.all("AWS::ApplicationAutoScaling::ScalingPolicy")
+		if cfg.Service.TaskCount == cfg.Service.MaxTaskCount {
+			if len(policies) > 0 {
+				t.Error("scales between equal numbers")
+			}
+			return
+		}
+		target := got.one(t, "AWS::ApplicationAutoScaling::ScalableTarget", "")
+		if target.get("MinCapacity") != 1.0 || target.get("MaxCapacity") != 4.0 {
+			t.Errorf("between %v and %v tasks", target.get("MinCapacity"), target.get("MaxCapacity"))
+		}
+		if len(policies) != 2 {
+			t.Fatalf("got %d policies, want CPU and bytes", len(policies))
+		}
+		for id, policy := range policies {
+			tracking := policy.get("TargetTrackingScalingPolicyConfiguration")
+			if in, out := at(tracking, "ScaleInCooldown"), at(tracking, "ScaleOutCooldown"); in != 1800.0 || out != 120.0 {
+				t.Errorf("%s: in after %v s, out after %v s", id, in, out)
+			}
+			if strings.HasPrefix(id, "BytesScaling") {
+				metrics := text(at(tracking, "CustomizedMetricSpecification", "Metrics"))
+				for _, want := range []string{`"MetricName":"ProcessedBytes","Namespace":"AWS/NetworkELB"`, `"MetricName":"RunningTaskCount","Namespace":"ECS/ContainerInsights"`, `"Expression":"bytes / tasks"`} {
+					if !strings.Contains(metrics, want) {
+						t.Errorf("%s: no %s in %s", id, want, metrics)
+					}
+				}
+			} else if metric := text(at(tracking, "PredefinedMetricSpecification")); metric != `{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"}` {
+				t.Errorf("%s: %s", id, metric)
+			}
+		}
+	})
+}
+
+// The whole of what the tasks may do.
+func TestTaskRole(t *testing.T) {
+	const (
+		dicom = `{"Fn::GetAtt":["DicomBucket8578A178","Arn"]}`
+		certs = `{"Fn::GetAtt":["CertificateBucket5BE1E6F4","Arn"]}`
+	)
+	object := func(bucket, key string) string { return `{"Fn::Join":["",[` + bucket + `,"/` + key + `"]]}` }
+	certificateFiles := "[" + strings.Join([]string{object(certs, "certificate.crt"), object(certs, "certificate.key"), object(certs, "crl.pem"), object(certs, "truststore.crt")}, ",") + "]"
+	key := func(id string) string { return `{"Fn::GetAtt":["` + id + `","Arn"]}` }
+	store := `["s3:AbortMultipartUpload","s3:PutObject"] on ` + object(dicom, "*")
+	probe := `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + dicom
+	useKey := `["kms:Decrypt","kms:GenerateDataKey"] on `
+	files := []string{`"s3:GetObject" on ` + certificateFiles, `"s3:ListBucket" on ` + certs, `"kms:Decrypt" on ` + key("CertificateKeyF39219A0")}
+	existing := `"arn:aws:s3:::hospital-archive`
+	for name, want := range map[string][]string{
+		acm:        {store, probe, useKey + key("DicomKey7BD01525")},
+		s3:         append([]string{store, probe, useKey + key("DicomKey7BD01525")}, files...),
+		mTLS:       append([]string{store, probe, useKey + key("DicomKey7BD01525")}, files...),
+		everything: append([]string{`["s3:AbortMultipartUpload","s3:GetObject","s3:PutObject"] on ` + object(dicom, "instance1/*"), probe}, files...),
+		internal: {
+			`["s3:AbortMultipartUpload","s3:PutObject"] on ` + existing + `/*"`, `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + existing + `"`,
+			useKey + `"arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, statement := range statements(t, of(t, name), "TaskRole") {
+				actions := at(statement, "Action")
+				if list, is := actions.([]any); is {
+					slices.SortFunc(list, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+				}
+				got = append(got, text(actions)+" on "+text(at(statement, "Resource")))
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Roles are assumed on behalf of this account only, and have no policies that AWS keeps.
+func TestRoles(t *testing.T) {
+	each(t, func(t *testing.T, got template, _ Config) {
+		for id, role := range got.all("AWS::IAM::Role") {
+			if role.get("ManagedPolicyArns") != nil {
+				t.Errorf("%s has %s", id, text(role.get("ManagedPolicyArns")))
+			}
+			if condition := text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition", "StringEquals", "aws:SourceAccount")); condition != `{"Ref":"AWS::AccountId"}` {
+				t.Errorf("%s is assumed for %s", id, condition)
+			}
+		}
+		for id, policy := range got.all("AWS::IAM::Policy") {
+			for _, statement := range policy.get("PolicyDocument", "Statement").([]any) {
+				if strings.Contains(text(at(statement, "Action")), "*") {
+					t.Errorf("%s: %s", id, text(statement))
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Stateful resources. A logical id that changes makes CloudFormation create another resource and leave this one where
+// it is, with all that is in it; so does a property that cannot be changed in place. Nothing in this list may be changed.
+func statefulIDs() map[string]string {
+	return map[string]string{
+		"AccessLogBucketDA470295":   "AWS::S3::Bucket",
+		"AppLogsC5DF83A6":           "AWS::Logs::LogGroup",
+		"CertificateBucket5BE1E6F4": "AWS::S3::Bucket",
+		"CertificateKeyF39219A0":    "AWS::KMS::Key",
+		"DicomBucket8578A178":       "AWS::S3::Bucket",
+		"DicomKey7BD01525":          "AWS::KMS::Key",
+		"FlowLogs16C1943A":          "AWS::Logs::LogGroup",
+		"NginxLogsE08837CA":         "AWS::Logs::LogGroup",
+		"RecordsKey31CDF3C4":        "AWS::KMS::Key",
+		"TrailLogs3B05809D":         "AWS::Logs::LogGroup",
+	}
+}
+
+func statefulTypes() []string {
+	return []string{"AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::KMS::Key"}
+}
+
+func stateful(t template) map[string]string {
+	ids := map[string]string{}
+	for id, r := range t.Resources {
+		if slices.Contains(statefulTypes(), r.Type) {
+			ids[id] = r.Type
+		}
+	}
+	return ids
+}
+
+func TestLogicalIDsOfStatefulResources(t *testing.T) {
+	if diff := cmp.Diff(statefulIDs(), stateful(of(t, mTLS))); diff != "" {
+		t.Errorf("CloudFormation would replace these (-pinned +got):\n%s", diff)
+	}
+	each(t, func(t *testing.T, got template, _ Config) {
+		for id, kind := range stateful(got) {
+			if statefulIDs()[id] != kind {
+				t.Errorf("%s (%s) is in no other topology: a change of topology would replace it", id, kind)
+			}
+		}
+	})
+}
+
+func TestStatefulResourcesAreRetained(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		want := map[Retention]string{Retain: "Retain", Destroy: "Delete"}[cfg.Storage.Retention]
+		kept := got.all("AWS::S3::BucketPolicy") // which hold the buckets to TLS
+		for id := range stateful(got) {
+			kept[id] = got.Resources[id]
+		}
+		for id, r := range kept {
+			if r.DeletionPolicy != want || r.UpdateReplacePolicy != want {
+				t.Errorf("%s: DeletionPolicy %s, UpdateReplacePolicy %s, want %s", id, r.DeletionPolicy, r.UpdateReplacePolicy, want)
+			}
+		}
+	})
+}
+
+// Names of the buckets: CloudFormation replaces a bucket whose name changes. The prefix is the configuration's, and what
+// follows it does not change while the stack lives. The shipped prefixes are pinned: another one, in a new version, would
+// give everybody who keeps them an empty bucket.
+func TestBucketNamesArePinned(t *testing.T) {
+	want := map[string]string{
+		"DicomBucket8578A178":       `{"Fn::Join":["",["stowrstos3-dicom-",{"Fn::Select":[4,{"Fn::Split":["-",{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}]}]}]]}`,
+		"CertificateBucket5BE1E6F4": `{"Fn::Join":["",["stowrstos3-certs-",{"Fn::Select":[4,{"Fn::Split":["-",{"Ref":"CertificateKeyF39219A0"}]}]}]]}`,
+		"AccessLogBucketDA470295":   `null`, // generated, from the stack's name
+	}
+	got := map[string]string{}
+	for id, bucket := range of(t, mTLS).all("AWS::S3::Bucket") {
+		got[id] = text(bucket.get("BucketName"))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("CloudFormation would replace these (-pinned +got):\n%s", diff)
+	}
+}
+
+// A prefix that is changed is a replacement, which the names show; nothing else of the stack moves with it.
+func TestChangedPrefixReplacesTheBucket(t *testing.T) {
+	cfg := deployments()[mTLS]
+	cfg.Storage.DicomBucket, cfg.Certificate.CertificateBucket = "other-dicom", "other-certs"
+	changed, err := synthesised(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := of(t, mTLS)
+	for id, r := range changed.Resources {
+		moved := text(r) != text(before.Resources[id])
+		isBucket := id == "DicomBucket8578A178" || id == "CertificateBucket5BE1E6F4"
+		if moved != isBucket {
+			t.Errorf("%s: changed %v, want %v", id, moved, isBucket)
+		}
+		if isBucket && !strings.Contains(text(r.get("BucketName")), `"other-`) {
+			t.Errorf("%s: the name does not begin with the new prefix: %s", id, text(r.get("BucketName")))
+		}
+	}
+	if got, want := slices.Sorted(maps.Keys(changed.Resources)), slices.Sorted(maps.Keys(before.Resources)); !slices.Equal(got, want) {
+		t.Errorf("resources: got %q, want %q", got, want)
+	}
+}
+
+func TestTerminationProtection(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		attributes := got.one(t, "AWS::ElasticLoadBalancingV2::LoadBalancer", "").attributes("LoadBalancerAttributes")
+		if want := text(cfg.Storage.Retention == Retain); attributes["deletion_protection.enabled"] != want {
+			t.Errorf("deletion protection of the load balancer is %v, want %s", attributes["deletion_protection.enabled"], want)
+		}
+	})
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The app refuses what Validate refuses, and accepts what it accepts: `stowrs check` is asked with the environment
+// that the container would get.
+func TestValidateAgreesWithTheApp(t *testing.T) {
+	stowrs := buildApp(t)
+	for name, row := range map[string]struct {
+		edit func(*AppEnv)
+		want []string // fields that both refuse
+	}{
+		"shipped":              {func(*AppEnv) {}, nil},
+		"prefix with slashes":  {func(e *AppEnv) { e.Prefix = "/in/box/" }, nil},
+		"prefix in spaces":     {func(e *AppEnv) { e.Prefix = " in-box_1.x " }, nil},
+		"prefix, empty folder": {func(e *AppEnv) { e.Prefix = "a//b" }, []string{"Prefix"}},
+		"prefix, space":        {func(e *AppEnv) { e.Prefix = "in box" }, []string{"Prefix"}},
+		"suffix":               {func(e *AppEnv) { e.ObjectSuffix = ".dcm" }, nil},
+		"suffix with a folder": {func(e *AppEnv) { e.ObjectSuffix = "/x" }, []string{"ObjectSuffix"}},
+		"URL":                  {func(e *AppEnv) { e.WADOURL = "https://pacs.example.org:8443/dicomweb/" }, nil},
+		"URL without scheme":   {func(e *AppEnv) { e.WADOURL = "pacs.example.org" }, []string{"WADOURL"}},
+		"URL with a query":     {func(e *AppEnv) { e.WADOURL = "https://pacs.example.org/?a=b" }, []string{"WADOURL"}},
+		"URL of a file":        {func(e *AppEnv) { e.WADOURL = "ftp://pacs.example.org" }, []string{"WADOURL"}},
+		"level":                {func(e *AppEnv) { e.LogLevel = Critical }, nil},
+		"level misspelt":       {func(e *AppEnv) { e.LogLevel = "warning" }, []string{"LogLevel"}},
+		"delay":                {func(e *AppEnv) { e.ResponseDelay = 1500 * time.Millisecond }, nil},
+		"longest delay":        {func(e *AppEnv) { e.ResponseDelay = tcpIdleTimeout - time.Second }, nil},
+		"delay below zero":     {func(e *AppEnv) { e.ResponseDelay = -time.Second }, []string{"ResponseDelay"}},
+		"delay too long":       {func(e *AppEnv) { e.ResponseDelay = 3601 * time.Second }, []string{"ResponseDelay"}},
+		"threads":              {func(e *AppEnv) { e.ThreadCount = 1024 }, nil},
+		"no thread":            {func(e *AppEnv) { e.ThreadCount = 0 }, []string{"ThreadCount"}},
+		"too many threads":     {func(e *AppEnv) { e.ThreadCount = 1025 }, []string{"ThreadCount"}},
+		"no request":           {func(e *AppEnv) { e.MaxRequests = 0 }, []string{"MaxRequests"}},
+		"least budget": {func(e *AppEnv) {
+			e.MemoryBudget, e.HeadWindow, e.MetadataLimit = 32*MiB, 24*MiB-64*KiB, 64*KiB
+		}, nil},
+		"budget too small":        {func(e *AppEnv) { e.MemoryBudget = 32*MiB - 1 }, []string{"MemoryBudget"}},
+		"budget below zero":       {func(e *AppEnv) { e.MemoryBudget = -1 }, []string{"MemoryBudget"}},
+		"budget beyond counting":  {func(e *AppEnv) { e.MemoryBudget = maxByteSize + 1<<53 }, []string{"MemoryBudget"}},
+		"most that is reserved":   {func(e *AppEnv) { e.HeadWindow = 176 * MiB }, nil},
+		"more reserved":           {func(e *AppEnv) { e.HeadWindow = 176*MiB + 1 }, []string{"HeadWindow"}},
+		"window too small":        {func(e *AppEnv) { e.HeadWindow = 64*KiB - 1 }, []string{"HeadWindow"}},
+		"limit too small":         {func(e *AppEnv) { e.MetadataLimit = 64*KiB - 1 }, []string{"MetadataLimit"}},
+		"no least rate":           {func(e *AppEnv) { e.MinRate = 0 }, nil},
+		"rate below zero":         {func(e *AppEnv) { e.MinRate = -1 }, []string{"MinRate"}},
+		"limits":                  {func(e *AppEnv) { e.MaxInstanceSize, e.MaxRequestSize = 100*GiB, 200*GiB }, nil},
+		"limits below zero":       {func(e *AppEnv) { e.MaxInstanceSize, e.MaxRequestSize = -1, -1 }, []string{"MaxInstanceSize", "MaxRequestSize"}},
+		"duplicates refused":      {func(e *AppEnv) { e.OnDuplicate = Reject }, nil},
+		"duplicates perhaps":      {func(e *AppEnv) { e.OnDuplicate = "maybe" }, []string{"OnDuplicate"}},
+		"key":                     {func(e *AppEnv) { e.KMSKeyID = "arn:aws:kms:us-east-1:123456789012:key/0123-ab" }, nil},
+		"class misspelt":          {func(e *AppEnv) { e.StorageClass = "CHEAP" }, []string{"StorageClass"}},
+		"strict, profiles":        {func(e *AppEnv) { e.StrictAccept, e.PProf = true, true }, nil},
+		"origins":                 {func(e *AppEnv) { e.CORSOrigins = []string{"*", " https://viewer.example.org"} }, nil},
+		"origin without scheme":   {func(e *AppEnv) { e.CORSOrigins = []string{"viewer.example.org"} }, []string{"CORSOrigins"}},
+		"stopped quickly":         {func(e *AppEnv) { e.StopTimeout = time.Second }, nil},
+		"stopped at once":         {func(e *AppEnv) { e.StopTimeout = 0 }, []string{"StopTimeout"}},
+		"swept hourly":            {func(e *AppEnv) { e.SweepAge = time.Hour }, nil},
+		"swept before it started": {func(e *AppEnv) { e.SweepAge = -time.Hour }, []string{"SweepAge"}},
+		"all wrong at once": {func(e *AppEnv) {
+			*e = AppEnv{Prefix: "?", LogLevel: "?", OnDuplicate: "?", HeadWindow: MiB, MetadataLimit: MiB, MemoryBudget: MiB, StorageClass: "?"}
+		}, []string{"LogLevel", "MaxRequests", "MemoryBudget", "OnDuplicate", "Prefix", "StopTimeout", "StorageClass", "SweepAge", "ThreadCount"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := valid(t)
+			c.Certificate = clientAuth() // for the longer of the two delays
+			row.edit(&c.Service.App.Env)
+			_, violations := Validate(c)
+			var infra []string
+			for _, path := range fields(violations) {
+				field, isEnv := strings.CutPrefix(path, envField)
+				if !isEnv {
+					t.Fatalf("got a violation of %s", path)
+				}
+				field, _, _ = strings.Cut(field, "[")
+				infra = append(infra, field)
+			}
+			slices.Sort(infra)
+			if diff := cmp.Diff(row.want, infra); diff != "" {
+				t.Errorf("Validate differs (-want +got):\n%s%v", diff, violations)
+			}
+			if diff := cmp.Diff(row.want, refusedByApp(t, stowrs, c.Service.App.Env)); diff != "" {
+				t.Errorf("stowrs check differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Every storage class that Validate knows is one of the app's.
+func TestStorageClassesAreTheApps(t *testing.T) {
+	stowrs := buildApp(t)
+	for class := range strings.FieldsSeq(storageClasses()) {
+		env := valid(t).Service.App.Env
+		env.StorageClass = class
+		if refused := refusedByApp(t, stowrs, env); len(refused) > 0 {
+			t.Errorf("%s: the app refuses %q", class, refused)
+		}
+	}
+}
+
+// The environment that the containers get is one that the service takes: CloudFormation fills in the names of buckets.
+func TestContainerEnvironmentIsAccepted(t *testing.T) {
+	stowrs := buildApp(t)
+	each(t, func(t *testing.T, got template, cfg Config) {
+		check := exec.CommandContext(t.Context(), stowrs, "check")
+		check.Env = []string{}
+		for name, value := range environment(t, got, "app") {
+			if strings.HasPrefix(value, "{") {
+				value = "stowrstos3-dicom-0123456789ab"
+			}
+			check.Env = append(check.Env, name+"="+value)
+		}
+		output, err := check.CombinedOutput()
+		if err != nil {
+			t.Fatalf("stowrs check: %v\n%s", err, output)
+		}
+		for _, want := range []string{"THREADCOUNT", "LISTENADDRESS"} {
+			if !strings.Contains(string(output), want) {
+				t.Errorf("it does not print %s:\n%s", want, output)
+			}
+		}
+	})
+}
+
+// buildApp builds the service as its image does, without the workspace.
+func buildApp(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stowrs")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build.Dir = "../app"
+	build.Env = append(build.Environ(), "GOWORK=off")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build ../app: %v\n%s", err, output)
+	}
+	return path
+}
+
+// refusedByApp are the fields whose variables `stowrs check` refuses.
+func refusedByApp(t *testing.T, stowrs string, env AppEnv) []string {
+	t.Helper()
+	variables := map[string]string{"BUCKETNAME": "dicom", "LISTENADDRESS": "127.0.0.1:8080", "ADMINADDRESS": "127.0.0.1:9090", "TRUSTEDPROXY": "127.0.0.1"}
+	maps.Copy(variables, env.Variables())
+	check := exec.CommandContext(t.Context(), stowrs, "check")
+	check.Env = []string{}
+	for name, value := range variables {
+		check.Env = append(check.Env, name+"="+value)
+	}
+	var messages strings.Builder
+	check.Stderr = &messages
+	if err := check.Run(); err == nil {
+		return nil
+	}
+	names := map[string]string{}
+	for field := range reflect.TypeFor[AppEnv]().Fields() {
+		names[field.Tag.Get("env")] = field.Name
+	}
+	refused := map[string]bool{}
+	for line := range strings.Lines(messages.String()) {
+		variable, _, _ := strings.Cut(line, "=")
+		if name, known := names[variable]; known {
+			refused[name] = true
+		}
+	}
+	if len(refused) == 0 {
+		t.Fatalf("stowrs check failed without naming a variable:\n%s", messages.String())
+	}
+	return slices.Sorted(maps.Keys(refused))
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// The deployments that tests look at: the three topologies with what is shipped, and two more that between them have
+// every other choice. The names are those of the golden files.
+const (
+	acm        = "acm-anonymous"
+	s3         = "froms3-anonymous"
+	mTLS       = "froms3-clientauth"
+	internal   = "internal-nat-existing-bucket"
+	everything = "froms3-clientauth-everything"
+)
+
+func deployments() map[string]Config {
+	configs := map[string]Config{}
+	for _, name := range []string{acm, s3, mTLS, internal, everything} {
+		c := configuration()
+		c.Region = "us-east-1"
+		c.Certificate.CertificateArn = testArn
+		c.LoadBalancer.AllowedPeers = []string{"198.51.100.0/24", "203.0.113.7/32"}
+		c.Service.Nginx.SourceDirectory, c.Service.App.SourceDirectory = "testdata/image", "testdata/image"
+		switch name {
+		case s3:
+			c.Certificate.CertificateMode = FromS3
+		case mTLS, everything:
+			c.Certificate = clientAuth()
+		}
+		configs[name] = c
+	}
+	c := configs[internal]
+	c.Region = "ca-west-1"
+	c.Certificate.CertificateArn = strings.Replace(testArn, "us-east-1", "ca-west-1", 1)
+	c.LoadBalancer.Scheme, c.Network.Egress, c.Network.AvailabilityZones = Internal, NAT, []string{"ca-west-1a", "ca-west-1b", "ca-west-1c"}
+	c.Storage = StorageConfig{ExistingDicomBucket: "hospital-archive", Encryption: S3Managed, Retention: Destroy}
+	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
+	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+	configs[internal] = c
+
+	c = configs[everything]
+	c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1"}
+	c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays, c.Storage.Encryption = 2192, 90, S3Managed
+	c.Service.App.Env.Prefix, c.Service.App.Env.OnDuplicate, c.Service.App.Env.LogLevel = "instance1/", Reject, Debug
+	c.Observability = ObservabilityConfig{LogRetentionDays: 365, AlarmEmail: "imaging@example.org"}
+	c.ResourceTags = map[string]string{"cost-centre": "radiology"}
+	configs[everything] = c
+	return configs
+}
+
+// synthesise describes all deployments once for all tests: to start jsii takes longer than all the rest.
+var synthesise = sync.OnceValues(func() (map[string]template, error) {
+	templates := map[string]template{}
+	for name, cfg := range deployments() {
+		var err error
+		if templates[name], err = synthesised(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return templates, nil
+})
+
+// synthesised is the template of a configuration, with the feature flags of cdk.json, as the CLI gives them.
+func synthesised(cfg Config) (template, error) {
+	app, folder, err := testApp(nil)
+	if err != nil {
+		return template{}, err
+	}
+	defer os.RemoveAll(folder)
+	newStack(app, cfg)
+	app.Synth(nil)
+	text, err := os.ReadFile(filepath.Join(folder, cfg.AppName+".template.json"))
+	if err != nil {
+		return template{}, err
+	}
+	text = imageHash.ReplaceAll(text, []byte(":ASSET"))
+	t := template{text: text}
+	return t, json.Unmarshal(text, &t)
+}
+
+// imageHash changes with every line of the app.
+var imageHash = regexp.MustCompile(`:[0-9a-f]{64}\b`)
+
+func testApp(flags map[string]any) (awscdk.App, string, error) {
+	text, err := os.ReadFile("cdk.json")
+	if err != nil {
+		return nil, "", err
+	}
+	var file struct{ Context map[string]any }
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, "", err
+	}
+	maps.Copy(file.Context, flags)
+	folder, err := os.MkdirTemp("", "cdk.out")
+	return awscdk.NewApp(&awscdk.AppProps{Context: &file.Context, Outdir: jsii.String(folder)}), folder, err
+}
+
+// of is the template of a deployment.
+func of(t *testing.T, deployment string) template {
+	t.Helper()
+	templates, err := synthesise()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return templates[deployment]
+}
+
+// each runs a test for the deployments named, or for all.
+func each(t *testing.T, test func(t *testing.T, template template, cfg Config), names ...string) {
+	t.Helper()
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(deployments()))
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { test(t, of(t, name), deployments()[name]) })
+	}
+}
+
+// template is what CloudFormation gets.
+type template struct {
+	text      []byte
+	Resources map[string]resource
+	Outputs   map[string]struct{ Description, Value any }
+}
+
+type resource struct {
+	Type                string
+	Properties          map[string]any
+	DependsOn           []string
+	DeletionPolicy      string
+	UpdateReplacePolicy string
+}
+
+// all are the resources of a type, by logical id.
+func (t template) all(kind string) map[string]resource {
+	found := map[string]resource{}
+	for id, r := range t.Resources {
+		if r.Type == kind {
+			found[id] = r
+		}
+	}
+	return found
+}
+
+// one is the only resource of a type whose logical id begins so.
+func (t template) one(tt *testing.T, kind, prefix string) resource {
+	tt.Helper()
+	var found []string
+	for id := range t.all(kind) {
+		if strings.HasPrefix(id, prefix) {
+			found = append(found, id)
+		}
+	}
+	if len(found) != 1 {
+		tt.Fatalf("%s %s…: got %q, want one", kind, prefix, found)
+	}
+	return t.Resources[found[0]]
+}
+
+// at is the value at a path of map keys and list indexes, or nil.
+func at(value any, path ...any) any {
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			object, _ := value.(map[string]any)
+			value = object[key]
+		case int:
+			list, _ := value.([]any)
+			if key >= len(list) {
+				return nil
+			}
+			value = list[key]
+		}
+	}
+	return value
+}
+
+// get is a property.
+func (r resource) get(path ...any) any { return at(any(r.Properties), path...) }
+
+// text is a value in JSON, to look for words in it, or to compare it.
+func text(value any) string {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// attributes are the key-value pairs of a load balancer, target group or listener.
+func (r resource) attributes(property string) map[string]any {
+	pairs := map[string]any{}
+	list, _ := r.Properties[property].([]any)
+	for _, pair := range list {
+		pairs[at(pair, "Key").(string)] = at(pair, "Value")
+	}
+	return pairs
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudtrail"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newTrail records who read or wrote which object of the buckets with images and private keys. It is this deployment's
+// only: management events are those of the whole account, and belong to a trail of the account. The CDK class Trail
+// would let the trails of any account write into the bucket.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs, key awskms.IKey) {
+	const prefix = "cloudtrail"
+	stack := awscdk.Stack_Of(scope)
+	bucket, trailArn := storage.AccessLogs, trailArn(stack, cfg.AppName)
+	deliverLogs(bucket, "cloudtrail.amazonaws.com", "Trail", prefix+"/AWSLogs/"+*stack.Account()+"/*", trailArn)
+
+	role := awsiam.NewRole(scope, jsii.String("TrailRole"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()}},
+		}),
+		Description: jsii.String("Trail of " + cfg.AppName + ": write its log group"),
+	})
+	write := logs.Trail.GrantWrite(role)
+
+	objects := []*string{jsii.String(*storage.Dicom.BucketArn() + "/")}
+	if storage.Certificates != nil {
+		objects = append(objects, jsii.String(*storage.Certificates.BucketArn()+"/"))
+	}
+	trail := awscloudtrail.NewCfnTrail(scope, jsii.String("Trail"), &awscloudtrail.CfnTrailProps{
+		TrailName:                  jsii.String(trailName(cfg.AppName)),
+		IsLogging:                  jsii.Bool(true),
+		S3BucketName:               bucket.BucketName(),
+		S3KeyPrefix:                jsii.String(prefix),
+		KmsKeyId:                   key.KeyArn(),
+		EnableLogFileValidation:    jsii.Bool(true), // shows a file that was changed or removed
+		CloudWatchLogsLogGroupArn:  logs.Trail.LogGroupArn(),
+		CloudWatchLogsRoleArn:      role.RoleArn(),
+		IncludeGlobalServiceEvents: jsii.Bool(false),
+		IsMultiRegionTrail:         jsii.Bool(false),
+		EventSelectors: []any{&awscloudtrail.CfnTrail_EventSelectorProperty{
+			IncludeManagementEvents: jsii.Bool(false), ReadWriteType: jsii.String("All"),
+			DataResources: []any{&awscloudtrail.CfnTrail_DataResourceProperty{Type: jsii.String("AWS::S3::Object"), Values: &objects}},
+		}},
+	})
+	write.ApplyBefore(trail)
+	trail.Node().AddDependency(bucket.Policy()) // the trail writes when it is made, to show that it can
+}
+
+// trailName is known before the trail is made: the policy of the key that encrypts it names it.
+func trailName(appName string) string { return appName }
+
+func trailArn(stack awscdk.Stack, appName string) *string {
+	return stack.FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("cloudtrail"), Resource: jsii.String("trail"), ResourceName: jsii.String(trailName(appName)), ArnFormat: awscdk.ArnFormat_SLASH_RESOURCE_NAME,
+	})
+}
