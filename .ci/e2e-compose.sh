@@ -112,6 +112,8 @@ up
 health_has '"degraded":true' || fail "without certificates it is not degraded"
 refused 'certificate' "${ca[@]}" # a self-signed one
 put server.crt certificate.crt
+cp "$scratch/server.key" "$scratch/certs/certificate.key" && chmod 600 "$scratch/certs/certificate.key" # of root
+eventually health_has 'permission denied","remedy":"let user 65532'
 put server.key certificate.key
 eventually health_has '"degraded":false'
 send "${ca[@]}"

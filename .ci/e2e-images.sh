@@ -59,3 +59,13 @@ docker image rm -f stowrs-e2e-build >/dev/null
 # A container that cannot start says why and ends.
 refusal=$(docker run --rm -e AUTH_MODE=clientauth -e CERT_MODE=ACM stowrs-nginx 2>&1) && fail "ACM with clientauth is accepted"
 case $refusal in *"cannot work with CERT_MODE=ACM"*) echo "refused: ACM with clientauth" ;; *) fail "$refusal" ;; esac
+
+# It adapts to a low limit of open files, and complains of nothing.
+container=$(docker run -d --read-only --cap-drop ALL --ulimit nofile=2048:2048 -e AUTH_MODE=anonymous -e CERT_MODE=ACM stowrs-nginx)
+for _ in $(seq 50); do docker logs "$container" 2>&1 | grep -q '"msg":"serving"' && break; sleep 0.2; done
+docker stop "$container" >/dev/null
+records=$(docker logs "$container" 2>&1)
+code=$(docker inspect -f '{{.State.ExitCode}}' "$container")
+docker rm "$container" >/dev/null
+case $records in *ERROR*) fail "$records" ;; *'"msg":"serving"'*) ;; *) fail "it does not serve: $records" ;; esac
+want 'exit status after docker stop' "$code" 0

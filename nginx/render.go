@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 //go:embed nginx.conf
@@ -41,7 +42,8 @@ func (c settings) refusing(s setting) bool {
 func (c settings) render(s setting, generation int, version nginxVersion) map[string]string {
 	files := map[string]string{
 		"nginx.conf":          nginxConf,
-		"processes.conf":      fmt.Sprintf("worker_processes %d;\n", runtime.GOMAXPROCS(0)), // Go knows the limits of the container
+		"processes.conf":      fmt.Sprintf("worker_processes %d;\nworker_rlimit_nofile %d;\n", runtime.GOMAXPROCS(0), openFiles()), // Go knows the limits of the container
+		"connections.conf":    fmt.Sprintf("worker_connections %d;\n", openFiles()/2),                                              // a request has two
 		"app.conf":            fmt.Sprintf("server %s;\n", c.AppAddress),
 		"listen.conf":         c.listenConf(version),
 		"clientauth.conf":     c.clientAuthConf(s),
@@ -58,6 +60,17 @@ func (c settings) render(s setting, generation int, version nginxVersion) map[st
 		files[crlFile] = s.trust.crl
 	}
 	return files
+}
+
+// openFiles is how many files a worker may have open: 8192, or the hard limit of the
+// container where it is lower, which nginx could not raise.
+func openFiles() uint64 {
+	const enough = 8192
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return enough
+	}
+	return min(limit.Max, enough)
 }
 
 // listenConf: the keepalive finds clients that are gone without a word, and keeps

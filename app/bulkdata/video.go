@@ -165,7 +165,8 @@ func nalUnit(data []byte) nal {
 	if len(data) > 1024 {
 		data, n.ends = data[:1024], true
 	}
-	n.payload = unescape(data)
+	// No unit ends with 00 (§7.4.1): it is of the next start code, which may not have come yet.
+	n.payload = unescape(bytes.TrimRight(data, "\x00"))
 	return n
 }
 

@@ -260,6 +260,21 @@ func TestVideoHeadersThatAreNone(t *testing.T) {
 	}
 }
 
+// A head may end within the start code behind a parameter set: its zeros are not the
+// set's (ISO/IEC 14496-10 §7.4.1). Here they would be read as a chroma format.
+func TestHeadThatEndsInAStartCode(t *testing.T) {
+	data := []byte("\x00\x00\x01'z00Z0012\x00\x00\x01'0000000000")
+	want, err := bulkdata.Inspect("video/mpeg", "", data, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range data {
+		if got, err := bulkdata.Inspect("video/mpeg", "", data[:n], false); !errors.Is(err, bulkdata.ErrShort) && (err != nil || got != want) {
+			t.Errorf("head of %d bytes: %+v, %v", n, got, err)
+		}
+	}
+}
+
 // ISO/IEC 14496-12: boxes that are broken, and hostile ones.
 func TestBrokenMP4(t *testing.T) {
 	file := string(stream(t, "high41.mp4"))

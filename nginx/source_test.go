@@ -1,0 +1,29 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// What can be wrong with a mount, each with its remedy.
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, keyFile), 0o700); err != nil { // what docker makes of a file that is not there
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, truststoreFile), make([]byte, maxFileBytes+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := folder(dir).read(t.Context(), certificateFile); !errors.Is(err, errAbsent) {
+		t.Errorf("error %v, want errAbsent", err)
+	}
+	for name, words := range map[string][]string{keyFile: {"it cannot be read", "directory"}, truststoreFile: {"more than 1 MiB"}} {
+		_, err := folder(dir).read(t.Context(), name)
+		wantProblemWords(t, err, words)
+	}
+	_, err := folder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
+	wantProblemWords(t, err, []string{"the folder does not exist", "mount the folder"})
+}
