@@ -12,10 +12,10 @@ import (
 func TestImagesAreWhatTheTaskExpects(t *testing.T) {
 	for file, lines := range map[string][]string{
 		filepath.Join("..", "app", "Dockerfile"): {"USER " + appUser, "/stowrs /stowrs", `ENTRYPOINT ["/stowrs"]`, `"/stowrs", "health", "--live"`},
-		filepath.Join(nginxFolder(t), "Dockerfile"): {
+		filepath.Join(nginxFolder, "Dockerfile"): {
 			"USER " + nginxUser, "/certsync /certsync", "VOLUME " + nginxRunFolder, "--chown=" + nginxUser + " " + nginxRunFolder, "EXPOSE 8443 8081", `"/certsync", "health"`,
 		},
-		filepath.Join(nginxFolder(t), "health.go"): {`"GET ` + healthPath + `"`},
+		filepath.Join(nginxFolder, "health.go"): {`"GET ` + healthPath + `"`},
 	} {
 		content, err := os.ReadFile(file)
 		if err != nil {
