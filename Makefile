@@ -57,21 +57,21 @@ test: $(if $(NODE),test-infra) ## vet and test all modules; infra where there is
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 
 infra/node_modules/.bin/cdk: infra/package.json
-	cd infra && npm install --silent --no-audit --no-fund --no-package-lock
-	touch $@
+	@cd infra && npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
 
 infra/.venv/bin/cfn-lint: infra/rehearsal/requirements.txt
-	test -d infra/.venv || python3 -m venv infra/.venv
-	infra/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@test -d infra/.venv || python3 -m venv infra/.venv
+	@infra/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 test-infra: infra/node_modules/.bin/cdk infra/.venv/bin/cfn-lint ## test the AWS deployment, as far as it goes without AWS
 	@echo "go vet and go test in infra"
-	cd infra && go vet ./... && go test -count=1 -timeout 20m ./...
+	@cd infra && go vet ./... && go test -count=1 -timeout 20m ./...
 	@echo "cfn-lint over the templates"
-	cd infra && .venv/bin/cfn-lint testdata/templates/*.json
+	@cd infra && .venv/bin/cfn-lint testdata/templates/*.json
 	@echo "create, update and delete the stack on an emulator"
-	cd infra/rehearsal && ../.venv/bin/python -W ignore -m pytest -q -p no:cacheprovider
+	@cd infra/rehearsal && ../.venv/bin/python -W ignore -m pytest -q -p no:cacheprovider
 
 golden-infra: ## rewrite the golden templates; git diff shows what deployments will change
 	cd infra && go test -run TestGoldenTemplates -count=1 . -update
