@@ -16,7 +16,7 @@ func certificateFiles() []string {
 // action is there. A grant of CDK would give more: tags, legal holds and, for reading, every object.
 // The task role has it, and the policy of the S3 endpoint.
 func (s Storage) access(cfg Config) []awsiam.PolicyStatement {
-	onObjects := []string{"s3:PutObject", "s3:AbortMultipartUpload"}
+	onObjects := []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 	if cfg.Service.App.Env.OnDuplicate == Reject {
 		onObjects = append(onObjects, "s3:GetObject") // compares with what is stored
 	}

@@ -21,7 +21,7 @@ func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
 		}
 		for _, want := range []string{
 			`Certificate.CertificateArn = "": is required when CertificateMode is ACM`, "aws acm list-certificates --region us-east-1", "aws acm request-certificate",
-			"THE ARCHIVE IS WRITABLE BY THE WORLD",
+			`LoadBalancer.AllowedPeers = "0.0.0.0/0": would let anyone on the internet store into the archive`, "set AllowEveryone to true",
 		} {
 			if !strings.Contains(output, want) {
 				t.Errorf("cdk synth in %s does not say %q:\n%s", folder, want, output)

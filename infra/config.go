@@ -25,13 +25,15 @@ func configuration() Config {
 		},
 
 		LoadBalancer: LoadBalancerConfig{
-			// Who may connect. 0.0.0.0/0 is everyone: put your own addresses here.
+			// Who may connect: the addresses of your senders. 0.0.0.0/0 is everyone, and with Anonymous
+			// that is refused, unless AllowEveryone says that it is meant so.
 			AllowedPeers: []string{
 				"0.0.0.0/0",
 			},
-			Scheme:       InternetFacing,
-			ElasticIPs:   nil,
-			DrainSeconds: 900,
+			AllowEveryone: false,
+			Scheme:        InternetFacing,
+			ElasticIPs:    nil,
+			DrainSeconds:  900,
 		},
 
 		Network: NetworkConfig{
@@ -71,12 +73,13 @@ func configuration() Config {
 					WADOURL:         "",
 					LogLevel:        Warning,
 					ResponseDelay:   0,
-					ThreadCount:     16,
+					ThreadCount:     128,
+					RetryTime:       60 * time.Second,
 					MemoryBudget:    256 * MiB,
 					HeadWindow:      32 * MiB,
 					MetadataLimit:   16 * MiB,
 					MinRate:         16 * KiB,
-					MaxRequests:     256,
+					MaxRequests:     512,
 					MaxInstanceSize: 0,
 					MaxRequestSize:  0,
 					OnDuplicate:     Overwrite,
@@ -85,7 +88,7 @@ func configuration() Config {
 					StrictAccept:    false,
 					CORSOrigins:     nil,
 					StopTimeout:     110 * time.Second,
-					SweepAge:        7 * 24 * time.Hour,
+					SweepAge:        30 * time.Minute,
 					PProf:           false,
 				},
 			},
@@ -156,6 +159,9 @@ type LoadBalancerConfig struct {
 	// AllowedPeers are the IPv4 CIDRs that may connect to port 443, 60 at most (the quota of rules of a security
 	// group). Default 0.0.0.0/0, everyone.
 	AllowedPeers []string
+	// AllowEveryone says that AllowedPeers larger than /8 are meant with Anonymous: whoever reaches the load balancer can then store
+	// into the archive. Default false.
+	AllowEveryone bool
 	// Scheme is InternetFacing (default) or Internal (reached from the VPC and networks joined to it only).
 	Scheme Scheme
 	// ElasticIPs are allocation ids (eipalloc-…), one for each availability zone, for addresses that stay the same.

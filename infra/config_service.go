@@ -69,18 +69,21 @@ type AppEnv struct {
 	// ResponseDelay is waited before the response, below the load balancer's idle time: 350 s with ACM, 3600 s with
 	// FromS3. Default 0.
 	ResponseDelay time.Duration `env:"RESPONSEDELAY"`
-	// ThreadCount is the number of parallel S3 requests, 1 to 1024. Default 16.
+	// ThreadCount is the number of parallel S3 requests, 1 to 1024. Default 128.
 	ThreadCount int `env:"THREADCOUNT"`
-	// MemoryBudget is all part buffers together, 32 MiB or more. Default 256 MiB.
+	// RetryTime is how long one S3 request is tried before its instance fails, 1 s to 1 h. Default 60 s.
+	RetryTime time.Duration `env:"RETRYTIME"`
+	// MemoryBudget is buffers, metadata and what requests hold besides, all together: MetadataLimit, HeadWindow (16 MiB
+	// at least), 16 KiB for each of MaxRequests and 8 MiB, and never less than 32 MiB. Default 256 MiB.
 	MemoryBudget ByteSize `env:"MEMORYBUDGET"`
-	// HeadWindow is the longest head before the UIDs, 64 KiB or more; with MetadataLimit at most three quarters of
-	// MemoryBudget. Default 32 MiB.
+	// HeadWindow is the longest head before the UIDs, 64 KiB or more. Default 32 MiB.
 	HeadWindow ByteSize `env:"HEADWINDOW"`
 	// MetadataLimit is the memory for metadata of metadata + bulkdata requests, 64 KiB or more. Default 16 MiB.
 	MetadataLimit ByteSize `env:"METADATALIMIT"`
 	// MinRate is bytes per second below which a client that holds a buffer is cut; 0: never. Default 16 KiB.
 	MinRate ByteSize `env:"MINRATE"`
-	// MaxRequests is the number of requests served at a time, 1 or more; others get 503. Default 256.
+	// MaxRequests is the number of requests served at a time, 1 to 1024 and at most MemoryBudget / 128 KiB; others get
+	// 503. Default 512.
 	MaxRequests int `env:"MAXREQUESTS"`
 	// MaxInstanceSize in bytes; a larger instance fails with A700. Default 0: no limit but S3's.
 	MaxInstanceSize ByteSize `env:"MAXINSTANCESIZE"`
@@ -99,8 +102,8 @@ type AppEnv struct {
 	// StopTimeout is the time to finish what is in flight when a task stops, above 0 and at most 112 s: Fargate kills
 	// after 120 s, and the app needs 8 s to abort what is left. Default 110 s.
 	StopTimeout time.Duration `env:"STOPTIMEOUT"`
-	// SweepAge is the age at which the service's own unfinished multipart uploads are aborted at start, above 0.
-	// Default 168 h.
+	// SweepAge: the service's own multipart uploads that nothing was added to for so long are aborted, 10 minutes or more.
+	// Default 30 minutes.
 	SweepAge time.Duration `env:"SWEEPAGE"`
 	// PProf serves profiles on ADMINADDRESS. Default false.
 	PProf bool `env:"PPROF"`

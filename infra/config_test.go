@@ -71,9 +71,9 @@ func TestVariables(t *testing.T) {
 	env.Prefix, env.CORSOrigins, env.StrictAccept = "instance1", []string{"https://a.example.org", "https://b.example.org"}, true
 	env.MaxInstanceSize = 3*GiB + 1
 	want := map[string]string{
-		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "16", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "32MiB",
-		"METADATALIMIT": "16MiB", "MINRATE": "16KiB", "MAXREQUESTS": "256", "MAXINSTANCESIZE": "3221225473", "MAXREQUESTSIZE": "0", "ONDUPLICATE": "overwrite",
-		"STRICTACCEPT": "true", "CORSORIGINS": "https://a.example.org,https://b.example.org", "STOPTIMEOUT": "1m50s", "SWEEPAGE": "168h0m0s", "PPROF": "false",
+		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "128", "RETRYTIME": "1m0s", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "32MiB",
+		"METADATALIMIT": "16MiB", "MINRATE": "16KiB", "MAXREQUESTS": "512", "MAXINSTANCESIZE": "3221225473", "MAXREQUESTSIZE": "0", "ONDUPLICATE": "overwrite",
+		"STRICTACCEPT": "true", "CORSORIGINS": "https://a.example.org,https://b.example.org", "STOPTIMEOUT": "1m50s", "SWEEPAGE": "30m0s", "PPROF": "false",
 	}
 	if diff := cmp.Diff(want, env.Variables()); diff != "" {
 		t.Errorf("environment differs (-want +got):\n%s", diff)

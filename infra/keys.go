@@ -45,8 +45,11 @@ func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
 	if cfg.Storage.CloudTrailDataEvents {
 		trail := trailArn(stack, cfg.AppName)
-		allow("Trail", "cloudtrail.amazonaws.com", []string{"kms:GenerateDataKey*", "kms:DescribeKey"}, map[string]any{
+		allow("Trail", "cloudtrail.amazonaws.com", []string{"kms:GenerateDataKey*"}, map[string]any{
 			"StringEquals": map[string]any{"aws:SourceArn": trail, "kms:EncryptionContext:aws:cloudtrail:arn": trail},
+		})
+		allow("TrailDescribes", "cloudtrail.amazonaws.com", []string{"kms:DescribeKey"}, map[string]any{ // which has no encryption context
+			"StringEquals": map[string]any{"aws:SourceArn": trail},
 		})
 	}
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html: an alarm publishes to an encrypted topic

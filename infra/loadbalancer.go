@@ -100,7 +100,7 @@ func newTargetGroup(scope constructs.Construct, cfg Config, network Network) elb
 	if cfg.Certificate.CertificateMode == ACM {
 		protocol = elb.Protocol_TLS
 	}
-	return elb.NewNetworkTargetGroup(scope, jsii.String("Targets"), &elb.NetworkTargetGroupProps{
+	group := elb.NewNetworkTargetGroup(scope, jsii.String("Targets"), &elb.NetworkTargetGroupProps{
 		Vpc:              network.Vpc,
 		TargetType:       elb.TargetType_IP,
 		Protocol:         protocol,
@@ -115,4 +115,10 @@ func newTargetGroup(scope constructs.Construct, cfg Config, network Network) elb
 			HealthyThresholdCount: jsii.Number(2), UnhealthyThresholdCount: jsii.Number(6),
 		},
 	})
+	// A task that fails its checks for a while, because it is busy, keeps its uploads as well: without these the load balancer
+	// would reset all its connections at once. The interval asks for termination to be off.
+	// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#unhealthy-draining-interval
+	group.SetAttribute(jsii.String("target_health_state.unhealthy.connection_termination.enabled"), jsii.String("false"))
+	group.SetAttribute(jsii.String("target_health_state.unhealthy.draining_interval_seconds"), jsii.String(strconv.Itoa(cfg.LoadBalancer.DrainSeconds)))
+	return group
 }

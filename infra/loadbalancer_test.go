@@ -41,6 +41,9 @@ func TestTargets(t *testing.T) {
 			"preserve_client_ip.enabled":                          "true",
 			"deregistration_delay.timeout_seconds":                fmt.Sprint(cfg.LoadBalancer.DrainSeconds),
 			"deregistration_delay.connection_termination.enabled": "false",
+			// A target that is unhealthy for a while keeps its uploads.
+			"target_health_state.unhealthy.connection_termination.enabled": "false",
+			"target_health_state.unhealthy.draining_interval_seconds":      fmt.Sprint(cfg.LoadBalancer.DrainSeconds),
 		}
 		if diff := cmp.Diff(want, targets.attributes("TargetGroupAttributes")); diff != "" {
 			t.Errorf("attributes differ (-want +got):\n%s", diff)

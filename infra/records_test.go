@@ -92,7 +92,7 @@ func TestFiltersMatchTheApp(t *testing.T) {
 	app := exec.CommandContext(t.Context(), buildApp(t))
 	app.Env = []string{
 		"BUCKETNAME=dicom", "LOGLEVEL=CRITICAL", "LISTENADDRESS=" + address, "ADMINADDRESS=" + admin, "AWS_REGION=us-east-1", "AWS_ENDPOINT_URL_S3=http://127.0.0.1:1",
-		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_MAX_ATTEMPTS=1", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "RETRYTIME=1s", "AWS_EC2_METADATA_DISABLED=true",
 	}
 	var log strings.Builder
 	app.Stderr = &log

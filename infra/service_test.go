@@ -208,7 +208,7 @@ func TestTaskRole(t *testing.T) {
 	object := func(bucket, key string) string { return `{"Fn::Join":["",[` + bucket + `,"/` + key + `"]]}` }
 	certificateFiles := "[" + strings.Join([]string{object(certs, "certificate.crt"), object(certs, "certificate.key"), object(certs, "crl.pem"), object(certs, "truststore.crt")}, ",") + "]"
 	key := func(id string) string { return `{"Fn::GetAtt":["` + id + `","Arn"]}` }
-	store := `["s3:AbortMultipartUpload","s3:PutObject"] on ` + object(dicom, "*")
+	store := `["s3:AbortMultipartUpload","s3:ListMultipartUploadParts","s3:PutObject"] on ` + object(dicom, "*")
 	probe := `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + dicom
 	useKey := `["kms:Decrypt","kms:GenerateDataKey"] on `
 	files := []string{`"s3:GetObject" on ` + certificateFiles, `"s3:ListBucket" on ` + certs, `"kms:Decrypt" on ` + key("CertificateKeyF39219A0")}
@@ -217,9 +217,9 @@ func TestTaskRole(t *testing.T) {
 		acm:        {store, probe, useKey + key("DicomKey7BD01525")},
 		s3:         append([]string{store, probe, useKey + key("DicomKey7BD01525")}, files...),
 		mTLS:       append([]string{store, probe, useKey + key("DicomKey7BD01525")}, files...),
-		everything: append([]string{`["s3:AbortMultipartUpload","s3:GetObject","s3:PutObject"] on ` + object(dicom, "instance1/*"), probe}, files...),
+		everything: append([]string{`["s3:AbortMultipartUpload","s3:GetObject","s3:ListMultipartUploadParts","s3:PutObject"] on ` + object(dicom, "instance1/*"), probe}, files...),
 		internal: {
-			`["s3:AbortMultipartUpload","s3:PutObject"] on ` + existing + `/*"`, `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + existing + `"`,
+			`["s3:AbortMultipartUpload","s3:ListMultipartUploadParts","s3:PutObject"] on ` + existing + `/*"`, `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + existing + `"`,
 			useKey + `"arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"`,
 		},
 	} {
@@ -241,14 +241,21 @@ func TestTaskRole(t *testing.T) {
 	}
 }
 
-// Roles are assumed on behalf of this account only, and have no policies that AWS keeps.
+// Roles are assumed on behalf of this account only, as far as the services say for which, and have no policies that AWS keeps.
 func TestRoles(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ Config) {
 		for id, role := range got.all("AWS::IAM::Role") {
 			if role.get("ManagedPolicyArns") != nil {
 				t.Errorf("%s has %s", id, text(role.get("ManagedPolicyArns")))
 			}
-			if condition := text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition", "StringEquals", "aws:SourceAccount")); condition != `{"Ref":"AWS::AccountId"}` {
+			condition := text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition", "StringEquals", "aws:SourceAccount"))
+			if text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service")) == `"cloudtrail.amazonaws.com"` {
+				// CloudTrail sends neither aws:SourceAccount nor aws:SourceArn: with a condition no trail can be made.
+				// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+				if role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition") != nil {
+					t.Errorf("%s cannot be assumed by CloudTrail", id)
+				}
+			} else if condition != `{"Ref":"AWS::AccountId"}` {
 				t.Errorf("%s is assumed for %s", id, condition)
 			}
 		}

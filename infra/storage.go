@@ -18,7 +18,7 @@ type Storage struct {
 }
 
 // uploadDays is how long a multipart upload may stay unfinished: 100 GB over a line of 2 Mbit/s take more than four
-// days. The service sweeps its own at start; this rule is for those that it never sees again.
+// days. The service sweeps its own while it runs; this rule is for those that it never sees again.
 const uploadDays = 7
 
 // newStorage makes the buckets. Ids of stateful resources must not change: CloudFormation would replace them.

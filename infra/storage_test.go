@@ -176,3 +176,26 @@ func TestTrailRecordsObjects(t *testing.T) {
 		}
 	})
 }
+
+// DescribeKey has no encryption context: a statement that asks for one never allows it.
+// https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html
+func TestKeysCanBeDescribed(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		described := false
+		for id, key := range got.all("AWS::KMS::Key") {
+			for _, statement := range key.get("KeyPolicy", "Statement").([]any) {
+				actions, condition := text(at(statement, "Action")), text(at(statement, "Condition"))
+				if !strings.Contains(actions, "kms:DescribeKey") {
+					continue
+				}
+				described = described || strings.Contains(text(statement), "cloudtrail.amazonaws.com")
+				if strings.Contains(condition, "kms:EncryptionContext") {
+					t.Errorf("%s: %s", id, text(statement))
+				}
+			}
+		}
+		if described != cfg.Storage.CloudTrailDataEvents {
+			t.Errorf("CloudTrail may describe the key: %v", described)
+		}
+	})
+}

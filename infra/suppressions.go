@@ -37,7 +37,7 @@ func suppressions(cfg Config) []suppression {
 		},
 		{
 			Rule: "AwsSolutions-IAM5", On: []string{"TaskRole"}, Of: []any{map[string]any{"regex": `/^Resource::.*\/\*$/g`}},
-			Reason: "Keys of instances are made of their UIDs and cannot be listed beforehand. It is one bucket (with PREFIX: one folder), two actions that store, and GetObject with ONDUPLICATE=reject only.",
+			Reason: "Keys of instances are made of their UIDs and cannot be listed beforehand. It is one bucket (with PREFIX: one folder), three actions that store, abort and look after uploads, and GetObject with ONDUPLICATE=reject only.",
 		},
 		{
 			Rule: "AwsSolutions-IAM5", On: []string{"ExecutionRole"}, Of: []any{"Resource::*"},

@@ -100,11 +100,12 @@ func hardened(user string, log awslogs.ILogGroup, healthCommand []string) *awsec
 		Logging: awsecs.LogDrivers_AwsLogs(&awsecs.AwsLogDriverProps{
 			LogGroup: log, StreamPrefix: jsii.String("task"), Mode: awsecs.AwsLogDriverMode_BLOCKING,
 		}),
-		// Live, not ready: an outage of S3 or a missing certificate must not kill tasks with uploads in flight.
+		// Live, not ready: an outage of S3 or a missing certificate must not kill tasks with uploads in flight. Nor must a minute in
+		// which the processors are busy: what does not answer for two and a half is dead.
 		HealthCheck: &awsecs.HealthCheck{
 			Command:  jsii.Strings(healthCommand...),
-			Interval: awscdk.Duration_Seconds(jsii.Number(10)), Timeout: awscdk.Duration_Seconds(jsii.Number(6)),
-			Retries: jsii.Number(6), StartPeriod: awscdk.Duration_Seconds(jsii.Number(30)),
+			Interval: awscdk.Duration_Seconds(jsii.Number(30)), Timeout: awscdk.Duration_Seconds(jsii.Number(20)),
+			Retries: jsii.Number(5), StartPeriod: awscdk.Duration_Seconds(jsii.Number(30)),
 		},
 	}
 }

@@ -19,10 +19,11 @@ func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs
 	bucket, trailArn := storage.AccessLogs, trailArn(stack, cfg.AppName)
 	deliverLogs(bucket, "cloudtrail.amazonaws.com", "Trail", prefix+"/AWSLogs/"+*stack.Account()+"/*", trailArn)
 
+	// The trust has no condition, as AWS documents it: CloudTrail sends no aws:SourceAccount or aws:SourceArn when it assumes
+	// the role, and CreateTrail fails with one. What the role may do is write this one log group.
+	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
 	role := awsiam.NewRole(scope, jsii.String("TrailRole"), &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()}},
-		}),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), nil),
 		Description: jsii.String("Trail of " + cfg.AppName + ": write its log group"),
 	})
 	write := logs.Trail.GrantWrite(role)

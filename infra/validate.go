@@ -60,20 +60,31 @@ func oneOf[T ~string](v *validation, field string, value T, values []T, names st
 	return v.rule(slices.Contains(values, value), field, string(value), "is none of its values", "write "+names)
 }
 
+// everyone returns an entry of AllowedPeers that admits more than somebody's own network, 10.0.0.0/8 at the largest, without a
+// certificate, and whom; empty if there is none.
+func (c Config) everyone() (peer, who string) {
+	if c.Certificate.AuthMode != Anonymous {
+		return "", ""
+	}
+	for _, peer := range c.LoadBalancer.AllowedPeers {
+		prefix, err := netip.ParsePrefix(peer)
+		switch {
+		case err != nil || prefix.Bits() >= 8:
+		case c.LoadBalancer.Scheme == Internal:
+			return peer, "anyone in the VPC and the networks joined to it"
+		default:
+			return peer, "anyone on the internet"
+		}
+	}
+	return "", ""
+}
+
 // warn lists what can be deployed but puts data at risk.
 func warn(c Config) []string {
 	var warnings []string
-	for _, peer := range c.LoadBalancer.AllowedPeers {
-		prefix, err := netip.ParsePrefix(peer)
-		if err != nil || prefix.Bits() >= 8 || c.Certificate.AuthMode != Anonymous {
-			continue // 10.0.0.0/8 is the largest network that somebody owns
-		}
-		who := "anyone on the internet"
-		if c.LoadBalancer.Scheme == Internal {
-			who = "anyone in the VPC and the networks joined to it"
-		}
+	if peer, who := c.everyone(); who != "" && c.LoadBalancer.AllowEveryone {
 		warnings = append(warnings, fmt.Sprintf("THE ARCHIVE IS WRITABLE BY THE WORLD: AuthMode is Anonymous and LoadBalancer.AllowedPeers has %s, "+
-			"so %s can store into it, without a certificate. Put the addresses of your senders into AllowedPeers, or use ClientAuth.", peer, who))
+			"so %s can store into it, without a certificate. AllowEveryone says that this is meant.", peer, who))
 	}
 	if c.Storage.Retention == Destroy {
 		warnings = append(warnings, "Storage.Retention is Destroy: destroying the stack deletes its empty buckets, keys and logs for good. Use Retain for anything but a trial.")

@@ -27,7 +27,14 @@ const (
 const (
 	leastMemoryBudget = 32 * MiB
 	leastWindow       = 64 * KiB
+	leastHeadReserve  = 16 * MiB  // for the oldest instance, even if HEADWINDOW is less
+	requestBytes      = 16 * KiB  // that each request holds besides its instances
+	leastBuffers      = 8 * MiB   // that must be left for the buffers of instances
+	budgetPerRequest  = 128 * KiB // of MEMORYBUDGET, for each of MAXREQUESTS
+	mostRequests      = 1024
 	maxByteSize       = ByteSize(1) << 62
+	maxKeyBytes       = 1024     // of S3
+	uidsKeyBytes      = 3*64 + 3 // study/series/instance and the slash behind the prefix
 )
 
 const envField = "Service.App.Env."
@@ -47,12 +54,15 @@ func (v *validation) env(c Config) {
 	v.rule(keyCharacters.MatchString(prefix) && !strings.Contains(prefix, "//"), envField+"Prefix", e.Prefix, "may have letters, digits and - _ . / only, and no empty folder", "write one such as instance1")
 	suffix := strings.TrimSpace(e.ObjectSuffix)
 	v.rule(keyCharacters.MatchString(suffix) && !strings.Contains(suffix, "/"), envField+"ObjectSuffix", e.ObjectSuffix, "may have letters, digits and - _ . only", "write one such as .dcm, or nothing")
+	room := maxKeyBytes - uidsKeyBytes - len(suffix)
+	v.rule(len(prefix) <= room, envField+"Prefix", e.Prefix, fmt.Sprintf("may have %d characters at most with this ObjectSuffix: a key of S3 has %d bytes", room, maxKeyBytes), "write a shorter one")
 	wado := strings.TrimRight(strings.TrimSpace(e.WADOURL), "/")
 	v.rule(wado == "" || isURL(wado), envField+"WADOURL", e.WADOURL, "must be an http or https URL without query", "write one such as https://pacs.example.org/dicomweb, or nothing")
 	oneOf(v, envField+"LogLevel", e.LogLevel, []LogLevel{Debug, Info, Warning, Error, Critical}, "Debug, Info, Warning, Error or Critical")
 	v.responseDelay(c)
-	v.rule(e.ThreadCount >= 1 && e.ThreadCount <= 1024, envField+"ThreadCount", e.ThreadCount, "must lie between 1 and 1024", "write 16")
-	v.rule(e.MaxRequests >= 1, envField+"MaxRequests", e.MaxRequests, "must be at least 1", "write 256")
+	v.rule(e.ThreadCount >= 1 && e.ThreadCount <= 1024, envField+"ThreadCount", e.ThreadCount, "must lie between 1 and 1024", "write 128")
+	v.rule(e.RetryTime >= time.Second && e.RetryTime <= time.Hour, envField+"RetryTime", e.RetryTime, "must lie between 1 s and 1 h", "write 60 * time.Second")
+	v.rule(e.MaxRequests >= 1 && e.MaxRequests <= mostRequests, envField+"MaxRequests", e.MaxRequests, "must lie between 1 and 1024", "write 512")
 	oneOf(v, envField+"OnDuplicate", e.OnDuplicate, []OnDuplicate{Overwrite, Reject}, "Overwrite or Reject")
 	v.kmsKey(e.KMSKeyID, c.Region)
 	class := strings.TrimSpace(e.StorageClass)
@@ -65,7 +75,7 @@ func (v *validation) env(c Config) {
 	}
 	v.rule(e.StopTimeout > 0 && e.StopTimeout <= fargateStopTimeout-cuttingTime, envField+"StopTimeout", e.StopTimeout,
 		"must be above 0 and at most 112 s: Fargate kills after 120 s, and the app needs 8 s to abort what is left", "write 110 * time.Second")
-	v.rule(e.SweepAge > 0, envField+"SweepAge", e.SweepAge, "must be above 0", "write 7 * 24 * time.Hour")
+	v.rule(e.SweepAge >= 10*time.Minute, envField+"SweepAge", e.SweepAge, "must be at least 10 minutes: a slow client may take some for a part", "write 30 * time.Minute")
 }
 
 func (v *validation) responseDelay(c Config) {
@@ -114,10 +124,15 @@ func (v *validation) envSizes(c Config) {
 	if e.MemoryBudget < leastMemoryBudget || e.HeadWindow < leastWindow || e.MetadataLimit < leastWindow {
 		return
 	}
-	left := e.MemoryBudget - min(e.MemoryBudget/4, 5*GiB) // the largest part that the app may send; S3's limit is 5 GiB
-	v.rule(e.HeadWindow <= left && e.MetadataLimit <= left-e.HeadWindow, envField+"HeadWindow", e.HeadWindow,
-		fmt.Sprintf("and MetadataLimit (%s) must not be more than three quarters of MemoryBudget (%s): they are reserved out of it", e.MetadataLimit, left),
-		"lower one of the two, or raise MemoryBudget")
+	requests := ByteSize(max(1, min(e.MaxRequests, mostRequests)))
+	v.rule(requests <= e.MemoryBudget/budgetPerRequest, envField+"MaxRequests", e.MaxRequests,
+		fmt.Sprintf("must be at most MemoryBudget (%s) / %s", e.MemoryBudget, budgetPerRequest), "lower it, or raise MemoryBudget")
+	const plenty = ByteSize(1) << 60 // whatever is more, the sum is too much, and no overflow
+	needed := min(e.MetadataLimit, plenty) + min(max(e.HeadWindow, leastHeadReserve), plenty) + requests*requestBytes + leastBuffers
+	v.rule(e.MemoryBudget >= needed, envField+"MemoryBudget", e.MemoryBudget,
+		fmt.Sprintf("must be at least %s: MetadataLimit (%s), HeadWindow (%s, %s at least), %s for each of MaxRequests (%d), and %s for buffers",
+			needed, e.MetadataLimit, e.HeadWindow, leastHeadReserve, requestBytes, e.MaxRequests, leastBuffers),
+		"raise it, or lower one of them")
 }
 
 // isURL reports whether s is an http or https URL without query and fragment.

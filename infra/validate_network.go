@@ -25,6 +25,10 @@ func (v *validation) loadBalancer(c Config) {
 		v.peer(path, peer)
 		v.rule(!slices.Contains(lb.AllowedPeers[:i], peer), path, peer, "is there twice, and a security group takes a rule once", "delete one of the two")
 	}
+	if peer, who := c.everyone(); who != "" {
+		v.rule(lb.AllowEveryone, field+"AllowedPeers", peer, "would let "+who+" store into the archive, since AuthMode is Anonymous",
+			"list the CIDRs of your senders, such as 198.51.100.7/32, or use ClientAuth; if everyone is meant, set AllowEveryone to true")
+	}
 	oneOf(v, field+"Scheme", lb.Scheme, []Scheme{InternetFacing, Internal}, "InternetFacing or Internal")
 	if len(lb.ElasticIPs) > 0 {
 		v.rule(lb.Scheme == InternetFacing, field+"ElasticIPs", lb.ElasticIPs, "are addresses of the internet, and Scheme is not InternetFacing", "delete them, or set Scheme to InternetFacing")

@@ -43,6 +43,8 @@ func TestRules(t *testing.T) {
 		"ARN of a private CA":       {arn(strings.Replace(testArn, "certificate/", "certificate-authority/", 1)), "Certificate.CertificateArn", "is not the ARN of a certificate"},
 		"certificate bucket":        {func(c *Config) { c.Certificate = clientAuth(); c.Certificate.CertificateBucket = "" }, "Certificate.CertificateBucket", "must be lower case letters"},
 		"one bucket for both":       {func(c *Config) { c.Certificate = clientAuth(); c.Storage.DicomBucket = "stowrstos3-certs" }, "Certificate.CertificateBucket", "must differ from Storage.DicomBucket"},
+		"everyone may store":        {peers("198.51.100.0/24", "0.0.0.0/0"), "LoadBalancer.AllowedPeers", "\"0.0.0.0/0\": would let anyone on the internet store"},
+		"half of everyone":          {peers("128.0.0.0/1"), "LoadBalancer.AllowedPeers", "would let anyone on the internet store"},
 		"nobody may connect":        {peers(), "LoadBalancer.AllowedPeers", "is empty, so nobody could connect"},
 		"peer IPv6":                 {peers("2001:db8::/32"), "LoadBalancer.AllowedPeers[0]", "\"2001:db8::/32\": is IPv6, which is refused: the VPC and its load balancer have IPv4 addresses only, so this peer could never connect\n    write the IPv4 CIDR from which it connects"},
 		"peer IPv6 address":         {peers("2001:db8::1"), "LoadBalancer.AllowedPeers[0]", "is IPv6, which is refused"},

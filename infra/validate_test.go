@@ -92,7 +92,7 @@ func TestValidConfigurations(t *testing.T) {
 	}
 }
 
-// The shipped configuration stops with one violation, which says where to find the certificate, and one warning.
+// The shipped configuration stops with two violations: where to find the certificate, and who may store.
 func TestShippedConfiguration(t *testing.T) {
 	c := valid(t)
 	shipped := configuration()
@@ -102,7 +102,9 @@ func TestShippedConfiguration(t *testing.T) {
     copy it from the ACM console, https://us-east-1.console.aws.amazon.com/acm/home?region=us-east-1#/certificates/list, or from
     aws acm list-certificates --region us-east-1 --query 'CertificateSummaryList[].[DomainName,CertificateArn]' --output table
     If there is none yet, request one for your domain name:
-    aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name stow.example.org`}
+    aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name stow.example.org`,
+		`LoadBalancer.AllowedPeers = "0.0.0.0/0": would let anyone on the internet store into the archive, since AuthMode is Anonymous
+    list the CIDRs of your senders, such as 198.51.100.7/32, or use ClientAuth; if everyone is meant, set AllowEveryone to true`}
 	var got []string
 	for _, v := range violations {
 		got = append(got, v.Error())
@@ -110,10 +112,8 @@ func TestShippedConfiguration(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("violations differ (-want +got):\n%s", diff)
 	}
-	wantWarnings := []string{"THE ARCHIVE IS WRITABLE BY THE WORLD: AuthMode is Anonymous and LoadBalancer.AllowedPeers has 0.0.0.0/0, so anyone on the internet " +
-		"can store into it, without a certificate. Put the addresses of your senders into AllowedPeers, or use ClientAuth."}
-	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
-		t.Errorf("warnings differ (-want +got):\n%s", diff)
+	if len(warnings) > 0 {
+		t.Errorf("got warnings %q, want none", warnings)
 	}
 	for directory, path := range map[string]string{"Nginx": shipped.Service.Nginx.SourceDirectory, "App": shipped.Service.App.SourceDirectory} {
 		if path != "../"+strings.ToLower(directory) {
@@ -127,11 +127,15 @@ func TestWarnings(t *testing.T) {
 		edit func(*Config)
 		want string // part of the only warning; empty: no warning
 	}{
-		"half of the internet": {func(c *Config) { c.LoadBalancer.AllowedPeers = []string{"128.0.0.0/1"} }, "WRITABLE BY THE WORLD"},
+		"half of the internet": {func(c *Config) {
+			c.LoadBalancer.AllowedPeers, c.LoadBalancer.AllowEveryone = []string{"128.0.0.0/1"}, true
+		}, "WRITABLE BY THE WORLD"},
 		"everyone, from S3": {func(c *Config) {
-			c.Certificate.CertificateMode, c.LoadBalancer.AllowedPeers = FromS3, []string{"0.0.0.0/0"}
+			c.Certificate.CertificateMode, c.LoadBalancer.AllowedPeers, c.LoadBalancer.AllowEveryone = FromS3, []string{"0.0.0.0/0"}, true
 		}, "anyone on the internet"},
-		"everyone, internal":            {func(c *Config) { c.LoadBalancer.Scheme, c.LoadBalancer.AllowedPeers = Internal, []string{"0.0.0.0/0"} }, "anyone in the VPC"},
+		"everyone, internal": {func(c *Config) {
+			c.LoadBalancer.Scheme, c.LoadBalancer.AllowedPeers, c.LoadBalancer.AllowEveryone = Internal, []string{"0.0.0.0/0"}, true
+		}, "anyone in the VPC"},
 		"a large private network":       {func(c *Config) { c.LoadBalancer.AllowedPeers = []string{"10.0.0.0/8"} }, ""},
 		"everyone who has certificates": {func(c *Config) { c.Certificate = clientAuth(); c.LoadBalancer.AllowedPeers = []string{"0.0.0.0/0"} }, ""},
 		"destroy":                       {func(c *Config) { c.Storage.Retention = Destroy }, "Storage.Retention is Destroy"},

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -116,16 +117,38 @@ func (i identity) tls() *tls.Certificate {
 // revoke makes the CA's revocation list, due at nextUpdate.
 func (i identity) revoke(t *testing.T, nextUpdate time.Time, revoked ...identity) string {
 	t.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: nextUpdate}
-	for _, r := range revoked {
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
-			SerialNumber: r.certificate.SerialNumber, RevocationTime: time.Now().Add(-time.Hour)})
-	}
+	return i.list(t, func(list *x509.RevocationList) {
+		list.NextUpdate = nextUpdate
+		for _, r := range revoked {
+			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
+				SerialNumber: r.certificate.SerialNumber, RevocationTime: time.Now().Add(-time.Hour)})
+		}
+	})
+}
+
+// list makes a revocation list that is edited before it is signed.
+func (i identity) list(t *testing.T, edit func(*x509.RevocationList)) string {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: tomorrow}
+	edit(list)
 	der, err := x509.CreateRevocationList(rand.Reader, list, i.certificate, i.key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
 }
+
+// partly makes a list that does not have all that is revoked: with the extension id and its value in DER.
+func (i identity) partly(t *testing.T, id asn1.ObjectIdentifier, value ...byte) string {
+	t.Helper()
+	return i.list(t, func(list *x509.RevocationList) {
+		list.ExtraExtensions = []pkix.Extension{{Id: id, Critical: true, Value: value}}
+	})
+}
+
+var (
+	deltaIndicator    = asn1.ObjectIdentifier{2, 5, 29, 27}
+	distributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+)
 
 var tomorrow = time.Now().Add(24 * time.Hour)

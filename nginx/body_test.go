@@ -120,6 +120,7 @@ func TestRefusalsReachAClientThatSends(t *testing.T) {
 		{"413 of the app, chunked", refusing, "application/dicom", true, 413},
 		{"413 of nginx", limited, "application/dicom", false, 413},
 		{"415", refusing, "text/plain", false, 415},
+		{"415, chunked", refusing, "text/plain", true, 415},
 		{"503", occupied, "application/dicom", false, 503},
 	} {
 		for _, readsFirst := range []bool{true, false} {

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,7 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 	intermediate := ca.issue(t, "intermediate", authority)
 	selfSigned := identity{}.issue(t, "self-signed")
 	both := ca.revoke(t, tomorrow) + intermediate.revoke(t, tomorrow)
+	next := newAuthority(t, "CA") // its new key
 	for name, test := range map[string]struct {
 		store, lists string
 		words        []string
@@ -112,6 +114,16 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 		"self-signed client": {ca.pem() + selfSigned.pem(), both, []string{"CN=self-signed", "remove crl.pem and revoke this client by taking it out"}},
 		"broken":             {ca.pem(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", []string{"list 1 in it cannot be parsed"}},
 		"a certificate":      {ca.pem(), ca.pem(), []string{"no revocation list in PEM", "openssl crl -inform der"}},
+		// RFC 5280 §5.2.4, §5.2.5: these have not all that is revoked.
+		"a delta list":                   {ca.pem(), both + ca.partly(t, deltaIndicator, 2, 1, 1), []string{"list 3 in it, of CN=CA, is a delta list"}},
+		"an indirect list":               {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0xFF), []string{"is an indirect one"}},
+		"a list of some reasons":         {ca.pem(), ca.partly(t, distributionPoint, 0x30, 4, 0x83, 2, 6, 0x40), []string{"is one of some reasons only"}},
+		"a list of CA certificates":      {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x82, 1, 0xFF), []string{"is one of CA certificates only"}},
+		"a list of all":                  {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0), nil},
+		"a list of users":                {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), nil},
+		"the CA's next key":              {ca.pem() + next.pem(), ca.revoke(t, tomorrow) + next.revoke(t, tomorrow), nil},
+		"the CA's next key, other order": {ca.pem() + next.pem(), next.revoke(t, tomorrow) + ca.revoke(t, tomorrow), nil},
+		"no list of the next key":        {ca.pem() + next.pem(), ca.revoke(t, tomorrow), []string{"the list of CN=CA was not signed by"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trusted, _, err := checkTruststore([]byte(test.store), time.Now())
@@ -121,6 +133,45 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 			_, _, err = trusted.checkCRL([]byte(test.lists), trust{}, time.Now())
 			wantProblemWords(t, err, test.words)
 		})
+	}
+}
+
+// Of several lists of a key the newest that is valid counts, and no list replaces a newer one.
+func TestNewestListCounts(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	trusted, _, err := checkTruststore([]byte(ca.pem()), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(number int64, hoursAgo, hoursLeft float64) string {
+		hours := func(n float64) time.Time { return time.Now().Add(time.Duration(n * float64(time.Hour))) }
+		return ca.list(t, func(list *x509.RevocationList) {
+			list.Number, list.ThisUpdate, list.NextUpdate = big.NewInt(number), hours(-hoursAgo), hours(hoursLeft)
+		})
+	}
+	old, current, ended := made(1, 50, 5), made(2, 20, 20), made(3, 10, -1)
+	inUse, problems, err := trusted.checkCRL([]byte(ended+old+current), trust{}, time.Now())
+	if err != nil || len(problems) > 0 || inUse.crl != current {
+		t.Fatalf("error %v, problems %v, list\n%s, want\n%s", err, problems, inUse.crl, current)
+	}
+	for name, test := range map[string]struct {
+		list  string
+		words []string
+	}{
+		"the same":         {current, nil},
+		"a newer one":      {made(4, 5, 30), nil},
+		"an older one":     {old, []string{"is older than the one in use"}},
+		"a lower number":   {made(1, 5, 30), []string{"is older than the one in use"}},
+		"an earlier time":  {made(9, 30, 30), []string{"is older than the one in use"}},
+		"one that is over": {ended, []string{"has expired"}},
+	} {
+		_, _, err := trusted.checkCRL([]byte(test.list), inUse, time.Now())
+		if err == nil && test.words != nil {
+			t.Errorf("%s is taken", name)
+			continue
+		}
+		wantProblemWords(t, err, test.words)
 	}
 }
 

@@ -3,66 +3,69 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"time"
 )
 
 // checkCRL adds the revocation lists of crl.pem to a trust that has passed
-// checkTruststore. With lists, nginx wants one of every CA up to the root. An
+// checkTruststore: one of every key of a CA, up to the root, as nginx wants them. An
 // expired one refuses all clients of its CA, which is a problem beside a usable
-// file; but it does not replace a list in use that is still valid.
+// file; but it does not replace a list in use that is still valid. Trust never grows by
+// an older list: it would let in again who was revoked since (RFC 5280 §5.2.3).
 func (t trust) checkCRL(content []byte, inUse trust, now time.Time) (trust, []problem, error) {
 	lists, err := parseLists(content)
 	if err != nil {
 		return trust{}, nil, err
 	}
-	if t.updates, err = t.matchLists(lists); err != nil {
+	certificates, err := parseCertificates(truststoreFile, []byte(t.certificates))
+	if err != nil {
 		return trust{}, nil, err
 	}
 	var problems []problem
 	var encoded bytes.Buffer
-	for _, list := range lists {
-		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: list.Raw}) // a buffer takes all
-		if list.ThisUpdate.After(now) {
+	t.lists = map[string]*x509.RevocationList{}
+	for _, c := range certificates {
+		key := string(c.RawSubject) + string(c.RawSubjectPublicKeyInfo)
+		if !c.IsCA && !selfIssued(c) || t.lists[key] != nil {
+			continue // a client's, below one of the CAs; a certificate of a key that had one before
+		}
+		list, err := listOf(c, lists, now)
+		if err != nil {
+			return trust{}, nil, err
+		}
+		used := inUse.lists[key]
+		switch {
+		case list.ThisUpdate.After(now):
 			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s is not valid before %s", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "check the clock of this machine, or put a list that is valid now"}
-		}
-		if list.NextUpdate.IsZero() {
-			continue
-		}
-		if now.After(list.NextUpdate) {
-			expired := expiredList(list.Issuer.String(), list.NextUpdate)
-			if inUse.updates[string(list.RawIssuer)].After(now) {
-				return trust{}, nil, expired
+		case used != nil && older(list, used):
+			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s of %s is older than the one in use", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "put the CA's current list; to go back to an older one, restart the sidecar"}
+		case overdue(list, now):
+			problem := expiredList(list.Issuer.String(), list.NextUpdate)
+			if used != nil && !overdue(used, now) {
+				return trust{}, nil, problem
 			}
-			problems = append(problems, expired)
+			problems = append(problems, problem)
 		}
-		if t.nextUpdate.IsZero() || list.NextUpdate.Before(t.nextUpdate) {
+		if !list.NextUpdate.IsZero() && (t.nextUpdate.IsZero() || list.NextUpdate.Before(t.nextUpdate)) {
 			t.nextUpdate = list.NextUpdate
 		}
+		t.lists[key] = list
+		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: list.Raw}) // a buffer takes all
 	}
 	t.crl = encoded.String()
 	return t, problems, nil
 }
 
-// matchLists finds the list of every CA, and returns when the next one is due, by raw subject.
-func (t trust) matchLists(lists []*x509.RevocationList) (map[string]time.Time, error) {
-	certificates, err := parseCertificates(truststoreFile, []byte(t.certificates))
-	if err != nil {
-		return nil, err
-	}
-	updates := map[string]time.Time{}
-	for _, c := range certificates {
-		if !c.IsCA && !selfIssued(c) {
-			continue // a client's, below one of the CAs
-		}
-		list, err := listOf(c, lists)
-		if err != nil {
-			return nil, err
-		}
-		updates[string(c.RawSubject)] = list.NextUpdate
-	}
-	return updates, nil
+// older tells whether a list was made before another one of the same key.
+func older(list, other *x509.RevocationList) bool {
+	return list.ThisUpdate.Before(other.ThisUpdate) || other.Number != nil && (list.Number == nil || list.Number.Cmp(other.Number) < 0)
+}
+
+// overdue tells whether the next list is due.
+func overdue(list *x509.RevocationList, now time.Time) bool {
+	return !list.NextUpdate.IsZero() && now.After(list.NextUpdate)
 }
 
 func expiredList(issuer string, at time.Time) problem {
@@ -83,6 +86,9 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 		if err != nil {
 			return nil, problem{crlFile, fmt.Sprintf("list %d in it cannot be parsed (%v)", len(lists)+1, err), "export it from the CA again, in PEM"}
 		}
+		if kind := partial(list); kind != "" {
+			return nil, problem{crlFile, fmt.Sprintf("list %d in it, of %s, is %s, by which a revoked client could be let in", len(lists)+1, list.Issuer, kind), "put the CA's complete list"}
+		}
 		lists = append(lists, list)
 	}
 	if len(lists) == 0 {
@@ -91,18 +97,50 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 	return lists, nil
 }
 
-// listOf finds the list of a CA, which must have signed it.
-func listOf(ca *x509.Certificate, lists []*x509.RevocationList) (*x509.RevocationList, error) {
+// partial says why a list does not have all that a CA has revoked; empty: it has (RFC 5280 §5.2.4, §5.2.5).
+func partial(list *x509.RevocationList) string {
+	for _, extension := range list.Extensions {
+		switch extension.Id.String() {
+		case "2.5.29.27":
+			return "a delta list, which has what changed since another one"
+		case "2.5.29.28": // IssuingDistributionPoint
+			var fields []asn1.RawValue
+			if _, err := asn1.Unmarshal(extension.Value, &fields); err != nil {
+				return "one whose scope cannot be read"
+			}
+			for _, field := range fields {
+				if kind := map[int]string{2: "one of CA certificates only", 3: "one of some reasons only", 4: "an indirect one, of several CAs", 5: "one of attribute certificates only"}[field.Tag]; kind != "" && !bytes.Equal(field.Bytes, []byte{0}) {
+					return kind
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// listOf finds the list that a CA's key has signed: of several, the newest that is valid now.
+func listOf(ca *x509.Certificate, lists []*x509.RevocationList, now time.Time) (*x509.RevocationList, error) {
+	var newest *x509.RevocationList
+	var other error // of a list of the same name
 	for _, list := range lists {
 		if !bytes.Equal(list.RawIssuer, ca.RawSubject) {
 			continue
 		}
 		if err := list.CheckSignatureFrom(ca); err != nil {
-			return nil, problem{crlFile, fmt.Sprintf("the list of %s was not signed by the certificate in %s (%v)", list.Issuer, truststoreFile, err), "put the list that this CA has issued"}
+			other = problem{crlFile, fmt.Sprintf("the list of %s was not signed by the certificate in %s (%v)", list.Issuer, truststoreFile, err), "put the list that this CA has issued; after a change of its key, append that of each"}
+			continue
 		}
-		return list, nil
+		valid := func(l *x509.RevocationList) bool { return !l.ThisUpdate.After(now) && !overdue(l, now) }
+		if newest == nil || valid(list) && !valid(newest) || valid(list) == valid(newest) && older(newest, list) {
+			newest = list
+		}
 	}
-	if !ca.IsCA {
+	switch {
+	case newest != nil:
+		return newest, nil
+	case other != nil:
+		return nil, other
+	case !ca.IsCA:
 		return nil, problem{crlFile, fmt.Sprintf("%s has the self-signed client certificate %s, for which there can be no list: with revocation lists nginx refuses it", truststoreFile, name(ca)),
 			"remove crl.pem and revoke this client by taking it out of " + truststoreFile + ", or issue its certificate by a CA"}
 	}

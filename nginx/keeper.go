@@ -139,6 +139,8 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 		var more []problem
 		checked, more, err = checked.checkCRL(lists, k.inUse.trust, time.Now())
 		problems = append(problems, more...)
+	case k.settings.CRL == crlRequired:
+		err = problem{crlFile, "it is not in " + k.source.place() + ", and CRL is required: nobody is let in who may be revoked", "put the revocation list of every CA there, or set CRL=optional"}
 	case k.inUse.trust.crl != "":
 		err = problem{crlFile, "it was in " + k.source.place() + ", and is gone", "put it back; to do without revocation, restart the sidecar"}
 	}

@@ -11,6 +11,12 @@ const (
 	clientAuth = "clientauth" // who has a client certificate that truststore.crt verifies
 )
 
+// Values of CRL: whether crl.pem has to be there.
+const (
+	crlOptional = "optional"
+	crlRequired = "required"
+)
+
 // Values of CERT_MODE: where the server's certificate comes from.
 const (
 	modeACM    = "ACM"    // a load balancer has it; here one signed by itself is enough
@@ -43,6 +49,12 @@ func (c settings) validateModes() []error {
 	}
 	if c.AuthMode == anonymous && len(c.AllowedClients) > 0 {
 		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS needs AUTH_MODE=%s: without client certificates there is no name to compare", clientAuth))
+	}
+	switch {
+	case c.CRL != crlRequired && c.CRL != crlOptional:
+		violations = append(violations, fmt.Errorf("CRL=%q: must be %s or %s", c.CRL, crlRequired, crlOptional))
+	case c.CRL == crlRequired && c.AuthMode == anonymous:
+		violations = append(violations, fmt.Errorf("CRL=%s needs AUTH_MODE=%s: without client certificates there is nothing to revoke", crlRequired, clientAuth))
 	}
 	if c.CertMode == modeFromS3 && c.CertBucketName == "" {
 		violations = append(violations, fmt.Errorf("CERT_BUCKETNAME is required with CERT_MODE=%s: the bucket that holds %s and %s", modeFromS3, certificateFile, keyFile))

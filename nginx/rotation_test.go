@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,6 +161,32 @@ func TestTheChainIsServed(t *testing.T) {
 	}
 }
 
+// A sidecar that starts without crl.pem cannot know who is revoked: with CRL=required it lets nobody in
+// until the lists are there, and goes on with them when they are gone.
+func TestRevocationListsAreRequired(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	client, revoked := ca.issue(t, "modality-1"), ca.issue(t, "modality-2")
+	files := served(t, ca.issue(t, "server"))
+	files[truststoreFile] = ca.pem()
+	s := startLocal(t, clientAuth, files, "CRL=required")
+	for range 2 {
+		s.wantProblem(t, crlFile, "CRL is required")
+		s.wantRefused(t, client.tls(), http.StatusServiceUnavailable, "cannot be verified at the moment")
+		s.wantRefused(t, revoked.tls(), http.StatusServiceUnavailable, "cannot be verified at the moment")
+		s.certificates(crlFile, "garbage")
+		s.wantProblem(t, crlFile, "no revocation list in PEM")
+		s.certificates(crlFile, "")
+	}
+	s.certificates(crlFile, ca.revoke(t, tomorrow, revoked))
+	s.wantGood(t)
+	s.wantStored(t, client.tls())
+	s.certificates(crlFile, "")
+	s.wantProblem(t, crlFile, "CRL is required")
+	s.wantStored(t, client.tls())
+	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "The SSL certificate error")
+}
+
 // An expired list refuses everybody of its CA: it is a problem at once, and mended by a new one.
 func TestRevocationLists(t *testing.T) {
 	t.Parallel()
@@ -195,6 +222,8 @@ func TestRevocationLists(t *testing.T) {
 		{newAuthority(t, "another CA").revoke(t, tomorrow), "the list of CN=CA is missing"},
 		{newAuthority(t, "CA").revoke(t, tomorrow), "was not signed by"},
 		{ca.revoke(t, time.Now().Add(-time.Minute)), "has expired"},
+		{ca.partly(t, deltaIndicator, 2, 1, 1), "is a delta list"},
+		{ca.list(t, func(list *x509.RevocationList) { list.Number = big.NewInt(1) }), "is older than the one in use"},
 		{"", "is gone"},
 	} {
 		s.certificates(crlFile, bad.content)

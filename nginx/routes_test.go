@@ -125,6 +125,16 @@ func TestSpoofedHeadersAreDropped(t *testing.T) {
 	}
 }
 
+// The base URI of the service is https, as the client sees it, whatever the client says.
+func TestBaseURIIsHTTPS(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	r := s.request(t, http.MethodOptions, "/studies", http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"evil.example"}})
+	if want := "base=\"https://" + s.address + "/\""; r.status != http.StatusOK || !strings.Contains(r.body, want) {
+		t.Errorf("status %d, want 200 and %s in %s", r.status, want, r.body)
+	}
+}
+
 // TLS 1.2 and 1.3 with forward secrecy, HTTP/1.1 and 2; nothing older.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
@@ -280,7 +290,7 @@ func TestProblemsOfTheSource(t *testing.T) {
 		variables     []string
 		file, problem string
 	}{
-		"S3 is gone":         {s3.environment("AWS_ENDPOINT_URL_S3=http://"+freeAddress(t), "AWS_MAX_ATTEMPTS=1"), "nowhere", "check the network, the VPC endpoint"},
+		"S3 is gone":         {s3.environment("AWS_ENDPOINT_URL_S3=http://"+freeAddress(t), "RETRYTIME=1s"), "nowhere", "check the network, the VPC endpoint"},
 		"no such bucket":     {s3.environment(), "nowhere", "create it, or correct CERT_BUCKETNAME"},
 		"wrong keys":         {s3.environment("AWS_SECRET_ACCESS_KEY=wrong"), "nowhere/certificate.crt", "grant s3:GetObject"},
 		"folder not mounted": {[]string{"CERT_MODE=LOCAL", "CERT_FOLDER=/nowhere"}, "/nowhere", "mount the folder"},

@@ -27,8 +27,9 @@ type settings struct {
 	// subjects, in the form of RFC 4514, separated by semicolons or line ends.
 	// Empty: all of them.
 	AllowedClients        []string `env:"ALLOWED_CLIENT_DNS"      envSeparator:"\n"`
-	ClientMaxBodySize     string   `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"` // of nginx: bytes, or with k, m, g; 0: no limit
-	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"` // requests at a time of one client address; 0: no limit
+	CRL                   string   `env:"CRL"                     envDefault:"optional"` // required: nobody is let in without revocation lists
+	ClientMaxBodySize     string   `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // of nginx: bytes, or with k, m, g; 0: no limit
+	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // requests at a time of one client address; 0: no limit
 
 	TLSAddress      string `env:"TLS_ADDRESS"       envDefault:":8443"`          // STOW-RS over TLS
 	HealthAddress   string `env:"HEALTH_ADDRESS"    envDefault:":8081"`          // health and metrics
@@ -56,7 +57,11 @@ func loadSettings(environment map[string]string) (settings, error) {
 		return c, readable(err, clean)
 	}
 	c.AllowedClients = splitSubjects(strings.Join(c.AllowedClients, "\n"))
-	return c, errors.Join(append(c.validateModes(), c.validateRest()...)...)
+	violations := append(c.validateModes(), c.validateRest()...)
+	if list := clean["ALLOWED_CLIENT_DNS"]; list != "" && len(c.AllowedClients) == 0 {
+		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS=%q: has no subject, and without any all clients could store: write one, or unset it", list))
+	}
+	return c, errors.Join(violations...)
 }
 
 // readable names the variables of an error of the env library, which knows fields only.

@@ -13,10 +13,10 @@ import (
 // certificates, nobody can be verified.
 type trust struct {
 	certificates string
-	crl          string               // empty: nothing is revoked
-	notAfter     time.Time            // the earliest of the usable certificates
-	nextUpdate   time.Time            // the earliest of the revocation lists; zero: there are none
-	updates      map[string]time.Time // nextUpdate of each list, by the raw subject of its CA
+	crl          string                          // empty: nothing is revoked
+	notAfter     time.Time                       // the earliest of the usable certificates
+	nextUpdate   time.Time                       // the earliest of the revocation lists; zero: there are none
+	lists        map[string]*x509.RevocationList // by the raw subject and public key of the CA
 }
 
 // checkTruststore checks truststore.crt. It is usable when one of its certificates

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 func TestBatches(t *testing.T) {
@@ -75,7 +75,7 @@ func TestSameUIDTwice(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")
 	writeFile(t, filepath.Join(folder, "copy.dcm"), instanceBytes("1.1", 16))
-	s := newService(t, storedAll, reasons(409, map[string]stow.Reason{"1.1": 0x0111}))
+	s := newService(t, storedAll, reasons(409, map[string]storeresponse.Reason{"1.1": 0x0111}))
 	r := sendWith(t, s.URL, folder, nil)
 	wantCounts(t, r, 2, 1)
 	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.1"}}, s.sentUIDs())

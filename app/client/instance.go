@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // instance is one DICOM file and what has become of it. While a request is under way
@@ -16,10 +16,10 @@ type instance struct {
 	modified       time.Time
 
 	fate     fate
-	reason   stow.Reason // of the failure, or of the latest while pending; zero: see detail
-	detail   string      // of the failure in words; empty if reason says all
-	warning  stow.Reason // of a stored instance; zero: none
-	attempts int         // requests that carried the instance
+	reason   storeresponse.Reason // of the failure, or of the latest while pending; zero: see detail
+	detail   string               // of the failure in words; empty if reason says all
+	warning  storeresponse.Reason // of a stored instance; zero: none
+	attempts int                  // requests that carried the instance
 }
 
 type fate int
@@ -30,17 +30,17 @@ const (
 	failed
 )
 
-func (i *instance) store(warning stow.Reason) {
+func (i *instance) store(warning storeresponse.Reason) {
 	i.fate, i.warning, i.reason, i.detail = stored, warning, 0, ""
 }
 
-func (i *instance) fail(reason stow.Reason, detail string) {
+func (i *instance) fail(reason storeresponse.Reason, detail string) {
 	i.fate = failed
 	i.remember(reason, detail)
 }
 
 // remember keeps why an instance is to be sent again, to be told if no attempt is left.
-func (i *instance) remember(reason stow.Reason, detail string) {
+func (i *instance) remember(reason storeresponse.Reason, detail string) {
 	i.reason, i.detail = reason, detail
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Options are the flags and arguments of `stowrs send`. The tags are those of
@@ -70,9 +70,9 @@ func (o Options) validate() error {
 
 func (o Options) mediaType() string {
 	if o.Accept == "xml" {
-		return stow.MediaTypeXML
+		return storeresponse.MediaTypeXML
 	}
-	return stow.MediaTypeJSON
+	return storeresponse.MediaTypeJSON
 }
 
 // studiesPath matches the two resources that take a Store transaction (PS3.18 Table 10.5.1-1).

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // answerLimit bounds the body of one answer in memory. A module that names 10,000
@@ -26,7 +26,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 
-	module    stow.Response
+	module    storeresponse.Response
 	hasModule bool // module names at least one instance or failure
 }
 
@@ -91,7 +91,7 @@ func (a *answer) parse() {
 	if !strings.Contains(mediaType, "json") && !strings.Contains(mediaType, "xml") {
 		return
 	}
-	module, err := stow.ParseResponse(mediaType, a.body)
+	module, err := storeresponse.ParseResponse(mediaType, a.body)
 	if err != nil {
 		return // another document, as of RFC 9457
 	}

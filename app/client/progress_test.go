@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // newSender sends to url with a bar of total bytes on out; zero: without a bar.
@@ -37,7 +37,7 @@ func TestRetriesDoNotExceedTheBar(t *testing.T) {
 	tests := map[string][]reply{
 		"stored at once":       {storedAll},
 		"after attempts":       {cut, plain(503, "", ""), storedAll},
-		"in part":              {reasons(202, map[string]stow.Reason{"1.2": 0x0110}), cut, storedAll},
+		"in part":              {reasons(202, map[string]storeresponse.Reason{"1.2": 0x0110}), cut, storedAll},
 		"failed for good":      {plain(401, "", "")},
 		"failed at every time": {plain(502, "", "")},
 		"split":                {plain(413, "", ""), storedAll},

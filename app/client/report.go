@@ -16,7 +16,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // This file holds all wording for people. A message says what happened, to how many
@@ -130,7 +130,7 @@ func describeUnsent(why error) string { return "not sent: " + why.Error() }
 func describeUnnamed() string { return "the answer does not name the instance" }
 
 // describeFailed is what there is to say besides the reason.
-func describeFailed(reason stow.Reason) string {
+func describeFailed(reason storeresponse.Reason) string {
 	if reason == 0 {
 		return "the service gives no reason"
 	}
@@ -162,7 +162,7 @@ func (f Failure) String() string {
 
 func (w Warning) String() string { return reasonText(w.Reason) }
 
-func reasonText(r stow.Reason) string { return fmt.Sprintf("%04X %s", uint16(r), r) }
+func reasonText(r storeresponse.Reason) string { return fmt.Sprintf("%04X %s", uint16(r), r) }
 
 func count(n int, one, many string) string {
 	if n == 1 {

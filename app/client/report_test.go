@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // The whole output, with times and rates made equal.
@@ -17,7 +17,7 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3")
 	writeFile(t, filepath.Join(folder, "README.md"), []byte("text"))
-	s := newService(t, reasons(202, map[string]stow.Reason{"1.3": 0xA901}))
+	s := newService(t, reasons(202, map[string]storeresponse.Reason{"1.3": 0xA901}))
 	r := sendWith(t, s.URL+"/", folder, nil)
 	wantCounts(t, r, 2, 1)
 	steady := func(text string) string {
@@ -40,7 +40,7 @@ func TestResponseIsPrintedVerbatim(t *testing.T) {
 	const body = `{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.1"]}}]},  "extra" : {"vr":"LO"} }`
 	s := newService(t, plain(503, "text/plain", "first"), func(w http.ResponseWriter, _ upload) {
 		w.Header()["Date"] = []string{"Thu, 01 Jan 2026 00:00:00 GMT"}
-		w.Header().Set("Content-Type", stow.MediaTypeJSON)
+		w.Header().Set("Content-Type", storeresponse.MediaTypeJSON)
 		_, _ = w.Write([]byte(body))
 	})
 	r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Response = true })

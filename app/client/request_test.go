@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 func scanned(t *testing.T, folder string) []*instance {
@@ -176,7 +176,7 @@ func TestLargeInstanceIsStreamed(t *testing.T) {
 	var received int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		received, _ = io.Copy(io.Discard, r.Body)
-		respondModule(w, 200, stow.MediaTypeJSON, stow.Response{Referenced: []stow.Referenced{{SOPInstanceUID: "1.1"}}})
+		respondModule(w, 200, storeresponse.MediaTypeJSON, storeresponse.Response{Referenced: []storeresponse.Referenced{{SOPInstanceUID: "1.1"}}})
 	}))
 	t.Cleanup(server.Close)
 	var before, after runtime.MemStats

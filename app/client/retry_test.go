@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // PS3.18 Table 10.5.3-1: after a 202 only what is not reported stored goes again, and
@@ -22,7 +22,7 @@ func TestOnlyMissingInstancesGoAgain(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3", "1.4")
 	s := newService(t,
-		reasons(202, map[string]stow.Reason{"1.2": stow.ReasonOutOfResources, "1.3": stow.ReasonProcessingFailure, "1.4": stow.ReasonStudyMismatch}),
+		reasons(202, map[string]storeresponse.Reason{"1.2": storeresponse.ReasonOutOfResources, "1.3": storeresponse.ReasonProcessingFailure, "1.4": storeresponse.ReasonStudyMismatch}),
 		cut,
 		storedAll)
 	r := sendWith(t, s.URL, folder, nil)
@@ -75,7 +75,7 @@ func TestTemporaryStatusesAreRetried(t *testing.T) {
 func TestServiceUnavailableWithModule(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")
-	down := reasons(503, map[string]stow.Reason{"1.1": 0x0110, "1.2": 0x0110})
+	down := reasons(503, map[string]storeresponse.Reason{"1.1": 0x0110, "1.2": 0x0110})
 	s := newService(t, down, down, storedAll)
 	wantCounts(t, sendWith(t, s.URL, folder, nil), 2, 0)
 	if got := len(s.received()); got != 3 {
@@ -108,7 +108,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 func TestAttemptsAreLimited(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")
-	s := newService(t, reasons(202, map[string]stow.Reason{"1.2": stow.ReasonProcessingFailure}))
+	s := newService(t, reasons(202, map[string]storeresponse.Reason{"1.2": storeresponse.ReasonProcessingFailure}))
 	r := sendWith(t, s.URL, folder, func(o *Options) { o.Attempts = 3 })
 	wantCounts(t, r, 1, 1)
 	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.2"}, {"1.2"}}, s.sentUIDs())

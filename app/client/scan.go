@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"stowrs-to-s3/app/dicom"
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // headWindow is how many bytes of a file are looked at, at least, to find its UIDs:
@@ -127,19 +127,19 @@ func (s *scan) identify(i *instance) error {
 	_, err = file.ReadAt(head, prefixOffset)
 	claimsDICOM := err == nil && string(head) == prefix
 
-	identity, err := dicom.Identify(io.LimitReader(file, i.size), max(headWindow, i.size+1))
+	identity, err := dicom.Identify(io.NewSectionReader(file, 0, i.size), max(headWindow, i.size+1))
 	i.sopInstanceUID = identity.SOPInstanceUID
 	var missing *dicom.UIDError
 	switch {
 	case err == nil:
 	case errors.As(err, &missing) && missing.Empty:
-		i.fail(stow.ReasonMissingAttributeValue, err.Error())
+		i.fail(storeresponse.ReasonMissingAttributeValue, err.Error())
 	case errors.As(err, &missing):
-		i.fail(stow.ReasonMissingAttribute, err.Error())
+		i.fail(storeresponse.ReasonMissingAttribute, err.Error())
 	case errors.Is(err, dicom.ErrNotDICOM) && !claimsDICOM:
 		return dicom.ErrNotDICOM
 	case errors.Is(err, dicom.ErrNotDICOM):
-		i.fail(stow.ReasonCannotUnderstand, err.Error())
+		i.fail(storeresponse.ReasonCannotUnderstand, err.Error())
 	default:
 		i.fail(0, describeFileError(err))
 	}

@@ -16,7 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Summary is the outcome of Send. Stored, Failures and Skipped together count every file found.
@@ -32,17 +32,17 @@ type Summary struct {
 // Failure is an instance that was not stored, or a path that could not be read.
 type Failure struct {
 	Path           string
-	SOPInstanceUID string      // empty if the file does not tell
-	Reason         stow.Reason // zero if it is not the instance that was refused; then Detail says why
-	Detail         string      // in words; may be empty if Reason is not zero
-	Attempts       int         // requests that carried the instance
+	SOPInstanceUID string               // empty if the file does not tell
+	Reason         storeresponse.Reason // zero if it is not the instance that was refused; then Detail says why
+	Detail         string               // in words; may be empty if Reason is not zero
+	Attempts       int                  // requests that carried the instance
 }
 
 // Warning is a stored instance of which the service had something to say.
 type Warning struct {
 	Path           string
 	SOPInstanceUID string
-	Reason         stow.Reason
+	Reason         storeresponse.Reason
 }
 
 // firstPause is before the second attempt; each later one is twice as long (±25 %).

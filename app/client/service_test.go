@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/dicom"
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 const ctImageStorage = "1.2.840.10008.5.1.4.1.1.2"
@@ -188,34 +188,30 @@ func readUpload(r *http.Request) (upload, error) {
 func storedAll(w http.ResponseWriter, u upload) { respond(w, 200, u, nil) }
 
 // reasons answers with a module in which the instances of reasons have failed and the others are stored.
-func reasons(status int, reasons map[string]stow.Reason) reply {
+func reasons(status int, reasons map[string]storeresponse.Reason) reply {
 	return func(w http.ResponseWriter, u upload) { respond(w, status, u, reasons) }
 }
 
-func respond(w http.ResponseWriter, status int, u upload, reasons map[string]stow.Reason) {
-	var module stow.Response
+func respond(w http.ResponseWriter, status int, u upload, reasons map[string]storeresponse.Reason) {
+	var module storeresponse.Response
 	for _, uid := range u.uids {
 		if reason, failed := reasons[uid]; failed {
-			module.Failed = append(module.Failed, stow.Failed{SOPClassUID: ctImageStorage, SOPInstanceUID: uid, FailureReason: reason})
+			module.Failed = append(module.Failed, storeresponse.Failed{SOPClassUID: ctImageStorage, SOPInstanceUID: uid, FailureReason: reason})
 		} else {
-			module.Referenced = append(module.Referenced, stow.Referenced{SOPClassUID: ctImageStorage, SOPInstanceUID: uid})
+			module.Referenced = append(module.Referenced, storeresponse.Referenced{SOPClassUID: ctImageStorage, SOPInstanceUID: uid})
 		}
 	}
 	respondModule(w, status, u.header.Get("Accept"), module)
 }
 
-func respondModule(w http.ResponseWriter, status int, mediaType string, module stow.Response) {
-	body, err := module.Marshal(mediaType)
-	if err != nil {
-		panic(err)
-	}
+func respondModule(w http.ResponseWriter, status int, mediaType string, module storeresponse.Response) {
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_ = module.Module().Encode(w, mediaType) // the client may be gone
 }
 
 // module answers with the same module whatever was sent.
-func module(status int, m stow.Response) reply {
+func module(status int, m storeresponse.Response) reply {
 	return func(w http.ResponseWriter, u upload) { respondModule(w, status, u.header.Get("Accept"), m) }
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // errTooLarge asks for the pending instances to be sent in smaller requests.
@@ -124,7 +124,7 @@ func (a *answer) settleStored(sent []*instance) map[string]*instance {
 // Those must be the ones of OtherFailuresSequence, which gives reasons only. Where no
 // more instances than reasons are left and all reasons are permanent, they have failed.
 // Else it is not known which instance a reason belongs to, and they go again.
-func settleUnnamed(unnamed []*instance, others []stow.Reason) {
+func settleUnnamed(unnamed []*instance, others []storeresponse.Reason) {
 	permanent := len(unnamed) <= len(others)
 	for _, reason := range others {
 		permanent = permanent && !reason.Temporary()

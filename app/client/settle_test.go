@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Answers after which nothing goes again, and what is said of them.
@@ -32,14 +32,14 @@ func TestPermanentAnswers(t *testing.T) {
 		}, "HTTP 409 Conflict: A700 service: Out of memory"},
 		"200 without module": {plain(200, "application/json", `{}`), "HTTP 200 OK without a Store Instances Response Module: nothing says what is stored"},
 		"204":                {plain(204, "", ""), "HTTP 204 No Content without a Store Instances Response Module: nothing says what is stored"},
-		"conflict":           {reasons(409, map[string]stow.Reason{"1.1": 0x0111}), "0111 duplicate SOP instance: other bytes are stored under the same UIDs"},
-		"foreign reason":     {reasons(409, map[string]stow.Reason{"1.1": 0xC409}), "C409 cannot understand"},
-		"no reason":          {reasons(409, map[string]stow.Reason{"1.1": 0}), "the service gives no reason"},
-		"other failures":     {module(409, stow.Response{OtherFailures: []stow.Reason{0xC000}}), "C000 cannot understand: not DICOM, damaged, or cut off"},
-		"failed without UID": {module(409, stow.Response{Failed: []stow.Failed{{FailureReason: 0x0120}}}), "0120 missing attribute: a Study, Series, SOP Class or SOP Instance UID is absent"},
-		"stored and failed": {module(202, stow.Response{
-			Referenced: []stow.Referenced{{SOPInstanceUID: "1.1"}},
-			Failed:     []stow.Failed{{SOPInstanceUID: "1.1", FailureReason: 0xA901}},
+		"conflict":           {reasons(409, map[string]storeresponse.Reason{"1.1": 0x0111}), "0111 duplicate SOP instance: other bytes are stored under the same UIDs"},
+		"foreign reason":     {reasons(409, map[string]storeresponse.Reason{"1.1": 0xC409}), "C409 cannot understand"},
+		"no reason":          {reasons(409, map[string]storeresponse.Reason{"1.1": 0}), "the service gives no reason"},
+		"other failures":     {module(409, storeresponse.Response{OtherFailures: []storeresponse.Reason{0xC000}}), "C000 cannot understand: not DICOM, damaged, or cut off"},
+		"failed without UID": {module(409, storeresponse.Response{Failed: []storeresponse.Failed{{FailureReason: 0x0120}}}), "0120 missing attribute: a Study, Series, SOP Class or SOP Instance UID is absent"},
+		"stored and failed": {module(202, storeresponse.Response{
+			Referenced: []storeresponse.Referenced{{SOPInstanceUID: "1.1"}},
+			Failed:     []storeresponse.Failed{{SOPInstanceUID: "1.1", FailureReason: 0xA901}},
 		}), "A901 the instance belongs to another study than the request names"},
 	}
 	for name, test := range tests {
@@ -58,31 +58,31 @@ func TestPermanentAnswers(t *testing.T) {
 // follows only where no more instances are left.
 func TestOtherFailures(t *testing.T) {
 	t.Parallel()
-	referenced := func(uids ...string) (all []stow.Referenced) {
+	referenced := func(uids ...string) (all []storeresponse.Referenced) {
 		for _, uid := range uids {
-			all = append(all, stow.Referenced{SOPInstanceUID: uid})
+			all = append(all, storeresponse.Referenced{SOPInstanceUID: uid})
 		}
 		return all
 	}
 	tests := map[string]struct {
-		first    stow.Response
+		first    storeresponse.Response
 		requests [][]string
 		stored   int
 	}{
 		"as many reasons as instances": {
-			stow.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []stow.Reason{0xC000}},
+			storeresponse.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []storeresponse.Reason{0xC000}},
 			[][]string{{"1.1", "1.2", "1.3"}}, 2,
 		},
 		"fewer reasons": {
-			stow.Response{Referenced: referenced("1.1"), OtherFailures: []stow.Reason{0xC000}},
+			storeresponse.Response{Referenced: referenced("1.1"), OtherFailures: []storeresponse.Reason{0xC000}},
 			[][]string{{"1.1", "1.2", "1.3"}, {"1.2", "1.3"}}, 3,
 		},
 		"a temporary reason": {
-			stow.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []stow.Reason{0xA700}},
+			storeresponse.Response{Referenced: referenced("1.1", "1.2"), OtherFailures: []storeresponse.Reason{0xA700}},
 			[][]string{{"1.1", "1.2", "1.3"}, {"1.3"}}, 3,
 		},
 		"not named at all": {
-			stow.Response{Referenced: referenced("1.1 ", "1.2\x00")},
+			storeresponse.Response{Referenced: referenced("1.1 ", "1.2\x00")},
 			[][]string{{"1.1", "1.2", "1.3"}, {"1.3"}}, 3,
 		},
 	}
@@ -99,7 +99,7 @@ func TestOtherFailures(t *testing.T) {
 
 func TestNeverNamedFails(t *testing.T) {
 	t.Parallel()
-	s := newService(t, module(200, stow.Response{Referenced: []stow.Referenced{{SOPInstanceUID: "9.9"}}}))
+	s := newService(t, module(200, storeresponse.Response{Referenced: []storeresponse.Referenced{{SOPInstanceUID: "9.9"}}}))
 	r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Attempts = 2 })
 	wantEqual(t, "failures", map[string]string{"1.1.dcm": "the answer does not name the instance, after 2 attempts"}, r.failures())
 }
@@ -107,13 +107,13 @@ func TestNeverNamedFails(t *testing.T) {
 // Both media types of PS3.18 §10.5.3.3, and warnings of Table I.2-1.
 func TestAnswersInBothMediaTypes(t *testing.T) {
 	t.Parallel()
-	for accept, mediaType := range map[string]string{"json": stow.MediaTypeJSON, "xml": stow.MediaTypeXML} {
+	for accept, mediaType := range map[string]string{"json": storeresponse.MediaTypeJSON, "xml": storeresponse.MediaTypeXML} {
 		t.Run(accept, func(t *testing.T) {
 			t.Parallel()
 			folder := folderOf(t, "1.1", "1.2")
-			s := newService(t, module(202, stow.Response{
-				Referenced: []stow.Referenced{{SOPInstanceUID: "1.1", WarningReason: stow.ReasonWarnMismatch}},
-				Failed:     []stow.Failed{{SOPInstanceUID: "1.2", FailureReason: stow.ReasonInvalidInstance}},
+			s := newService(t, module(202, storeresponse.Response{
+				Referenced: []storeresponse.Referenced{{SOPInstanceUID: "1.1", WarningReason: storeresponse.ReasonWarnMismatch}},
+				Failed:     []storeresponse.Failed{{SOPInstanceUID: "1.2", FailureReason: storeresponse.ReasonInvalidInstance}},
 			}))
 			r := sendWith(t, s.URL, folder, func(o *Options) { o.Accept = accept })
 			wantCounts(t, r, 1, 1)

@@ -26,14 +26,15 @@ type Config struct {
 	KMSKeyID     string `env:"KMSKEYID"`     // empty: the bucket's default encryption
 	StorageClass string `env:"STORAGECLASS"` // empty: STANDARD
 
-	LogLevel      string   `env:"LOGLEVEL"      envDefault:"WARNING"` // DEBUG INFO WARNING ERROR CRITICAL
-	ResponseDelay Seconds  `env:"RESPONSEDELAY" envDefault:"0"`       // waited before the response
-	ThreadCount   int      `env:"THREADCOUNT"   envDefault:"16"`      // parallel S3 requests of the process
-	MemoryBudget  ByteSize `env:"MEMORYBUDGET"  envDefault:"256MiB"`  // all part buffers together
-	HeadWindow    ByteSize `env:"HEADWINDOW"    envDefault:"32MiB"`   // longest head before the UIDs
-	MetadataLimit ByteSize `env:"METADATALIMIT" envDefault:"16MiB"`   // metadata of metadata + bulkdata requests, all together
-	MinRate       ByteSize `env:"MINRATE"       envDefault:"16KiB"`   // bytes per second below which a client that holds a buffer is cut
-	MaxRequests   int      `env:"MAXREQUESTS"   envDefault:"256"`     // requests being served; more get 503
+	LogLevel      string        `env:"LOGLEVEL"      envDefault:"WARNING"` // DEBUG INFO WARNING ERROR CRITICAL
+	ResponseDelay Seconds       `env:"RESPONSEDELAY" envDefault:"0"`       // waited before the response
+	ThreadCount   int           `env:"THREADCOUNT"   envDefault:"128"`     // parallel S3 requests of the process
+	MemoryBudget  ByteSize      `env:"MEMORYBUDGET"  envDefault:"256MiB"`  // buffers, metadata and what requests hold besides, all together
+	HeadWindow    ByteSize      `env:"HEADWINDOW"    envDefault:"32MiB"`   // longest head before the UIDs
+	MetadataLimit ByteSize      `env:"METADATALIMIT" envDefault:"16MiB"`   // metadata of metadata + bulkdata requests, all together
+	MinRate       ByteSize      `env:"MINRATE"       envDefault:"16KiB"`   // bytes per second below which a client that holds a buffer is cut
+	MaxRequests   int           `env:"MAXREQUESTS"   envDefault:"512"`     // requests being served; more get 503
+	RetryTime     time.Duration `env:"RETRYTIME"     envDefault:"60s"`     // one S3 request is tried for so long before its instance fails
 
 	MaxInstanceSize ByteSize `env:"MAXINSTANCESIZE" envDefault:"0"` // 0: no limit but S3's
 	MaxRequestSize  ByteSize `env:"MAXREQUESTSIZE"  envDefault:"0"` // 0: no limit
@@ -41,10 +42,10 @@ type Config struct {
 	OnDuplicate  string   `env:"ONDUPLICATE"  envDefault:"overwrite"` // overwrite, reject
 	StrictAccept bool     `env:"STRICTACCEPT" envDefault:"false"`     // 406 where the standard asks for it
 	CORSOrigins  []string `env:"CORSORIGINS"`                         // origins allowed to upload from a browser; empty: none
-	TrustedProxy []string `env:"TRUSTEDPROXY"`                        // addresses or CIDRs whose X-Client-DN, X-Real-IP and X-Request-Id are believed
+	TrustedProxy []string `env:"TRUSTEDPROXY"`                        // addresses or CIDRs whose X-Client-DN, X-Real-IP, X-Request-Id, X-Forwarded-Proto and -Host are believed
 
 	StopTimeout   time.Duration `env:"STOPTIMEOUT"   envDefault:"110s"` // to finish what is in flight after SIGTERM
-	SweepAge      time.Duration `env:"SWEEPAGE"      envDefault:"168h"` // own multipart uploads older than this are aborted at start
+	SweepAge      time.Duration `env:"SWEEPAGE"      envDefault:"30m"`  // own multipart uploads that nothing was added to for so long are aborted
 	PProf         bool          `env:"PPROF"         envDefault:"false"`
 	ListenAddress string        `env:"LISTENADDRESS" envDefault:":8080"` // STOW-RS
 	AdminAddress  string        `env:"ADMINADDRESS"  envDefault:":9090"` // health, readiness, Prometheus metrics
@@ -123,8 +124,38 @@ func (b ByteSize) String() string { return humanize.IBytes(uint64(b)) } //nolint
 // Levels are the values of LOGLEVEL, from the most to the least talkative.
 func Levels() []string { return []string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} }
 
-// minMemoryBudget gives four buffers of the smallest part.
-const minMemoryBudget = 32 << 20
+const (
+	// minMemoryBudget is what a few instances at a time need, whatever the other limits are.
+	minMemoryBudget = 32 << 20
+	// minReserve is for the front of an instance that waits for its end, and one more part.
+	minReserve = 16 << 20
+	// requestBytes is what each request holds besides its instances: the buffer through which its body is taken apart.
+	requestBytes = 16 << 10
+	// minBuffers must be left of MEMORYBUDGET for the buffers of instances.
+	minBuffers = 8 << 20
+	// budgetPerRequest: as many requests as have so much of MEMORYBUDGET each may be served at the same time.
+	budgetPerRequest = 128 << 10
+	// maxMaxRequests: more connections are for another instance of the service.
+	maxMaxRequests = 1024
+
+	maxKeyBytes  = 1024       // S3: the longest key
+	uidsKeyBytes = 3*64 + 2*1 // study/series/instance; a UID has 64 characters at most (PS3.5 §9.1)
+)
+
+// BufferBytes are what MEMORYBUDGET leaves for the bytes of instances.
+func (c Config) BufferBytes() int64 {
+	return int64(c.MemoryBudget - c.MetadataLimit - ByteSize(c.MaxRequests)*requestBytes)
+}
+
+// ReserveBytes are those of them that only the first in the line may take: as much as one instance can need at once.
+func (c Config) ReserveBytes() int64 { return int64(max(c.HeadWindow, minReserve)) }
+
+// neededBudget is the least MEMORYBUDGET that goes with the other limits.
+func (c Config) neededBudget() ByteSize {
+	const plenty = ByteSize(1) << 60 // whatever is more, the sum is too much, and no overflow
+	sum := min(c.MetadataLimit, plenty) + min(ByteSize(c.ReserveBytes()), plenty) + ByteSize(min(c.MaxRequests, maxMaxRequests))*requestBytes + minBuffers
+	return max(minMemoryBudget, sum)
+}
 
 func (c Config) validate() []Violation {
 	var violations []Violation
@@ -136,22 +167,27 @@ func (c Config) validate() []Violation {
 	rule(c.BucketName != "", "BUCKETNAME", c.BucketName, "is required: the S3 bucket that receives the DICOM instances")
 	rule(!strings.Contains(c.BucketName, "/"), "BUCKETNAME", c.BucketName, "must be the name of a bucket alone; put folders into PREFIX")
 	rule(keyCharacters(c.Prefix) && !strings.Contains(c.Prefix, "//"), "PREFIX", c.Prefix, "may have letters, digits and - _ . / only, and no empty folder")
+	room := maxKeyBytes - uidsKeyBytes - len("/") - len(c.ObjectSuffix)
+	rule(len(c.Prefix) <= room, "PREFIX", c.Prefix, "may have %d characters at most with this OBJECTSUFFIX: a key of S3 has %d bytes, three UIDs and their slashes take %d",
+		room, maxKeyBytes, uidsKeyBytes+len("/"))
 	rule(keyCharacters(c.ObjectSuffix) && !strings.Contains(c.ObjectSuffix, "/"), "OBJECTSUFFIX", c.ObjectSuffix, "may have letters, digits and - _ . only")
 	rule(c.WADOURL == "" || isURL(c.WADOURL), "WADOURL", c.WADOURL, "must be an http or https URL without query, such as https://pacs.example.org/dicomweb")
 	rule(c.StorageClass == "" || slices.Contains(s3store.StorageClasses(), c.StorageClass), "STORAGECLASS", c.StorageClass, "must be one of %s", strings.Join(s3store.StorageClasses(), " "))
 	rule(slices.Contains(Levels(), c.LogLevel), "LOGLEVEL", c.LogLevel, "must be one of %s", strings.Join(Levels(), " "))
 	rule(c.ResponseDelay >= 0 && time.Duration(c.ResponseDelay) <= time.Hour, "RESPONSEDELAY", c.ResponseDelay, "must lie between 0 and 3600 seconds")
 	rule(c.ThreadCount >= 1 && c.ThreadCount <= 1024, "THREADCOUNT", c.ThreadCount, "must lie between 1 and 1024")
-	rule(c.MaxRequests >= 1, "MAXREQUESTS", c.MaxRequests, "must be at least 1")
-	rule(c.MemoryBudget >= minMemoryBudget, "MEMORYBUDGET", c.MemoryBudget, "must be at least %s", ByteSize(minMemoryBudget))
-	left := int64(c.MemoryBudget) - s3store.LargestPartBytes(int64(c.MemoryBudget))
+	rule(c.RetryTime >= time.Second && c.RetryTime <= time.Hour, "RETRYTIME", c.RetryTime, "must lie between 1s and 1h")
+	rule(c.MaxRequests >= 1 && c.MaxRequests <= maxMaxRequests, "MAXREQUESTS", c.MaxRequests, "must lie between 1 and %d", maxMaxRequests)
+	rule(c.MemoryBudget < minMemoryBudget || c.MaxRequests > maxMaxRequests || ByteSize(c.MaxRequests) <= c.MemoryBudget/budgetPerRequest, "MAXREQUESTS", c.MaxRequests,
+		"must be at most %d with MEMORYBUDGET=%s, which gives each request %s", c.MemoryBudget/budgetPerRequest, c.MemoryBudget, ByteSize(budgetPerRequest))
 	rule(c.HeadWindow >= 64<<10, "HEADWINDOW", c.HeadWindow, "must be at least 64 KiB")
 	rule(c.MetadataLimit >= 64<<10, "METADATALIMIT", c.MetadataLimit, "must be at least 64 KiB")
-	rule(c.MemoryBudget < minMemoryBudget || int64(c.HeadWindow+c.MetadataLimit) <= left, "HEADWINDOW", c.HeadWindow,
-		"and METADATALIMIT (%s) must not be more than three quarters of MEMORYBUDGET (%s): they are reserved out of it", c.MetadataLimit, ByteSize(left))
+	rule(c.MemoryBudget >= c.neededBudget(), "MEMORYBUDGET", c.MemoryBudget,
+		"must be at least %s: METADATALIMIT (%s), HEADWINDOW (%s, %s at least), %s for each of MAXREQUESTS (%d), and %s for buffers; never less than %s",
+		c.neededBudget(), c.MetadataLimit, c.HeadWindow, ByteSize(minReserve), ByteSize(requestBytes), c.MaxRequests, ByteSize(minBuffers), ByteSize(minMemoryBudget))
 	rule(c.OnDuplicate == "overwrite" || c.OnDuplicate == "reject", "ONDUPLICATE", c.OnDuplicate, "must be overwrite or reject")
 	rule(c.StopTimeout > 0, "STOPTIMEOUT", c.StopTimeout, "must be a positive duration, such as 110s")
-	rule(c.SweepAge > 0, "SWEEPAGE", c.SweepAge, "must be a positive duration, such as 168h")
+	rule(c.SweepAge >= time.Second, "SWEEPAGE", c.SweepAge, "must be at least 1s; 10m or more is sensible, since a slow client may take minutes for a part")
 	rule(isAddress(c.ListenAddress), "LISTENADDRESS", c.ListenAddress, "must be [host]:port, such as :8080 or 127.0.0.1:8080")
 	rule(isAddress(c.AdminAddress), "ADMINADDRESS", c.AdminAddress, "must be [host]:port, such as :9090 or 127.0.0.1:9090")
 	rule(c.ListenAddress != c.AdminAddress || strings.HasSuffix(c.AdminAddress, ":0"), "ADMINADDRESS", c.AdminAddress, "must differ from LISTENADDRESS")

@@ -20,8 +20,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 16, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
-		MaxRequests: 256, OnDuplicate: "overwrite", StopTimeout: 110 * time.Second, SweepAge: 7 * 24 * time.Hour,
+		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 128, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
+		MaxRequests: 512, RetryTime: time.Minute, OnDuplicate: "overwrite", StopTimeout: 110 * time.Second, SweepAge: 30 * time.Minute,
 		ListenAddress: ":8080", AdminAddress: ":9090",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -59,7 +59,7 @@ func TestValues(t *testing.T) {
 func TestViolations(t *testing.T) {
 	bad := map[string]string{
 		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
-		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "255MiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many",
+		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "1MiB", "HEADWINDOW": "1KiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many", "RETRYTIME": "2h",
 		"MAXINSTANCESIZE": "-1", "ONDUPLICATE": "maybe", "STRICTACCEPT": "perhaps", "CORSORIGINS": "viewer", "TRUSTEDPROXY": "localhost",
 		"STOPTIMEOUT": "110", "SWEEPAGE": "0s", "LISTENADDRESS": "8080", "ADMINADDRESS": "host:99999",
 	}
@@ -78,20 +78,63 @@ func TestViolations(t *testing.T) {
 	slices.Sort(got)
 	var want []string
 	for variable := range bad {
-		if variable != "MEMORYBUDGET" { // the measure of HEADWINDOW
-			want = append(want, variable)
-		}
+		want = append(want, variable)
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("violations differ (-want +got):\n%s\n%v", diff, err)
 	}
-	_, err = config.Load(map[string]string{"BUCKETNAME": "b", "MEMORYBUDGET": "1MiB"})
-	if err == nil || !strings.HasPrefix(err.Error(), "MEMORYBUDGET") || strings.Contains(err.Error(), "HEADWINDOW") {
-		t.Errorf("a budget too small is one violation: got error %v", err)
-	}
 	if _, err := config.Load(nil); err == nil || !strings.Contains(err.Error(), "BUCKETNAME") {
 		t.Errorf("without BUCKETNAME: got error %v", err)
+	}
+}
+
+// What may be together, at its borders: memory, since each limit reserves some of
+// MEMORYBUDGET, and keys, since S3 has 1,024 bytes for one.
+func TestLimitsTogether(t *testing.T) {
+	letters := func(n int) string { return strings.Repeat("x", n) }
+	for _, test := range []struct {
+		variables string
+		violation string // how it begins; empty: none
+		says      string
+	}{
+		{"MEMORYBUDGET=64MiB", "", ""}, // with all other defaults
+		{"MEMORYBUDGET=65519KiB MAXREQUESTS=511", "MEMORYBUDGET=", "METADATALIMIT (16 MiB), HEADWINDOW (32 MiB, 16 MiB at least), 16 KiB for each of MAXREQUESTS (511), and 8.0 MiB"},
+		{"MEMORYBUDGET=1MiB", "MEMORYBUDGET=", "must be at least 64 MiB"},
+		{"MEMORYBUDGET=32MiB METADATALIMIT=4MiB HEADWINDOW=64KiB MAXREQUESTS=256", "", ""},
+		{"MEMORYBUDGET=31MiB METADATALIMIT=64KiB HEADWINDOW=64KiB MAXREQUESTS=1", "MEMORYBUDGET=", "must be at least 32 MiB"},
+		{"MEMORYBUDGET=48MiB HEADWINDOW=64KiB MAXREQUESTS=384", "", ""},
+		{"MEMORYBUDGET=256MiB METADATALIMIT=200MiB HEADWINDOW=40MiB", "", ""},
+		{"MEMORYBUDGET=256MiB METADATALIMIT=200MiB HEADWINDOW=41MiB", "MEMORYBUDGET=", "must be at least 257 MiB"},
+		{"METADATALIMIT=4EiB HEADWINDOW=4EiB", "MEMORYBUDGET=", "METADATALIMIT (4.0 EiB)"},
+		{"MAXREQUESTS=1024", "", ""},
+		{"MAXREQUESTS=1025", "MAXREQUESTS=", "between 1 and 1024"},
+		{"MAXREQUESTS=2147483647", "MAXREQUESTS=", "between 1 and 1024"},
+		{"MAXREQUESTS=1024 MEMORYBUDGET=128MiB", "", ""},
+		{"MAXREQUESTS=1024 MEMORYBUDGET=127MiB", "MAXREQUESTS=", "must be at most 1016 with MEMORYBUDGET=127 MiB"},
+		{"RETRYTIME=1s", "", ""},
+		{"RETRYTIME=999ms", "RETRYTIME=", "between 1s and 1h"},
+		{"SWEEPAGE=1s", "", ""},
+		{"SWEEPAGE=999ms", "SWEEPAGE=", "10m or more is sensible"},
+		{"PREFIX=" + letters(829), "", ""}, // / and three UIDs of 64, with two slashes between them
+		{"PREFIX=" + letters(830), "PREFIX=", "829 characters at most"},
+		{"OBJECTSUFFIX=.dcm PREFIX=" + letters(825), "", ""},
+		{"OBJECTSUFFIX=.dcm PREFIX=/" + letters(826) + "/", "PREFIX=", "825 characters at most"},
+	} {
+		environment := map[string]string{"BUCKETNAME": "b"}
+		for _, variable := range strings.Fields(test.variables) {
+			name, value, _ := strings.Cut(variable, "=")
+			environment[name] = value
+		}
+		_, err := config.Load(environment)
+		switch {
+		case test.violation == "" && err != nil:
+			t.Errorf("%.80s: got error %v", test.variables, err)
+		case test.violation != "" && err == nil:
+			t.Errorf("%.80s: got no error, want one of %s", test.variables, test.violation)
+		case test.violation != "" && (!strings.HasPrefix(err.Error(), test.violation) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%.80s: got error %v, want one that begins with %s and says %q", test.variables, err, test.violation, test.says)
+		}
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 
 // BenchmarkIdentify names a CT instance of 512 KiB, as a store service does.
 func BenchmarkIdentify(b *testing.B) {
-	extra := explicit.open(0x00081140, "SQ", explicit.open(item, "", explicit.decoys()))
+	dataset := join(
+		explicit.element(0x00080005, "CS", "ISO_IR 100"), explicit.ui(sopClass, ctStorage), explicit.ui(sopUID, "1.2.3.4.5"),
+		explicit.open(0x00081140, "SQ", explicit.open(item, "", explicit.decoys())), explicit.element(0x00100010, "PN", "Nobody^At All"))
 	for i := range uint32(30) {
-		extra = append(extra, explicit.element(0x00180010+i, "LO", "some value")...)
+		dataset = append(dataset, explicit.element(0x00180010+i, "LO", "some value")...)
 	}
-	pixels := explicit.element(0x7FE00010, "OW", string(make([]byte, 512<<10)))
-	dataset := join(explicit.dataset(extra), pixels)
+	dataset = join(dataset, explicit.ui(studyUID, "1.2.3"), explicit.ui(seriesUID, "1.2.3.4"), explicit.element(0x00280010, "US", "\x00\x01"),
+		explicit.element(0x7FE00010, "OW", string(make([]byte, 512<<10))))
 	for _, bench := range []struct {
 		name  string
 		input []byte

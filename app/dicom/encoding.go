@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,43 +11,47 @@ import (
 	"github.com/suyashkumar/dicom/pkg/uid"
 )
 
-// minGroup and maxGroup bound the group of a dataset's first element. Below are
-// commands and File Meta (PS3.7 §E, PS3.10 §7.1); above the pixel data's
+// maxGroup bounds the group of a dataset's first element: above the pixel data's
 // neighbours there is only trailing padding.
-const (
-	minGroup = 0x0004
-	maxGroup = 0x7FE1
-)
+const maxGroup = 0x7FE1
 
 // identifyingGroup holds SOPClassUID and SOPInstanceUID. A dataset without File
 // Meta has to begin with it, or it could not be named anyway.
 const identifyingGroup = 0x0008
 
-// beginDataset finds out how the dataset is encoded, infers TransferSyntaxUID
-// where it is absent, and starts inflating where the dataset is deflated.
-func (s *stream) beginDataset(id *Identity) (encoding, error) {
-	declared, known := encodingOf(id.TransferSyntaxUID)
-	b, err := s.Peek(6)
-	if isDeflated(id.TransferSyntaxUID) && (err != nil || !looksExplicitLittle(b)) {
-		if err := s.inflate(); err != nil {
-			return declared, err
-		}
+// beginDataset finds out how the dataset is encoded that w begins, and lets it be inflated
+// where it is deflated.
+func (i *identifier) beginDataset(w *walk) error {
+	var declared string
+	if i.metaCount > 0 {
+		declared = i.metas[0].transferSyntax
 	}
-	b, err = s.Peek(8)
+	e, known := encodingOf(declared)
+	w.frames[0].encoding = e
+	b, err := w.head.peek(w.at, 6)
+	if i.declaresDeflated() && (err != nil || !looksExplicitLittle(b)) {
+		i.inflated.begin(&i.raw, w.at)
+		i.dataset.window, i.dataset.source, i.dataset.start, i.dataset.buffer = i.raw.window, &i.inflated, 0, nil
+		w.head, w.at = &i.dataset, 0
+	}
+	zeros, err := w.head.zeros(w.at)
+	if err != nil {
+		return err
+	}
+	w.at += zeros
+	b, err = w.head.peek(w.at, 8)
 	if err != nil {
 		if len(b) == 0 && errors.Is(err, io.EOF) {
-			return declared, nil // an empty dataset: the walk says what is missing
+			return nil // an empty dataset: the walk says what is missing
 		}
-		return declared, readFailure(err, "inside the first element of the dataset")
+		return failure(err, "inside the first element of the dataset")
 	}
-	e := believe(b, declared, known)
+	e = believe(b, e, known)
+	w.frames[0].encoding = e
 	if !e.canBegin(b) {
-		return e, fmt.Errorf("%w: dataset begins with group %04X", ErrNotDICOM, e.uint16(b))
+		return fmt.Errorf("%w: the dataset begins with group %04X", ErrNotDICOM, e.uint16(b))
 	}
-	if id.TransferSyntaxUID == "" {
-		id.TransferSyntaxUID = e.transferSyntaxUID()
-	}
-	return e, nil
+	return nil
 }
 
 // maxFirstLength bounds the length in bytes of a dataset's first value. It is
@@ -56,7 +61,7 @@ const maxFirstLength = 0x20202020
 
 // canBegin tells whether b, 8 bytes or more, can be the start of a dataset.
 func (e encoding) canBegin(b []byte) bool {
-	if g := e.uint16(b); g < minGroup || g > maxGroup {
+	if e.uint16(b) > maxGroup {
 		return false
 	}
 	if e.explicit {
@@ -64,6 +69,35 @@ func (e encoding) canBegin(b []byte) bool {
 	}
 	length := e.uint32(b[4:])
 	return length < maxFirstLength || length == undefinedLength
+}
+
+// maxZeros is how many zeros are passed over at most.
+const maxZeros = 1024
+
+// zeros returns how many zeros stand at the offset where an element should. Elements of
+// group 0000 are those of a command (PS3.7 §E.1), which some files have in front.
+func (h *head) zeros(at int64) (n int64, err error) {
+	for {
+		b, err := h.peek(at+n, 8)
+		switch {
+		case len(b) >= 2 && b[0]|b[1] != 0, len(b) == 8 && isCommand(b), len(b) < 2:
+			return n, nil
+		case n == maxZeros:
+			return n, damaged("zeros instead of an element")
+		case err != nil && bytes.Count(b, []byte{0}) != len(b):
+			return n, nil
+		}
+		n += 2
+	}
+}
+
+// isCommand tells whether b, 8 bytes that begin with two zeros, begins an element of a command.
+func isCommand(b []byte) bool {
+	if (vr{b[4], b[5]}).isKnown() {
+		return true
+	}
+	length := min(explicitLittle.uint32(b[4:]), explicitBig.uint32(b[4:]))
+	return length <= 0xFFFF && (b[2]|b[3] != 0 || length == 4)
 }
 
 // encodingOf returns the encoding that a transfer syntax declares. Syntaxes that
@@ -89,6 +123,20 @@ func isDeflated(transferSyntaxUID string) bool {
 	return false
 }
 
+// obeys tells whether a dataset of this encoding is as the transfer syntax says. Whether
+// pixel data are compressed cannot be seen here, and so one that is encapsulated is believed.
+func (e encoding) obeys(transferSyntaxUID string, inflated bool) bool {
+	declared, _ := encodingOf(transferSyntaxUID)
+	switch {
+	case isDeflated(transferSyntaxUID) || inflated:
+		return isDeflated(transferSyntaxUID) == inflated
+	case transferSyntaxUID == declared.transferSyntaxUID():
+		return declared == e
+	default:
+		return transferSyntaxUID != ""
+	}
+}
+
 // transferSyntaxUID is what a dataset of this encoding without pixel data that
 // are compressed would declare (PS3.5 §A.1 to §A.3).
 func (e encoding) transferSyntaxUID() string {
@@ -107,13 +155,16 @@ func (e encoding) transferSyntaxUID() string {
 //   - byte order: the first groups of a dataset are below 0100, so one of the two
 //     bytes is zero;
 //   - explicit VR needs two upper-case letters, and implicit VR would need a
-//     first value of a length that spells a known VR, so of 16 KiB or more.
+//     first value of a length that spells a known VR, so of 16 KiB or more;
+//   - group 0000 has the same bytes in both orders, and the length of its values tells.
 //
 // Without a known declaration, only a known VR speaks for explicit VR.
 func believe(b []byte, declared encoding, known bool) encoding {
 	little, big := explicitLittle.uint16(b), explicitBig.uint16(b)
 	v := vr{b[4], b[5]}
 	switch {
+	case little == 0 && v.isShort() && b[6] == 0: // of a command, whose values are short
+		return explicitBig
 	case little >= 0x0100 && (declared == explicitBig || big < 0x0100 && v.isKnown()):
 		return explicitBig
 	case declared == implicitLittle, !known:

@@ -36,81 +36,152 @@ func (e encoding) uint32(b []byte) uint32 {
 	return binary.LittleEndian.Uint32(b)
 }
 
+func (e encoding) tag(b []byte) tag.Tag { return tag.Tag{Group: e.uint16(b), Element: e.uint16(b[2:])} }
+
 // header is an element without its value.
 type header struct {
 	tag    tag.Tag
 	vr     vr
 	length uint32 // bytes, or undefinedLength
+	value  int64  // where it begins
+	odd    bool   // no VR of PS3.5 Table 6.2-1, or one with two reserved bytes that are not zero
 }
 
 // String gives the tag alone: a value has no place in an error.
-func (h header) String() string {
+func (h *header) String() string {
 	return fmt.Sprintf("(%04X,%04X)", h.tag.Group, h.tag.Element)
 }
 
-// header reads the header of the next element, and returns a bare io.EOF if the
-// stream ends before its first byte.
+// end is the offset behind a value of defined length.
+func (h *header) end() int64 { return h.value + int64(h.length) }
+
+// header reads the header of the element at the offset into found; io.EOF: the stream ends there.
 //
 // In explicit VR, two bytes that are not upper-case letters cannot be a VR
 // (PS3.5 §6.2): that element is read as implicit VR, because writers are known
 // that mix the two.
-func (s *stream) header(e encoding) (header, error) {
+func (h *head) header(found *header, at int64, e encoding) error {
 	const short, long = 8, 12
-	b, err := s.Peek(short)
+	b, err := h.peek(at, short)
 	if err != nil {
-		if len(b) == 0 && errors.Is(err, io.EOF) {
-			return header{}, io.EOF
+		if len(b) > 0 && errors.Is(err, io.EOF) {
+			err = errInHeader
 		}
-		return header{}, readFailure(err, "inside an element header")
+		return err
 	}
-	h := header{tag: tag.Tag{Group: e.uint16(b), Element: e.uint16(b[2:])}}
+	*found = header{}
+	found.tag, found.value = e.tag(b), at+short
 	v := vr{b[4], b[5]}
+	kind := v.kind()
 	switch {
-	case h.tag.Group == tag.GroupSeqItem || !e.explicit || !v.isLetters():
-		h.length = e.uint32(b[4:]) // PS3.5 §7.5: items have no VR in any encoding
-		return h, s.skip(short)
-	case v.isShort():
-		h.vr, h.length = v, uint32(e.uint16(b[6:]))
-		return h, s.skip(short)
+	case found.tag.Group == tag.GroupSeqItem || !e.explicit || kind == noVR:
+		found.length = e.uint32(b[4:]) // PS3.5 §7.5: items have no VR in any encoding
+		return nil
+	case kind == shortVR:
+		found.vr, found.length = v, uint32(e.uint16(b[6:]))
+		return nil
 	}
-	if b, err = s.Peek(long); err != nil {
-		return header{}, readFailure(err, "inside an element header")
+	if b, err = h.peek(at, long); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errInHeader
+		}
+		return err
 	}
-	h.vr, h.length = v, e.uint32(b[8:])
-	return h, s.skip(long)
+	found.vr, found.length, found.value, found.odd = v, e.uint32(b[8:]), at+long, b[6]|b[7] != 0 || kind == newVR
+	return nil
+}
+
+var errInHeader = errors.New("the stream ends inside the header of an element")
+
+// otherHeader reads the header at the offset the other way that writers are known for, if
+// there is one: with a length of 16 bits for a VR that has 32 (PS3.5 Table 7.1-1), or with
+// a VR in a dataset of implicit VR.
+func (h *head) otherHeader(at int64, e encoding) (header, bool) {
+	b, err := h.peek(at, 8)
+	if err != nil || e.tag(b).Group == tag.GroupSeqItem {
+		return header{}, false
+	}
+	switch v := (vr{b[4], b[5]}); {
+	case !e.explicit && v.isKnown():
+		e.explicit = true
+		var other header
+		err := h.header(&other, at, e)
+		return other, err == nil
+	case e.explicit && v.isLetters() && !v.isShort():
+		return header{tag: e.tag(b), vr: v, length: uint32(e.uint16(b[6:])), value: at + 8}, true
+	}
+	return header{}, false
+}
+
+// fits tells whether the value of the element, in a dataset of encoding e, is followed by
+// what can follow it: the end, a delimiter, or an element with a VR, or else a higher tag.
+func (h *head) fits(element *header, e encoding) bool {
+	if element.length == undefinedLength {
+		return h.isItem(element.value, explicitLittle) || h.isItem(element.value, explicitBig)
+	}
+	b, err := h.glance(element.end())
+	switch {
+	case errors.Is(err, ErrWindow):
+		return true // as far as can be seen
+	case err != nil:
+		return len(b) == 0 && h.ended(element.end())
+	case e.tag(b).Group == tag.GroupSeqItem:
+		return true
+	}
+	next := vr{b[4], b[5]}
+	return next.isKnown() || !e.explicit && element.tag.Compare(e.tag(b)) < 0 && e.uint32(b[4:]) < maxFirstLength
 }
 
 // vr is a value representation, such as UI; zero when it is implicit.
-type vr [2]byte
+type vr struct{ first, second byte }
 
-func (v vr) isLetters() bool {
-	return 'A' <= v[0] && v[0] <= 'Z' && 'A' <= v[1] && v[1] <= 'Z'
-}
+// kinds of VRs.
+const (
+	noVR   = iota // not two upper-case letters
+	newVR         // letters that are none of PS3.5 Table 6.2-1
+	longVR        // two reserved bytes, and then a length of 32 bits (PS3.5 Table 7.1-1)
+	// shortVR: the length has 16 bits and follows the VR at once. The list is closed
+	// (PS3.5 §7.1.2, Table 7.1-2): every VR yet to come is long.
+	shortVR
+)
 
-// isShort tells whether the length has 16 bits and follows the VR at once. The
-// list is closed (PS3.5 §7.1.2, Table 7.1-2): every other VR, be it known or yet
-// to come, has two reserved bytes and then 32 bits (Table 7.1-1).
-func (v vr) isShort() bool {
-	switch string(v[:]) {
-	case vrraw.ApplicationEntity, vrraw.AgeString, vrraw.AttributeTag, vrraw.CodeString,
+// kinds are those of all VRs, by their letters.
+var kinds = func() (kinds ['Z' + 1]['Z' + 1]uint8) {
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			kinds[a][b] = newVR
+		}
+	}
+	set := func(kind uint8, vrs ...string) {
+		for _, vr := range vrs {
+			kinds[vr[0]][vr[1]] = kind
+		}
+	}
+	set(longVR, vrraw.OtherByte, vrraw.OtherDouble, vrraw.OtherFloat, vrraw.OtherLong,
+		vrraw.OtherVeryLong, vrraw.OtherWord, vrraw.Sequence, vrraw.SignedVeryLong,
+		vrraw.UnlimitedCharacters, vrraw.Unknown, vrraw.UniversalResourceIdentifier,
+		vrraw.UnlimitedText, vrraw.UnsignedVeryLong)
+	set(shortVR, vrraw.ApplicationEntity, vrraw.AgeString, vrraw.AttributeTag, vrraw.CodeString,
 		vrraw.Date, vrraw.DecimalString, vrraw.DateTime, vrraw.FloatingPointSingle,
 		vrraw.FloatingPointDouble, vrraw.IntegerString, vrraw.LongString, vrraw.LongText,
 		vrraw.PersonName, vrraw.ShortString, vrraw.SignedLong, vrraw.SignedShort,
 		vrraw.ShortText, vrraw.Time, vrraw.UniqueIdentifier, vrraw.UnsignedLong,
-		vrraw.UnsignedShort:
-		return true
+		vrraw.UnsignedShort)
+	return kinds
+}()
+
+func (v vr) is(name string) bool { return v.first == name[0] && v.second == name[1] }
+
+func (v vr) kind() uint8 {
+	if v.first > 'Z' || v.second > 'Z' {
+		return noVR
 	}
-	return false
+	return kinds[v.first][v.second]
 }
 
+func (v vr) isLetters() bool { return v.kind() != noVR }
+
 // isKnown tells whether v is one of the VRs of PS3.5 Table 6.2-1.
-func (v vr) isKnown() bool {
-	switch string(v[:]) {
-	case vrraw.OtherByte, vrraw.OtherDouble, vrraw.OtherFloat, vrraw.OtherLong,
-		vrraw.OtherVeryLong, vrraw.OtherWord, vrraw.Sequence, vrraw.SignedVeryLong,
-		vrraw.UnlimitedCharacters, vrraw.Unknown, vrraw.UniversalResourceIdentifier,
-		vrraw.UnlimitedText, vrraw.UnsignedVeryLong:
-		return true
-	}
-	return v.isShort()
-}
+func (v vr) isKnown() bool { return v.kind() >= longVR }
+
+func (v vr) isShort() bool { return v.kind() == shortVR }

@@ -2,6 +2,7 @@ package dicom_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,14 +61,17 @@ func TestIdentifyReadsEachTransferSyntax(t *testing.T) {
 	})
 }
 
+// The transfer syntax is what the bytes obey, so that whoever reads them can.
 func TestIdentifyBelievesBytesOverTransferSyntax(t *testing.T) {
+	const jpeg = "1.2.840.10008.1.2.4.50"
 	runIdentified(t, []identifyTest{
-		{"implicit declared, explicit written", file(implicitSyntax, explicit.dataset()), want(implicitSyntax)},
-		{"explicit declared, implicit written", file(explicitSyntax, implicit.dataset()), want(explicitSyntax)},
-		{"big endian declared, little endian written", file(bigSyntax, explicit.dataset()), want(bigSyntax)},
-		{"big endian declared, implicit written", file(bigSyntax, implicit.dataset()), want(bigSyntax)},
-		{"little endian declared, big endian written", file(explicitSyntax, big.dataset()), want(explicitSyntax)},
-		{"deflated declared, not deflated", file(deflatedSyntax, explicit.dataset()), want(deflatedSyntax)},
+		{"implicit declared, explicit written", file(implicitSyntax, explicit.dataset()), want(explicitSyntax)},
+		{"explicit declared, implicit written", file(explicitSyntax, implicit.dataset()), want(implicitSyntax)},
+		{"big endian declared, little endian written", file(bigSyntax, explicit.dataset()), want(explicitSyntax)},
+		{"big endian declared, implicit written", file(bigSyntax, implicit.dataset()), want(implicitSyntax)},
+		{"little endian declared, big endian written", file(explicitSyntax, big.dataset()), want(bigSyntax)},
+		{"deflated declared, not deflated", file(deflatedSyntax, explicit.dataset()), want(explicitSyntax)},
+		{"JPEG declared, implicit written: no other one tells of the JPEG", file(jpeg, implicit.dataset()), want(jpeg)},
 	})
 }
 
@@ -158,10 +162,18 @@ func TestIdentifyKeepsInvalidValues(t *testing.T) {
 	}
 }
 
-func TestIdentifyTakesFirstOfDuplicates(t *testing.T) {
-	input := file(explicitSyntax, explicit.dataset(explicit.ui(sopUID, "9.9.9")))
-	got, err := dicom.Identify(bytes.NewReader(input), wholeWindow)
+// PS3.5 §7.1: an element occurs at most once. One of the UIDs twice, with another value,
+// is doubt about the name; readers differ in which they take.
+func TestIdentifyRefusesTwoNames(t *testing.T) {
+	for element, uid := range map[uint32]string{sopClass: "9.9", sopUID: "9.9.9", studyUID: "9.9.8"} {
+		input := join(explicit.ui(sopClass, ctStorage), explicit.ui(sopUID, "1.2.3.4.5"), explicit.ui(studyUID, "1.2.3"), explicit.ui(element, uid), explicit.ui(seriesUID, "1.2.3.4"))
+		if _, err := dicom.Identify(bytes.NewReader(input), wholeWindow); !errors.Is(err, dicom.ErrNamedTwice) {
+			t.Errorf("(%08X) twice: error %v, want %v", element, err, dicom.ErrNamedTwice)
+		}
+	}
+	same := file(explicitSyntax, explicit.dataset(explicit.ui(sopUID, want(explicitSyntax).SOPInstanceUID)))
+	got, err := dicom.Identify(bytes.NewReader(same), wholeWindow)
 	if diff := cmp.Diff(want(explicitSyntax), got); err != nil || diff != "" {
-		t.Errorf("error %v, identity (-want +got):\n%s", err, diff)
+		t.Errorf("twice the same: error %v, identity (-want +got):\n%s", err, diff)
 	}
 }

@@ -63,7 +63,7 @@ func TestIdentifyAgreesWithLibrary(t *testing.T) {
 				MediaStorageSOPClassUID:    value(tag.MediaStorageSOPClassUID),
 				MediaStorageSOPInstanceUID: value(tag.MediaStorageSOPInstanceUID),
 			}
-			got, err := dicom.Identify(&written, wholeWindow)
+			got, err := dicom.Identify(bytes.NewReader(written.Bytes()), wholeWindow)
 			if err != nil {
 				t.Fatal(err)
 			}

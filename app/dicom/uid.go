@@ -1,9 +1,6 @@
 package dicom
 
-import (
-	"bytes"
-	"fmt"
-)
+import "bytes"
 
 // maxUIDBytes is the length that PS3.5 §9.1 allows a UID.
 const maxUIDBytes = 64
@@ -35,22 +32,20 @@ func ValidUID(s string) bool {
 	return digit
 }
 
-// uid reads the value of h into field, without trailing NUL (the padding of UI,
-// PS3.5 §6.2) and spaces (written instead by some), and moves past it. Of a value
-// longer than maxValueBytes the beginning is kept whole: trimming could turn it
+// uid returns the value of h without trailing NUL (the padding of UI,
+// PS3.5 §6.2) and spaces (written instead by some). Of a value
+// longer than maxValueBytes it is the beginning, whole: trimming could turn it
 // into a valid UID.
-func (s *stream) uid(h header, field *string) error {
-	if h.length == undefinedLength {
-		return fmt.Errorf("%w: undefined length, %s", ErrNotDICOM, h)
+func (h *head) uid(element *header) (string, error) {
+	if element.length == undefinedLength {
+		return "", damaged("undefined length, %s", element)
 	}
-	b, err := s.Peek(int(min(h.length, maxValueBytes)))
+	b, err := h.peek(element.value, int(min(element.length, maxValueBytes)))
 	if err != nil {
-		return readFailure(err, "inside a UID")
+		return "", failure(err, "inside a UID")
 	}
-	if h.length > maxValueBytes {
-		*field = string(b)
-	} else {
-		*field = string(bytes.TrimRight(b, "\x00 "))
+	if element.length > maxValueBytes {
+		return string(b), nil
 	}
-	return s.skip(h.length)
+	return string(bytes.TrimRight(b, "\x00 ")), nil
 }

@@ -2,23 +2,42 @@ package s3store
 
 import "github.com/minio/crc64nvme"
 
-// combineCRC is the CRC64NVME of two pieces of an object from those of the
-// pieces, the second of secondBytes: a CRC is linear, so that of the first piece
-// is carried on over as many zero bytes, by squaring the operator of one zero bit.
-func combineCRC(first, second uint64, secondBytes int64) uint64 {
-	operator := operatorOf(func(crc uint64) uint64 { // one zero bit, in the reflected order of the NVME polynomial
+// combiner makes the CRC64NVME of an object of those of its parts: a CRC is linear,
+// so that of what is in front is carried on over as many zero bytes as the next part
+// is long. The operator that does so is kept for the next part, which mostly has the
+// same length.
+type combiner struct {
+	operator gf2
+	bytes    int64 // of operator; 0: none yet
+}
+
+// combine is the CRC of two pieces from those of the pieces, the second of secondBytes.
+func (c *combiner) combine(first, second uint64, secondBytes int64) uint64 {
+	if first == 0 || secondBytes == 0 {
+		return first ^ second
+	}
+	if c.bytes != secondBytes {
+		c.operator, c.bytes = zeroBytes(secondBytes), secondBytes
+	}
+	return c.operator.apply(first) ^ second
+}
+
+// zeroBytes carries a CRC on over n zero bytes, by squaring the operator of one zero bit.
+func zeroBytes(n int64) gf2 {
+	square := operatorOf(func(crc uint64) uint64 { // one zero bit, in the reflected order of the NVME polynomial
 		if crc&1 != 0 {
 			return crc>>1 ^ crc64nvme.NVME
 		}
 		return crc >> 1
 	})
-	for bits := uint64(secondBytes) << 3; bits > 0; bits >>= 1 { //nolint:gosec // a length, less than 2^60
+	result := operatorOf(func(crc uint64) uint64 { return crc })
+	for bits := uint64(n) << 3; bits > 0; bits >>= 1 { //nolint:gosec // a length, less than 2^60
 		if bits&1 != 0 {
-			first = operator.apply(first)
+			result = operatorOf(func(crc uint64) uint64 { return square.apply(result.apply(crc)) })
 		}
-		operator = operatorOf(func(crc uint64) uint64 { return operator.apply(operator.apply(crc)) })
+		square = operatorOf(func(crc uint64) uint64 { return square.apply(square.apply(crc)) })
 	}
-	return first ^ second
+	return result
 }
 
 // gf2 is a linear operator on CRCs: the images of their 64 bits.

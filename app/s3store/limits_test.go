@@ -16,17 +16,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
 
-// S3's 10,000 parts, at parts of 16 bytes that grow to 64: the last part is stored, one byte more fails.
+// S3's 10,000 parts: the last one is stored, one byte more fails.
 func TestTenThousandParts(t *testing.T) {
-	config := s3store.Config{Bucket: "dicom", Threads: 16, MemoryBudgetBytes: 256 + 64, HeadWindowBytes: 64, PartBytes: 16, ChunkBytes: 8}
-	var total int64
-	for n := range 10_000 {
-		total += min(16*int64(1+n/500), 80)
-	}
+	config := small()
+	config.Threads, config.PartBytes, config.LargestPartBytes = 16, chunkBytes, chunkBytes
+	const total = 10_000 * chunkBytes
 	for name, test := range map[string]struct {
 		size int64
 		want error
@@ -35,7 +34,7 @@ func TestTenThousandParts(t *testing.T) {
 			server := s3test.Start(t, "dicom")
 			store := newStore(t, server, config)
 			data := pseudoRandom(int(test.size))
-			if err := put(t.Context(), store, "1/2/3", reader(data), -1, 1); !errors.Is(err, test.want) {
+			if err := put(t.Context(), store, "1/2/3", reader(data), 1); !errors.Is(err, test.want) {
 				t.Fatalf("got error %v, want %v", err, test.want)
 			}
 			if test.want != nil {
@@ -72,7 +71,7 @@ func TestRejectDuplicates(t *testing.T) {
 				data []byte
 				want error
 			}{{data, nil}, {data, nil}, {other, s3store.ErrDuplicate}, {data[:size-1], s3store.ErrDuplicate}, {data, nil}} {
-				if err := put(t.Context(), store, "1/2/3", reader(again.data), -1, 1); !errors.Is(err, again.want) {
+				if err := put(t.Context(), store, "1/2/3", reader(again.data), 1); !errors.Is(err, again.want) {
 					t.Errorf("got error %v, want %v", err, again.want)
 				}
 				if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
@@ -81,7 +80,7 @@ func TestRejectDuplicates(t *testing.T) {
 				wantClean(t, server, store)
 			}
 			server.Put("1/2/4", data) // by someone else, without a checksum: nothing can be proved
-			if err := put(t.Context(), store, "1/2/4", reader(data), -1, 1); !errors.Is(err, s3store.ErrDuplicate) {
+			if err := put(t.Context(), store, "1/2/4", reader(data), 1); !errors.Is(err, s3store.ErrDuplicate) {
 				t.Errorf("object without CRC64NVME: got error %v, want %v", err, s3store.ErrDuplicate)
 			}
 			wantClean(t, server, store)
@@ -99,7 +98,8 @@ func TestConditionalConflicts(t *testing.T) {
 		server := s3test.Start(t, "dicom")
 		conflict.Operation = "PutObject"
 		server.Inject(conflict)
-		if err := put(t.Context(), newStore(t, server, rejecting), "1/2/3", reader(data[:10]), -1, 1); err != nil {
+		rejecting.RetryTime = 10 * time.Second
+		if err := put(t.Context(), newStore(t, server, rejecting), "1/2/3", reader(data[:10]), 1); err != nil {
 			t.Error(err)
 		}
 	})
@@ -115,13 +115,13 @@ func TestConditionalConflicts(t *testing.T) {
 			server := s3test.Start(t, "dicom")
 			store := newStore(t, server, rejecting)
 			if test.stored != nil {
-				if err := put(t.Context(), store, "1/2/3", reader(test.stored), -1, 1); err != nil {
+				if err := put(t.Context(), store, "1/2/3", reader(test.stored), 1); err != nil {
 					t.Fatal(err)
 				}
 			}
 			conflict.Operation = "CompleteMultipartUpload"
 			server.Inject(conflict)
-			if err := put(t.Context(), store, "1/2/3", reader(data), -1, 1); !errors.Is(err, test.want) {
+			if err := put(t.Context(), store, "1/2/3", reader(data), 1); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			wantClean(t, server, store)
@@ -184,7 +184,7 @@ func TestProbeExplains(t *testing.T) {
 			if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one that says %q", err, test.want)
 			}
-			if !store.LastAnswer().IsZero() {
+			if !store.Health().LastAnswer.IsZero() {
 				t.Error("a failed probe counts as an answer")
 			}
 		})
@@ -198,7 +198,7 @@ func TestEncryptionAndStorageClass(t *testing.T) {
 	config.KMSKeyID, config.StorageClass = "alias/dicom", "STANDARD_IA"
 	store := newStore(t, server, config)
 	for _, size := range []int{10, 3 * partBytes} {
-		if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(size)), -1, 1); err != nil {
+		if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(size)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,9 +232,10 @@ func TestClientFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := s3store.New(small(), client, slog.New(slog.DiscardHandler))
+	ledger := memory.New(12*partBytes, headBytes, 0)
+	store := &testStore{s3store.New(small(), client, ledger, slog.New(slog.DiscardHandler)), ledger}
 	data := pseudoRandom(3 * partBytes)
-	if err := put(t.Context(), store, "1/2/3", reader(data), -1, 1); err != nil {
+	if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
 		t.Fatal(err)
 	}
 	if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
@@ -242,8 +243,7 @@ func TestClientFromEnvironment(t *testing.T) {
 	}
 }
 
-// One holder of the lane at a time, no deadlock: more heads that outgrow their
-// buffer than the pool has buffers, and others that only want one.
+// No deadlock: many more heads at once than there is memory for take turns in the reserve.
 func TestLongHeadsTakeTurns(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -255,7 +255,7 @@ func TestLongHeadsTakeTurns(t *testing.T) {
 			src := reader(pseudoRandom(4*partBytes + i))
 			src.Reader = io.MultiReader(io.LimitReader(src.Reader, partBytes/2), src.Reader)
 			key := "1/2/" + strings.Repeat("1", i+1)
-			if err := put(ctx, store, key, src, -1, 3*partBytes); err != nil {
+			if err := put(ctx, store, key, src, 3*partBytes); err != nil {
 				t.Error(err)
 			}
 		})

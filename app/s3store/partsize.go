@@ -1,5 +1,7 @@
 package s3store
 
+import "stowrs-to-s3/app/memory"
+
 // S3's limits of a multipart upload
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
 const (
@@ -8,8 +10,6 @@ const (
 
 	// firstPartBytes is the size of the first parts. S3's minimum is 5 MiB.
 	firstPartBytes = 8 << 20
-	// chunkBytes is the grain of the memory budget: what the smallest instance holds.
-	chunkBytes = 256 << 10
 	// growEveryParts: part sizes grow by firstPartBytes after so many parts.
 	growEveryParts = 500
 )
@@ -17,14 +17,13 @@ const (
 // partSizes decides how large each part of a multipart upload is.
 type partSizes struct {
 	part    int64 // the first parts
-	largest int64 // a quarter of the memory budget
-	chunk   int64 // sizes are multiples of it
+	largest int64
 
 	undeclaredMax int64 // the largest instance without a declared length
 }
 
-func newPartSizes(part, chunk, memoryBudgetBytes int64) partSizes {
-	s := partSizes{part: part, chunk: chunk, largest: LargestPartBytes(memoryBudgetBytes) / chunk * chunk}
+func newPartSizes(part, largest int64) partSizes {
+	s := partSizes{part: part, largest: largest}
 	for n := 1; n <= maxParts; n++ {
 		s.undeclaredMax += s.size(n, -1)
 	}
@@ -42,7 +41,7 @@ func (s partSizes) size(n int, declared int64) int64 {
 		return min(s.part*int64(1+(n-1)/growEveryParts), s.largest)
 	}
 	needed := (declared + maxParts - 1) / maxParts
-	needed = (needed + s.chunk - 1) / s.chunk * s.chunk
+	needed = (needed + memory.ChunkBytes - 1) / memory.ChunkBytes * memory.ChunkBytes
 	return min(max(s.part, needed), s.largest)
 }
 

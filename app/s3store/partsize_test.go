@@ -4,7 +4,7 @@ import "testing"
 
 // DESIGN: parts grow from 8 MiB to a quarter of the budget, so that 10,000 parts reach about half a tebibyte.
 func TestPartSizes(t *testing.T) {
-	sizes := newPartSizes(firstPartBytes, chunkBytes, 256<<20)
+	sizes := newPartSizes(firstPartBytes, LargestPartBytes(256<<20))
 	const mib = 1 << 20
 	tests := []struct {
 		name     string

@@ -2,34 +2,37 @@ package s3store
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/minio/crc64nvme"
 )
 
-// abortTimeout bounds the clean-up of a failed upload, which goes on when the
-// request's own context has ended.
-const abortTimeout = 30 * time.Second
+// part is one that was sent, or is on its way.
+type part struct {
+	number int32 // from 1
+	bytes  int64
+	crc    uint64
+	etag   *string
+}
 
-// put stores an instance that fits one buffer.
-func (u *Upload) put(b *buffer) error {
-	b.trim()
-	defer b.release()
-	u.received, u.crc = b.n, b.update(0, crc64nvme.Update)
+// put stores an instance that is smaller than a part.
+func (u *Upload) put() error {
+	b := u.current
+	u.store.leaving.Add(b.n)
+	defer u.store.leaving.Add(-b.n)
+	u.received, u.crc = b.n, b.crc
 	input := &s3.PutObjectInput{
 		Bucket:            &u.store.config.Bucket,
 		Key:               &u.key,
-		Body:              b.reader(),
 		ContentLength:     &b.n,
 		ContentType:       aws.String("application/dicom"),
 		Metadata:          u.metadata.values(),
@@ -40,12 +43,15 @@ func (u *Upload) put(b *buffer) error {
 	if u.store.config.RejectDuplicates {
 		input.IfNoneMatch = aws.String("*")
 	}
-	out, err := request(u.ctx, u.store, "PutObject", func(ctx context.Context) (*s3.PutObjectOutput, error) {
-		return u.store.client.PutObject(ctx, input, unsignedPayload, retryConflict)
+	err := u.store.verified(u.ctx, "PutObject", u.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (*string, error) {
+		input.Body = b.reader(w)
+		out, err := u.store.client.PutObject(ctx, input, singleAttempt, payload)
+		if err != nil {
+			return nil, err
+		}
+		return out.ChecksumCRC64NVME, nil
 	})
-	if err == nil {
-		err = u.verify(out.ChecksumCRC64NVME)
-	} else if u.store.config.RejectDuplicates && statusCode(err) == http.StatusPreconditionFailed {
+	if u.store.config.RejectDuplicates && statusCode(err) == http.StatusPreconditionFailed {
 		if err = u.compare(); errors.Is(err, errNoObject) { // deleted in between
 			err = errors.Join(ErrSlowDown, err)
 		}
@@ -56,15 +62,10 @@ func (u *Upload) put(b *buffer) error {
 	return nil
 }
 
-// create begins the multipart upload; it is called once, by the first part. When
-// the upload's context ends meanwhile, it goes on: S3 may have made what only its
-// answer allows to abort.
+// create begins the multipart upload; it is called once, by the first part. An
+// attempt that was begun goes on when the context ends: S3 may have made what only
+// its answer allows to abort. When an answer was lost, Tidy looks for what S3 has made.
 func (u *Upload) create() (string, error) {
-	if err := u.ctx.Err(); err != nil {
-		return "", fmt.Errorf("create multipart upload: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
-	defer cancel()
 	input := &s3.CreateMultipartUploadInput{
 		Bucket:            &u.store.config.Bucket,
 		Key:               &u.key,
@@ -75,131 +76,100 @@ func (u *Upload) create() (string, error) {
 		StorageClass:      types.StorageClass(u.store.config.StorageClass),
 	}
 	input.ServerSideEncryption, input.SSEKMSKeyId = u.store.encryption()
-	out, err := request(ctx, u.store, "CreateMultipartUpload", func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
-		return u.store.client.CreateMultipartUpload(ctx, input)
+	op := operation{name: "CreateMultipartUpload", stores: true, detached: true}
+	var id string
+	lost := false
+	err := u.store.do(u.ctx, u.store.storing, op, func(ctx context.Context, _ *watch) error {
+		out, err := u.store.client.CreateMultipartUpload(ctx, input, singleAttempt)
+		if err != nil {
+			lost = lost || statusCode(err) == 0
+			return err
+		}
+		id = aws.ToString(out.UploadId)
+		return nil
 	})
+	u.store.mu.Lock()
+	defer u.store.mu.Unlock()
+	if lost && len(u.store.suspects) < maxSuspects {
+		u.store.suspects[u.key] = time.Now()
+	}
 	if err != nil {
 		return "", fmt.Errorf("create multipart upload: %w", err)
 	}
-	return aws.ToString(out.UploadId), nil
+	u.store.active[id] = true
+	return id, nil
 }
 
-// sendPart hands the buffer to a goroutine that uploads and releases it.
-// finish waits for all of them.
-func (u *Upload) sendPart(b *buffer) {
-	u.number++
-	u.received += b.n
-	if u.reserve != nil && u.number == 1 {
-		u.first = b
-		return
-	}
-	u.crc = b.update(u.crc, crc64nvme.Update)
-	u.send(b, u.number)
-}
-
-func (u *Upload) send(b *buffer, n int) {
-	number := int32(n) //nolint:gosec // at most 10,000
-	u.sent = true
-	b.trim()
+// send hands a buffer to a goroutine that uploads it and releases it.
+func (u *Upload) send(b *buffer, p *part) {
+	u.store.leaving.Add(p.bytes)
 	u.group.Go(func() error {
-		defer b.release()
-		uploadID, err := u.created()
-		if err != nil {
-			return err
-		}
-		crc := checksum(b.update(0, crc64nvme.Update))
-		out, err := request(u.groupCtx, u.store, "UploadPart", func(ctx context.Context) (*s3.UploadPartOutput, error) {
-			return u.store.client.UploadPart(ctx, &s3.UploadPartInput{
-				Bucket:            &u.store.config.Bucket,
-				Key:               &u.key,
-				UploadId:          &uploadID,
-				PartNumber:        &number,
-				Body:              b.reader(),
-				ContentLength:     &b.n,
-				ChecksumCRC64NVME: crc,
-			}, unsignedPayload)
-		})
-		if err != nil {
-			return fmt.Errorf("upload part %d: %w", number, err)
-		}
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.completed = append(u.completed, types.CompletedPart{ETag: out.ETag, PartNumber: &number, ChecksumCRC64NVME: crc})
-		return nil
+		defer u.store.leaving.Add(-p.bytes)
+		defer b.release(u.store.ledger)
+		return guard(func() error { return u.sendPart(b, p) })
 	})
 }
 
-// complete makes the object of its parts, or aborts the upload when err is set or completing fails.
-func (u *Upload) complete(err error) error {
-	uploadID, createErr := u.created()
-	if createErr != nil {
-		return createErr
+func (u *Upload) sendPart(b *buffer, p *part) error {
+	uploadID, err := u.created()
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = u.assemble(uploadID)
-		if err == nil {
-			return nil
+	p.crc = b.crc
+	err = u.store.verified(u.groupCtx, "UploadPart", p.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (*string, error) {
+		out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket:            &u.store.config.Bucket,
+			Key:               &u.key,
+			UploadId:          &uploadID,
+			PartNumber:        &p.number,
+			Body:              b.reader(w),
+			ContentLength:     &p.bytes,
+			ChecksumCRC64NVME: checksum(p.crc),
+		}, singleAttempt, payload)
+		if err != nil {
+			return nil, err
 		}
-		err = u.afterFailedComplete(err)
-	}
-	u.abort(uploadID)
-	if errors.Is(err, errStoredBefore) {
-		return nil
-	}
-	return err
-}
-
-func (u *Upload) assemble(uploadID string) error {
-	slices.SortFunc(u.completed, func(a, b types.CompletedPart) int { return int(*a.PartNumber) - int(*b.PartNumber) })
-	input := &s3.CompleteMultipartUploadInput{
-		Bucket:            &u.store.config.Bucket,
-		Key:               &u.key,
-		UploadId:          &uploadID,
-		MultipartUpload:   &types.CompletedMultipartUpload{Parts: u.completed},
-		ChecksumCRC64NVME: checksum(u.crc),
-		ChecksumType:      types.ChecksumTypeFullObject,
-		MpuObjectSize:     &u.received,
-	}
-	if u.store.config.RejectDuplicates {
-		input.IfNoneMatch = aws.String("*")
-	}
-	out, err := request(u.ctx, u.store, "CompleteMultipartUpload", func(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
-		return u.store.client.CompleteMultipartUpload(ctx, input)
+		p.etag = out.ETag
+		return out.ChecksumCRC64NVME, nil
 	})
 	if err != nil {
-		return fmt.Errorf("complete multipart upload: %w", err)
-	}
-	return u.verify(out.ChecksumCRC64NVME)
-}
-
-// abort takes back what was uploaded. When S3 does not answer, the sweep of a
-// later start and the bucket's lifecycle rule do.
-func (u *Upload) abort(uploadID string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
-	defer cancel()
-	if err := u.store.abort(ctx, u.key, uploadID); err != nil {
-		u.store.log.WarnContext(ctx, "abort multipart upload failed", "request_id", u.metadata.RequestID, "key", u.key, "error", err)
-	}
-}
-
-// abort ends a multipart upload; one that is gone already is no error.
-func (s *Store) abort(ctx context.Context, key, uploadID string) error {
-	_, err := request(ctx, s, "AbortMultipartUpload", func(ctx context.Context) (*s3.AbortMultipartUploadOutput, error) {
-		return s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID})
-	})
-	if errorCode(err) == "NoSuchUpload" {
-		return nil
-	}
-	return err
-}
-
-// verify compares the checksum that S3 acknowledged with that of the bytes
-// received. S3-compatible servers that name none have taken the request header's.
-func (u *Upload) verify(acknowledged *string) error {
-	if want := checksum(u.crc); acknowledged != nil && *acknowledged != *want {
-		return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *acknowledged, *want)
+		return fmt.Errorf("upload part %d: %w", p.number, err)
 	}
 	return nil
+}
+
+// verified does a request that carries bytes whose CRC64NVME is crc, and proves
+// that S3 has verified them: by the checksum it acknowledges or, where the server
+// knows none, by sending them once more with their SHA-256 in the signature.
+func (s *Store) verified(ctx context.Context, name string, crc uint64, call func(context.Context, *watch, func(*s3.Options)) (acknowledged *string, err error)) error {
+	for {
+		signs, payload := s.signs.Load(), unsignedPayload
+		if signs {
+			payload = func(*s3.Options) {}
+		}
+		var acknowledged *string
+		err := s.do(ctx, s.storing, operation{name: name, stores: true}, func(ctx context.Context, w *watch) (err error) {
+			acknowledged, err = call(ctx, w, payload)
+			return err
+		})
+		switch {
+		case err != nil:
+			return err
+		case acknowledged != nil && *acknowledged != *checksum(crc):
+			return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *acknowledged, *checksum(crc))
+		case acknowledged != nil, signs:
+			return nil
+		}
+		if s.signs.CompareAndSwap(false, true) {
+			s.log.WarnContext(ctx, "the S3 server acknowledges no CRC64NVME checksum: from now on it gets the SHA-256 of all bytes in the signature, which costs processor time")
+		}
+	}
+}
+
+// checksum is a CRC64NVME as S3's headers have it.
+func checksum(crc uint64) *string {
+	s := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc))
+	return &s
 }
 
 // values leaves out what is empty: not every S3 server signs an empty header alike.
@@ -209,22 +179,9 @@ func (m Metadata) values() map[string]string {
 	return values
 }
 
-func (s *Store) encryption() (types.ServerSideEncryption, *string) {
-	if s.config.KMSKeyID == "" {
-		return "", nil
-	}
-	return types.ServerSideEncryptionAwsKms, &s.config.KMSKeyID
-}
-
 // unsignedPayload leaves the body out of the signature, as the SDK does over TLS
 // anyway: the signed CRC64NVME header covers it, and hashing every byte once more
 // with SHA-256 would cost more than all the rest of the service.
 func unsignedPayload(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-}
-
-// retryConflict repeats a PutObject that met another conditional write of its key
-// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
-func retryConflict(o *s3.Options) {
-	o.Retryer = retry.AddWithErrorCodes(o.Retryer, conditionalRequestConflict)
 }

@@ -1,9 +1,9 @@
 // Package s3store stores DICOM instances as S3 objects: one object an instance,
-// byte for byte, acknowledged by S3 together with its CRC64NVME.
+// byte for byte, acknowledged by S3 together with its checksum.
 //
-// An instance that fits one buffer (8 MiB) is a PutObject; a larger one is a
-// multipart upload whose parts leave while the rest still arrives. Memory is
-// bounded by Config.MemoryBudgetBytes, whatever the number and size of the instances.
+// An instance of less than 8 MiB is a PutObject; a larger one is a multipart upload
+// whose parts leave while the rest still arrives. Memory comes from a
+// [memory.Ledger], chunk by chunk as bytes arrive.
 //
 // Objects: Key(prefix, study, series, instance, suffix), content type
 // application/dicom, with metadata x-amz-meta-request-id, -sop-class and
@@ -11,11 +11,12 @@
 //
 // The service's role needs these actions, on the bucket or on its objects under PREFIX:
 //
-//	s3:PutObject                    every instance (also allows the multipart upload)
-//	s3:AbortMultipartUpload         failed instances, and the sweep at start
-//	s3:ListBucket                   the readiness probe (HeadBucket)
-//	s3:ListBucketMultipartUploads   the sweep at start
-//	s3:GetObject                    only with ONDUPLICATE=reject: compare with the stored object (HeadObject)
+//	s3:PutObject                     every instance (also allows the multipart upload)
+//	s3:GetObject                     compare with the stored object (HeadObject): when an answer was lost, and with ONDUPLICATE=reject
+//	s3:AbortMultipartUpload          failed instances, and the sweep
+//	s3:ListBucket                    the readiness probe (HeadBucket)
+//	s3:ListBucketMultipartUploads    the sweep
+//	s3:ListMultipartUploadParts      the sweep: whether an upload still goes on
 //	kms:GenerateDataKey, kms:Decrypt   only with a KMS key: PutObject, and parts of multipart uploads
 package s3store
 
@@ -23,16 +24,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
-	"golang.org/x/sync/semaphore"
+
+	"stowrs-to-s3/app/memory"
 )
 
 // Config says where and how instances are stored.
@@ -41,22 +41,19 @@ type Config struct {
 	Prefix string // before every key, without slashes at its ends; empty: none
 	Suffix string // after every key; empty: none
 
-	Threads           int   // parallel S3 requests, at least 1
-	MemoryBudgetBytes int64 // all buffers together; a quarter of it is the largest part
-	HeadWindowBytes   int64 // reserved out of the budget for heads that outgrow a buffer
-	AsideBytes        int64 // reserved out of the budget for what requests keep besides buffers (Aside)
-	MaxInstanceBytes  int64 // larger instances fail with ErrTooLarge; 0: only S3's limit
+	Threads          int           // parallel S3 requests at most, at least 1
+	RetryTime        time.Duration // for how long one S3 request is tried
+	LargestPartBytes int64         // what parts may grow to, at least 8 MiB
+	MaxInstanceBytes int64         // larger instances fail with ErrTooLarge; 0: only S3's limit
 
 	RejectDuplicates bool   // ErrDuplicate instead of overwriting an object that holds other bytes
 	KMSKeyID         string // empty: the bucket's default encryption
 	StorageClass     string // empty: STANDARD
 
-	// PartBytes and ChunkBytes are for tests that scale S3's limits down.
-	// Zero: 8 MiB parts, made of 256 KiB chunks.
-	PartBytes  int64
-	ChunkBytes int
+	// PartBytes is for tests that scale S3's limits down. Zero: 8 MiB.
+	PartBytes int64
 
-	// Observe is called after every S3 request; nil: not at all. Safe for concurrent use.
+	// Observe is called after every S3 request, with the time of all its attempts; nil: not at all. Safe for concurrent use.
 	Observe func(operation string, duration time.Duration, err error)
 }
 
@@ -67,7 +64,7 @@ var (
 	ErrTooLarge = errors.New("instance is too large")
 	// ErrDuplicate: with RejectDuplicates, another object is stored under the key, and it stays.
 	ErrDuplicate = errors.New("other bytes are stored under the same key")
-	// ErrSlowDown: S3 answered 503 to all attempts.
+	// ErrSlowDown: S3 asked to slow down until RetryTime had passed.
 	ErrSlowDown = errors.New("S3 asks to slow down")
 )
 
@@ -75,36 +72,44 @@ var (
 type Store struct {
 	config Config
 	client *s3.Client
+	ledger *memory.Ledger
 	log    *slog.Logger
 	parts  partSizes
-	pool   *pool // buffers of instances
-	lane   *pool // the reserve for one head that outgrows its buffer
-	aside  *semaphore.Weighted
-	slots  *semaphore.Weighted
 
-	asideInUse atomic.Int64
+	ending  chan struct{} // uploads that were received and are not settled
+	idle    chan func()   // goroutines that wait for the next of them
+	leaving atomic.Int64  // bytes of instances that are on their way to S3
 
-	lastAnswer atomic.Int64 // Unix nanoseconds of S3's last success, 0: none yet
+	storing *slots // requests that store
+	asking  *slots // probes, aborts, comparisons and lists: they never wait behind instances
+
+	health health
+	signs  atomic.Bool // S3 does not know CRC64NVME: it verifies the signed SHA-256 of the body instead
+
+	mu       sync.Mutex
+	active   map[string]bool      // upload ids of this process
+	suspects map[string]time.Time // keys for which the answer to a CreateMultipartUpload was lost, and when
+	left     map[string]string    // keys of uploads that could not be aborted, by upload id
 }
 
-// New makes a Store; it does not call S3. The configuration must be valid:
-// a memory budget of at least four parts, of which head window and aside leave a largest part.
-func New(config Config, client *s3.Client, log *slog.Logger) *Store {
+// maxEnding bounds the uploads that wait for S3 behind their last byte: each has a goroutine and
+// some ten kilobytes besides its chunks. It is more than any latency has use for.
+const maxEnding = 2048
+
+// askingSlots is the number of parallel requests besides those that store.
+const askingSlots = 16
+
+// New makes a Store; it does not call S3.
+func New(config Config, client *s3.Client, ledger *memory.Ledger, log *slog.Logger) *Store {
 	if config.PartBytes == 0 {
 		config.PartBytes = firstPartBytes
 	}
-	if config.ChunkBytes == 0 {
-		config.ChunkBytes = chunkBytes
-	}
 	return &Store{
-		config: config,
-		client: client,
-		log:    log,
-		parts:  newPartSizes(config.PartBytes, int64(config.ChunkBytes), config.MemoryBudgetBytes),
-		pool:   newPool(config.MemoryBudgetBytes-config.HeadWindowBytes-config.AsideBytes, config.ChunkBytes),
-		lane:   newPool(config.HeadWindowBytes, config.ChunkBytes),
-		aside:  semaphore.NewWeighted(config.AsideBytes),
-		slots:  semaphore.NewWeighted(int64(config.Threads)),
+		config: config, client: client, ledger: ledger, log: log,
+		parts:  newPartSizes(config.PartBytes, max(config.LargestPartBytes, config.PartBytes)),
+		ending: make(chan struct{}, maxEnding), idle: make(chan func()),
+		storing: newSlots(config.Threads), asking: newSlots(askingSlots),
+		active: map[string]bool{}, suspects: map[string]time.Time{}, left: map[string]string{},
 	}
 }
 
@@ -114,9 +119,15 @@ func LargestPartBytes(memoryBudgetBytes int64) int64 { return min(memoryBudgetBy
 // MaxInstanceBytes is the largest instance that 10,000 parts hold within a memory budget: when its sender
 // declares its length, and when not. MAXINSTANCESIZE may be lower.
 func MaxInstanceBytes(memoryBudgetBytes int64) (declared, undeclared int64) {
-	parts := newPartSizes(firstPartBytes, chunkBytes, memoryBudgetBytes)
+	parts := newPartSizes(firstPartBytes, max(LargestPartBytes(memoryBudgetBytes), firstPartBytes))
 	return parts.maxBytes(true), parts.maxBytes(false)
 }
+
+// LeavingBytes is the memory of instances that are on their way to S3.
+func (s *Store) LeavingBytes() int64 { return s.leaving.Load() }
+
+// CorrectableBytes is how much of the front of an instance Source.Correct may overwrite.
+func (s *Store) CorrectableBytes() int64 { return s.parts.part }
 
 // Key is the object's key, [prefix/]study/series/instance[suffix], with no leading or double slash.
 // The UIDs must have been checked: a key is never built from anything but digits and dots.
@@ -137,68 +148,18 @@ func StorageClasses() []string {
 	return names
 }
 
-// LastAnswer is the time of S3's last success; zero: there was none yet.
-func (s *Store) LastAnswer() time.Time {
-	if nanos := s.lastAnswer.Load(); nanos != 0 {
-		return time.Unix(0, nanos)
-	}
-	return time.Time{}
-}
-
-// BufferedBytes is the memory that instances hold at this moment, at most MemoryBudgetBytes.
-func (s *Store) BufferedBytes() int64 {
-	return s.pool.inUse.Load() + s.lane.inUse.Load() + s.asideInUse.Load()
-}
-
-// Probe asks S3 for the bucket (HeadBucket). The error says what to mend.
+// Probe asks S3 once for the bucket (HeadBucket). The error says what to mend.
 func (s *Store) Probe(ctx context.Context) error {
-	_, err := request(ctx, s, "HeadBucket", func(ctx context.Context) (*s3.HeadBucketOutput, error) {
-		return s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket})
+	err := s.once(ctx, operation{name: "HeadBucket"}, func(ctx context.Context, _ *watch) error {
+		_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket}, singleAttempt)
+		return err
 	})
 	return s.explain(err, "s3:ListBucket")
 }
 
-// request does one S3 request when a slot of Threads is free.
-func request[T any](ctx context.Context, s *Store, operation string, call func(context.Context) (T, error)) (T, error) {
-	var none T
-	if err := s.slots.Acquire(ctx, 1); err != nil {
-		return none, err
+func (s *Store) encryption() (types.ServerSideEncryption, *string) {
+	if s.config.KMSKeyID == "" {
+		return "", nil
 	}
-	defer s.slots.Release(1)
-	start := time.Now()
-	out, err := call(ctx)
-	if s.config.Observe != nil {
-		s.config.Observe(operation, time.Since(start), err)
-	}
-	if err != nil {
-		return none, classify(err)
-	}
-	s.lastAnswer.Store(time.Now().UnixNano())
-	return out, nil
-}
-
-// classify adds ErrSlowDown to the errors that are one.
-func classify(err error) error {
-	if statusCode(err) == http.StatusServiceUnavailable || errorCode(err) == "SlowDown" {
-		return errors.Join(ErrSlowDown, err)
-	}
-	return err
-}
-
-// statusCode is the HTTP status of an S3 error; 0 when there was no answer.
-func statusCode(err error) int {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		return response.HTTPStatusCode()
-	}
-	return 0
-}
-
-// errorCode is the code of an S3 error, such as NoSuchKey; empty when there was no answer.
-func errorCode(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
+	return types.ServerSideEncryptionAwsKms, &s.config.KMSKeyID
 }

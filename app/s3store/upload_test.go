@@ -11,51 +11,49 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
 
 const (
-	partBytes  = 4 << 10
-	chunkBytes = 1 << 10
+	chunkBytes = memory.ChunkBytes
+	partBytes  = 2 * chunkBytes
+	headBytes  = 4 * partBytes // the reserve
 )
 
-// small are S3's sizes, scaled down: parts of 4 KiB, of which 8 fit the pool and 4 the head window.
+// small are S3's sizes, scaled down, with little patience.
 func small() s3store.Config {
-	return s3store.Config{
-		Bucket: "dicom", Threads: 4, MemoryBudgetBytes: 12 * partBytes, HeadWindowBytes: 4 * partBytes,
-		PartBytes: partBytes, ChunkBytes: chunkBytes,
-	}
+	return s3store.Config{Bucket: "dicom", Threads: 4, PartBytes: partBytes, LargestPartBytes: partBytes, RetryTime: time.Second}
 }
 
-// impatient makes retries immediate, and few.
-func impatient(o *s3.Options) {
-	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 3, 1 })
+// testStore is a store with memory for 12 parts.
+type testStore struct {
+	*s3store.Store
+	ledger *memory.Ledger
 }
 
-func newStore(t *testing.T, server *s3test.Server, config s3store.Config) *s3store.Store {
+func newStore(t *testing.T, server *s3test.Server, config s3store.Config) *testStore {
 	t.Helper()
-	return s3store.New(config, server.Client(t, impatient), slog.New(slog.DiscardHandler))
+	ledger := memory.New(12*partBytes, headBytes, 0)
+	return &testStore{s3store.New(config, server.Client(t), ledger, slog.New(slog.DiscardHandler)), ledger}
 }
 
-// source reads data, and then ends with err.
-type source struct {
+// failing is a source that ends with err instead of io.EOF.
+type failing struct {
 	io.Reader
-	err   error
-	known int64 // what AtMost says; it need not be exact
+	err error
 }
 
-func (s *source) AtMost() int64 { return s.known }
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	if err == io.EOF && s.err != nil {
-		err = s.err
+// Read implements io.Reader.
+func (f failing) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err == io.EOF {
+		err = f.err
 	}
 	return n, err
 }
@@ -69,13 +67,12 @@ func pseudoRandom(size int) []byte {
 	return data
 }
 
-// put sends data as one instance whose head is headBytes long.
-func put(ctx context.Context, store *s3store.Store, key string, src *source, declared int64, headBytes int) error {
-	upload, err := store.Begin(ctx, src, declared)
-	if err != nil {
-		return err
-	}
-	if _, err := io.CopyN(io.Discard, upload.Head(), int64(headBytes)); err != nil {
+// put sends an instance whose head is headBytes long.
+func put(ctx context.Context, store *testStore, key string, source s3store.Source, headBytes int) error {
+	line := store.ledger.Line()
+	defer line.End()
+	upload := store.Begin(ctx, line, source)
+	if _, err := upload.Head().ReadAt(make([]byte, headBytes), 0); err != nil {
 		upload.Discard()
 		return err
 	}
@@ -85,9 +82,11 @@ func put(ctx context.Context, store *s3store.Store, key string, src *source, dec
 	return upload.Wait()
 }
 
-func reader(data []byte) *source { return &source{Reader: bytes.NewReader(data), known: -1} }
+func reader(data []byte) s3store.Source {
+	return s3store.Source{Reader: bytes.NewReader(data), DeclaredBytes: -1}
+}
 
-func wantNothing(t *testing.T, server *s3test.Server, store *s3store.Store) {
+func wantNothing(t *testing.T, server *s3test.Server, store *testStore) {
 	t.Helper()
 	if keys := server.Keys(); len(keys) > 0 {
 		t.Errorf("objects are stored: %v", keys)
@@ -96,12 +95,12 @@ func wantNothing(t *testing.T, server *s3test.Server, store *s3store.Store) {
 }
 
 // wantClean is promise 5, and that no buffer leaks.
-func wantClean(t *testing.T, server *s3test.Server, store *s3store.Store) {
+func wantClean(t *testing.T, server *s3test.Server, store *testStore) {
 	t.Helper()
 	if open := server.OpenUploads(); len(open) > 0 {
 		t.Errorf("multipart uploads are open: %v", open)
 	}
-	if held := store.BufferedBytes(); held != 0 {
+	if held := store.ledger.InUseBytes(); held != 0 {
 		t.Errorf("%d bytes of buffers are held", held)
 	}
 }
@@ -109,7 +108,7 @@ func wantClean(t *testing.T, server *s3test.Server, store *s3store.Store) {
 // Promise 2: byte-exact, at every size around those of buffers and parts, with
 // and without a known length, and however long the head is.
 func TestInstanceIsStoredByteExact(t *testing.T) {
-	sizes := []int{1, chunkBytes - 1, chunkBytes, chunkBytes + 1, partBytes - 1, partBytes, partBytes + 1, 2 * partBytes, 2*partBytes + 1, 9 * partBytes, 40*partBytes + 17}
+	sizes := []int{1, chunkBytes - 1, chunkBytes, chunkBytes + 1, partBytes - 1, partBytes, partBytes + 1, 2 * partBytes, 2*partBytes + 1, 9 * partBytes, 20*partBytes + 17}
 	for _, tls := range []bool{false, true} {
 		start := s3test.Start
 		if tls {
@@ -119,11 +118,16 @@ func TestInstanceIsStoredByteExact(t *testing.T) {
 		store := newStore(t, server, small())
 		for _, size := range sizes {
 			data := pseudoRandom(size)
-			for _, head := range []int{1, chunkBytes, partBytes, partBytes + 1, 4 * partBytes} {
-				for name, known := range map[string]int64{"unknown": -1, "exact": int64(size), "more": int64(size) + 1000} {
+			for _, head := range []int{1, chunkBytes, partBytes + 1, 4 * partBytes} {
+				for name, declared := range map[string]int64{"unknown": -1, "exact": int64(size), "a lie": 1 << 40} {
 					src := reader(data)
-					src.known = known
-					if err := put(t.Context(), store, "1/2/3", src, -1, min(head, size)); err != nil {
+					src.DeclaredBytes = declared
+					config := small()
+					config.LargestPartBytes = 1 << 30
+					if name == "a lie" {
+						store = newStore(t, server, config)
+					}
+					if err := put(t.Context(), store, "1/2/3", src, min(head, size)); err != nil {
 						t.Fatalf("%d bytes, head %d, length %s: %v", size, head, name, err)
 					}
 					got, meta, _ := server.Object("1/2/3")
@@ -133,27 +137,27 @@ func TestInstanceIsStoredByteExact(t *testing.T) {
 					if diff := cmp.Diff(map[string]string{"request-id": "r1", "sop-class": "1.2", "transfer-syntax": "1.3"}, meta); diff != "" {
 						t.Fatalf("metadata differs (-want +got):\n%s", diff)
 					}
+					wantClean(t, server, store)
 				}
 			}
 		}
-		wantClean(t, server, store)
 	}
 }
 
-// A part that fits a buffer is one PutObject; more is a multipart upload, each with its CRC64NVME.
+// Less than a part is one PutObject; more is a multipart upload, each with its CRC64NVME.
 func TestRequestsToS3(t *testing.T) {
 	tests := map[string]struct {
 		size int
 		want []string
 	}{
-		"one buffer":          {partBytes, []string{"PutObject"}},
-		"one byte more":       {partBytes + 1, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
-		"exactly two buffers": {2 * partBytes, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
+		"less than a part":  {partBytes - 1, []string{"PutObject"}},
+		"one byte more":     {partBytes + 1, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
+		"exactly two parts": {2 * partBytes, []string{"CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			server := s3test.Start(t, "dicom")
-			if err := put(t.Context(), newStore(t, server, small()), "1/2/3", reader(pseudoRandom(test.size)), -1, 1); err != nil {
+			if err := put(t.Context(), newStore(t, server, small()), "1/2/3", reader(pseudoRandom(test.size)), 1); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -195,7 +199,7 @@ func TestFailureLeavesNothing(t *testing.T) {
 			server := s3test.Start(t, "dicom")
 			server.Inject(test.fault)
 			store := newStore(t, server, small())
-			err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(test.size)), -1, 1)
+			err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(test.size)), 1)
 			if err == nil || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
@@ -210,15 +214,17 @@ func TestPassingFaultIsRetried(t *testing.T) {
 	for _, operation := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} {
 		for _, fault := range faults {
 			server := s3test.Start(t, "dicom")
-			store := newStore(t, server, small())
+			patient := small()
+			patient.RetryTime = 10 * time.Second
+			store := newStore(t, server, patient)
 			fault.Operation, fault.Times = operation, 2
 			server.Inject(fault)
 			size := 3 * partBytes
 			if operation == "PutObject" {
-				size = partBytes
+				size = partBytes - 1
 			}
 			data := pseudoRandom(size)
-			if err := put(t.Context(), store, "1/2/3", reader(data), -1, 1); err != nil {
+			if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
 				t.Errorf("%+v: %v", fault, err)
 			}
 			if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
@@ -236,8 +242,8 @@ func TestBrokenSourceLeavesNothing(t *testing.T) {
 		server := s3test.Start(t, "dicom")
 		store := newStore(t, server, small())
 		src := reader(pseudoRandom(size))
-		src.err = cut
-		if err := put(t.Context(), store, "1/2/3", src, -1, 10); !errors.Is(err, cut) {
+		src.Reader = failing{src.Reader, cut}
+		if err := put(t.Context(), store, "1/2/3", src, 10); !errors.Is(err, cut) {
 			t.Errorf("%d bytes: got error %v, want %v", size, err, cut)
 		}
 		wantNothing(t, server, store)
@@ -249,8 +255,8 @@ func TestWrappedEOFIsNotTheEnd(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
 	src := reader(pseudoRandom(100))
-	src.err = errors.Join(errors.New("truncated"), io.EOF)
-	if err := put(t.Context(), store, "1/2/3", src, -1, 10); err == nil {
+	src.Reader = failing{src.Reader, errors.Join(errors.New("truncated"), io.EOF)}
+	if err := put(t.Context(), store, "1/2/3", src, 10); err == nil {
 		t.Error("got no error")
 	}
 	wantNothing(t, server, store)
@@ -269,7 +275,7 @@ func TestContextEndsUploads(t *testing.T) {
 		cancel()
 		_ = writing.CloseWithError(errors.New("gone"))
 	}()
-	if err := put(ctx, store, "1/2/3", &source{Reader: reading, known: -1}, -1, 1); !errors.Is(err, context.Canceled) {
+	if err := put(ctx, store, "1/2/3", s3store.Source{Reader: reading, DeclaredBytes: -1}, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want %v", err, context.Canceled)
 	}
 	wantNothing(t, server, store)
@@ -281,7 +287,7 @@ func TestTheEndOfTheContextIsTheCause(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", Status: 403, Code: "AccessDenied", OnHit: func(s3test.Request) { cancel() }})
 	store := newStore(t, server, small())
-	if err := put(ctx, store, "1/2/3", reader(pseudoRandom(3*partBytes)), -1, 1); !errors.Is(err, context.Canceled) {
+	if err := put(ctx, store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want %v", err, context.Canceled)
 	}
 	wantNothing(t, server, store)
@@ -293,11 +299,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	config := small()
 	var mu sync.Mutex
 	var most int64
-	var store *s3store.Store
+	var store *testStore
 	watch := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		most = max(most, store.BufferedBytes())
+		most = max(most, store.ledger.InUseBytes())
 	}
 	store = newStore(t, server, config)
 	var all sync.WaitGroup
@@ -307,7 +313,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			src := reader(data)
 			src.Reader = io.TeeReader(src.Reader, writerFunc(watch))
 			key := "1/2/" + strings.Repeat("3", i+1)
-			if err := put(t.Context(), store, key, src, -1, min(len(data), 10+i%2*2*partBytes)); err != nil { // every other one needs the lane
+			if err := put(t.Context(), store, key, src, min(len(data), 10+i%2*2*partBytes)); err != nil { // every other one has a long head
 				t.Error(err)
 			}
 			if got, _, _ := server.Object(key); !bytes.Equal(got, data) {
@@ -316,8 +322,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if most == 0 || most > config.MemoryBudgetBytes {
-		t.Errorf("buffers held %d bytes, the budget is %d", most, config.MemoryBudgetBytes)
+	if most == 0 || most > 12*partBytes {
+		t.Errorf("buffers held %d bytes, the budget is %d", most, 12*partBytes)
 	}
 	if got := server.MaxInFlight(); got > config.Threads {
 		t.Errorf("%d S3 requests at once, THREADCOUNT is %d", got, config.Threads)
@@ -346,7 +352,9 @@ func TestSizeLimit(t *testing.T) {
 			config := small()
 			config.MaxInstanceBytes = 3 * partBytes
 			store := newStore(t, server, config)
-			err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(test.size)), test.declared, 1)
+			src := reader(pseudoRandom(test.size))
+			src.DeclaredBytes = test.declared
+			err := put(t.Context(), store, "1/2/3", src, 1)
 			if !errors.Is(err, test.want) {
 				t.Fatalf("got error %v, want %v", err, test.want)
 			}
@@ -363,11 +371,10 @@ func TestSizeLimit(t *testing.T) {
 func TestDiscardFreesItsBuffers(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
-	upload, err := store.Begin(t.Context(), reader(pseudoRandom(10*partBytes)), -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.CopyN(io.Discard, upload.Head(), 3*partBytes); err != nil {
+	line := store.ledger.Line()
+	defer line.End()
+	upload := store.Begin(t.Context(), line, reader(pseudoRandom(10*partBytes)))
+	if _, err := upload.Head().ReadAt(make([]byte, 3*partBytes), 0); err != nil {
 		t.Fatal(err)
 	}
 	upload.Discard()

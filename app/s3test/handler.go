@@ -1,28 +1,35 @@
 package s3test
 
 import (
-	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"strconv"
+	"time"
 )
 
 // call is one request with its payload read, decoded and verified.
 type call struct {
 	Request
-	payload []byte
-	sum     checksum // that the client sent for the payload; zero if none
-	http    *http.Request
+	payload
 }
 
-// ServeHTTP answers one S3 request. It is there for net/http; tests use Client or Environ.
+// ServeHTTP answers one S3 request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	request := newRequest(r)
-	served := s.arrive(request)
-	defer served()
-	fault := s.dueFault(request)
+	if s.unreachable.Load() {
+		cut()
+	}
+	answer, send := s.serve(newRequest(r), r)
+	send(answer, w)
+}
+
+// serve returns the answer, and how to send it; it panics to cut the connection.
+func (s *Server) serve(request Request, r *http.Request) (answer response, send func(response, http.ResponseWriter)) {
+	ctx := r.Context()
+	fault, leave := s.arrive(request)
+	outcome := "cut"
+	defer func() { leave(outcome) }()
 
 	if fault.Cut {
 		// Whether half of the body still comes does not matter to a connection that is to break.
@@ -30,91 +37,83 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault.hit(request)
 		cut()
 	}
-	raw, err := io.ReadAll(r.Body)
-	if err != nil {
-		cut() // the client went away
+	var body io.Reader = r.Body
+	if fault.Stall > 0 {
+		stall := pause(func() { s.wait(ctx, nil, fault.Stall) })
+		body = io.MultiReader(io.LimitReader(r.Body, r.ContentLength/2), stall, r.Body)
+	}
+	var read payload
+	var err error
+	if !fault.Early {
+		read, err = s.readPayload(request, body, fault.Corrupt)
 	}
 	fault.hit(request)
 	if fault.Hold != nil {
-		select {
-		case <-fault.Hold:
-		case <-r.Context().Done():
-			cut()
-		case <-s.stopping:
-			cut()
-		}
+		s.wait(ctx, fault.Hold, 0)
 	}
-	var answer response
 	if fault.Status != 0 {
-		answer = (&s3Error{fault.Status, fault.Code, "injected by the test"}).response()
-	} else {
-		answer = s.answer(request, r, raw, fault.Corrupt)
+		err = &s3Error{fault.Status, fault.Code, "injected by the test"}
+	}
+	if err == nil {
+		answer, err = s.carryOut(call{request, read})
+	}
+	if err != nil {
+		var refused *s3Error
+		if !errors.As(err, &refused) {
+			cut() // the body could not be read: the client went away
+		}
+		answer = refused.response()
+	}
+	if fault.Delay > 0 {
+		s.wait(ctx, nil, fault.Delay)
 	}
 	if fault.CutAfter {
 		cut()
 	}
-	answer.send(w)
+	if fault.CutAnswer {
+		return answer, response.sendCut
+	}
+	outcome = strconv.Itoa(answer.status)
+	return answer, response.send
 }
 
 // cut closes the connection without an answer; net/http does it on this panic.
 func cut() { panic(http.ErrAbortHandler) }
 
-func (s *Server) answer(request Request, r *http.Request, raw []byte, corrupt bool) response {
-	answer, err := s.serve(request, r, raw, corrupt)
-	if err == nil {
-		return answer
+// wait returns when released is closed or, if it is nil, after d. It cuts the connection when the client goes away or the server is
+// closed first.
+func (s *Server) wait(ctx context.Context, released <-chan struct{}, d time.Duration) {
+	var elapsed <-chan time.Time
+	if released == nil {
+		elapsed = time.After(d)
 	}
-	var refused *s3Error
-	if !errors.As(err, &refused) {
-		panic(fmt.Sprintf("s3test: %s: %v", request.Operation, err))
+	select {
+	case <-released:
+	case <-elapsed:
+	case <-ctx.Done():
+		cut()
+	case <-s.stopping:
+		cut()
 	}
-	return refused.response()
 }
 
-func (s *Server) serve(request Request, r *http.Request, raw []byte, corrupt bool) (response, error) {
-	c := call{Request: request, http: r}
-	var err error
-	if c.payload, c.sum, err = verifiedPayload(request, raw, corrupt); err != nil {
-		return response{}, err
-	}
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
-	switch request.Operation {
-	case "PutObject":
-		return s.putObject(c)
-	case "CreateMultipartUpload":
-		return s.createMultipartUpload(c)
-	case "UploadPart":
-		return s.uploadPart(c)
-	case "CompleteMultipartUpload":
-		return s.completeMultipartUpload(c)
-	case "AbortMultipartUpload":
-		return s.abortMultipartUpload(c)
-	case "ListMultipartUploads":
-		return s.listMultipartUploads(c)
-	case "ListParts":
-		return s.listParts(c)
-	case "GetObject", "HeadObject":
-		return s.readObject(c), nil
-	case "Other":
-		return response{}, &s3Error{http.StatusNotImplemented, "NotImplemented", "this server for tests does not know the operation"}
-	}
-	return s.delegate(c), nil
+// pause is a reader that is empty and calls a function before it says so.
+type pause func()
+
+func (p pause) Read([]byte) (int, error) {
+	p()
+	return 0, io.EOF
 }
 
-// delegate lets gofakes3 answer. The caller holds storeMu, so that what it reads fits s.records.
-func (s *Server) delegate(c call) response {
-	r := c.http.Clone(c.http.Context())
-	r.Body = io.NopCloser(bytes.NewReader(c.payload))
-	recorder := httptest.NewRecorder()
-	s.fake.ServeHTTP(recorder, r)
-	return response{recorder.Code, recorder.Result().Header, recorder.Body.Bytes()}
-}
-
-// ensureBucket refuses a request for a bucket that does not exist.
-func (s *Server) ensureBucket(c call) error {
-	if exists, err := s.backend.BucketExists(c.bucket); err != nil || !exists {
-		return &s3Error{http.StatusNotFound, "NoSuchBucket", "the bucket does not exist"}
+// carryOut does what the request asks for, in one step.
+func (s *Server) carryOut(c call) (response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.bucket != s.bucket {
+		return response{}, &s3Error{http.StatusNotFound, "NoSuchBucket", "the bucket does not exist"}
 	}
-	return nil
+	if operation, found := operations[c.pattern]; found {
+		return operation.carryOut(s, c)
+	}
+	return response{}, notImplemented("the operation")
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -155,13 +154,3 @@ func both(t *testing.T, test func(t *testing.T, srv *s3test.Server)) {
 
 // numbered names keys of many objects.
 func numbered(i int) string { return fmt.Sprintf("object-%02d", i) }
-
-// compositeCRC32 is S3's checksum of checksums: the CRC32 of the parts' CRC32s, and the number of parts.
-func compositeCRC32(t *testing.T, parts []types.Part) string {
-	t.Helper()
-	h := crc32.NewIEEE()
-	for _, p := range parts {
-		h.Write(must[[]byte](t)(base64.StdEncoding.DecodeString(*p.ChecksumCRC32)))
-	}
-	return fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(h.Sum(nil)), len(parts))
-}

@@ -1,81 +1,81 @@
 package s3test
 
 import (
-	"fmt"
-	"io"
+	"bytes"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/minio/crc64nvme"
 )
 
-// Keys returns the keys of all objects in the bucket, sorted.
+// ObjectInfo is what the server knows of an object besides its bytes.
+type ObjectInfo struct {
+	Key       string
+	SizeBytes int64
+	CRC64NVME string      // in base64, as S3 gives it; of every object
+	Header    http.Header // that stays with the object: Content-Type, X-Amz-Meta-*, X-Amz-Storage-Class, X-Amz-Server-Side-Encryption*
+}
+
+// Keys returns the keys of all objects, sorted.
 func (s *Server) Keys() []string {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
-	keys := []string{}
-	for name := range s.records {
-		key, found := strings.CutPrefix(name, s.bucket+"/")
-		if !found {
-			continue
-		}
-		if _, err := s.backend.HeadObject(s.bucket, key); err == nil {
-			keys = append(keys, key)
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, slices.Sorted(maps.Keys(s.objects))...)
+}
+
+// Objects returns all objects, sorted by key. Headers are shared, do not change them.
+func (s *Server) Objects() []ObjectInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	objects := []ObjectInfo{}
+	for key, o := range s.objects {
+		objects = append(objects, ObjectInfo{key, o.size, crcChecksum(o.crc).value, o.header})
 	}
-	slices.Sort(keys)
-	return keys
+	slices.SortFunc(objects, func(a, b ObjectInfo) int { return strings.Compare(a.Key, b.Key) })
+	return objects
 }
 
 // Object returns the bytes of an object and its user metadata: x-amz-meta-* without the prefix, names in lower case.
 // ok is false when there is no such object. The caller may keep and change what it gets.
 func (s *Server) Object(key string) (body []byte, meta map[string]string, ok bool) {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
-	object, err := s.backend.GetObject(s.bucket, key, nil)
-	if err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.objects[key]
+	if !ok {
 		return nil, nil, false
 	}
-	body = make([]byte, object.Size)
-	if _, err := io.ReadFull(object.Contents, body); err != nil {
-		panic(fmt.Sprintf("s3test: read %q from memory: %v", key, err))
-	}
 	meta = map[string]string{}
-	for name, values := range s.records[s.bucket+"/"+key].header {
-		if name, found := strings.CutPrefix(strings.ToLower(name), "x-amz-meta-"); found {
+	for name, values := range found.header {
+		if name, isMeta := strings.CutPrefix(strings.ToLower(name), "x-amz-meta-"); isMeta {
 			meta[name] = values[0]
 		}
 	}
-	return body, meta, true
+	return bytes.Join(found.pieces, nil), meta, true
 }
 
 // Put stores an object as if someone else had, long ago: without a checksum or metadata. It replaces what the key held.
 // It is no request: no fault hits it and Requests does not show it.
 func (s *Server) Put(key string, body []byte) {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
-	if err := s.store(s.bucket, key, body, record{etag: quotedMD5(body)}, http.Header{}); err != nil {
-		panic(fmt.Sprintf("s3test: put %q into memory: %v", key, err))
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := payload{size: int64(len(body)), crc: crc64nvme.Checksum(body)}
+	s.objects[key] = object{pieces: [][]byte{bytes.Clone(body)}, size: p.size, crc: p.crc, etag: p.etag(), modified: time.Now()}
 }
 
 // Clear removes all objects. It is no request, as Put is none.
 func (s *Server) Clear() {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
-	for name := range s.records {
-		bucket, key, _ := strings.Cut(name, "/")
-		if _, err := s.backend.DeleteObject(bucket, key); err != nil {
-			panic(fmt.Sprintf("s3test: delete %q from memory: %v", name, err))
-		}
-	}
-	clear(s.records)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.objects)
 }
 
 // OpenUploads returns the key of each multipart upload that is neither completed nor aborted, sorted; a key with two uploads is there twice.
 func (s *Server) OpenUploads() []string {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	keys := []string{}
 	for _, u := range s.uploads {
 		keys = append(keys, u.key)
@@ -84,11 +84,14 @@ func (s *Server) OpenUploads() []string {
 	return keys
 }
 
-// AgeUploads makes each multipart upload that is open now look as if it had been initiated d earlier.
+// AgeUploads makes each multipart upload that is open now look as if it had been initiated, and its parts uploaded, d earlier.
 func (s *Server) AgeUploads(d time.Duration) {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, u := range s.uploads {
 		u.initiated = u.initiated.Add(-d)
+		for _, p := range u.parts {
+			p.modified = p.modified.Add(-d)
+		}
 	}
 }

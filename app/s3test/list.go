@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/xml"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,28 +11,16 @@ import (
 	"time"
 )
 
-// S3: a page has at most 1,000 uploads or parts.
-const maxPage = 1000
-
 type listedUpload struct {
-	Key          string
-	UploadID     string `xml:"UploadId"`
-	Initiated    string
-	StorageClass string
-	Checksum     string `xml:"ChecksumAlgorithm,omitempty"`
-	ChecksumType string `xml:",omitempty"`
+	Key       string
+	UploadID  string `xml:"UploadId"`
+	Initiated time.Time
 }
 
 type uploadPage struct {
 	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
-	Xmlns              string   `xml:"xmlns,attr"`
-	Bucket             string
-	Prefix             string
-	KeyMarker          string
-	UploadIDMarker     string `xml:"UploadIdMarker"`
-	NextKeyMarker      string `xml:",omitempty"`
-	NextUploadIDMarker string `xml:"NextUploadIdMarker,omitempty"`
-	MaxUploads         int
+	NextKeyMarker      string   `xml:",omitempty"`
+	NextUploadIDMarker string   `xml:"NextUploadIdMarker,omitempty"`
 	IsTruncated        bool
 	Uploads            []listedUpload `xml:"Upload"`
 }
@@ -41,27 +28,18 @@ type uploadPage struct {
 // listMultipartUploads lists by key and, for one key, by age. Markers name the last upload of the page before; upload-id-marker
 // counts only together with key-marker (S3 API reference, ListMultipartUploads).
 func (s *Server) listMultipartUploads(c call) (response, error) {
-	if err := s.ensureBucket(c); err != nil {
-		return response{}, err
-	}
-	if c.Query.Get("delimiter") != "" {
-		return response{}, &s3Error{http.StatusNotImplemented, "NotImplemented", "this server for tests lists uploads without a delimiter"}
-	}
 	limit, err := pageSize(c.Query, "max-uploads")
 	if err != nil {
 		return response{}, err
 	}
-	page := uploadPage{
-		Xmlns: xmlNamespace, Bucket: c.bucket, Prefix: c.Query.Get("prefix"), MaxUploads: limit,
-		KeyMarker: c.Query.Get("key-marker"), UploadIDMarker: c.Query.Get("upload-id-marker"),
-	}
+	keyMarker, idMarker := c.Query.Get("key-marker"), c.Query.Get("upload-id-marker")
+	var page uploadPage
 	sorted := slices.SortedFunc(maps.Values(s.uploads), func(a, b *upload) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id))
 	})
 	for _, u := range sorted {
-		after := page.KeyMarker == "" || u.key > page.KeyMarker ||
-			u.key == page.KeyMarker && page.UploadIDMarker != "" && u.id > page.UploadIDMarker
-		if u.bucket != c.bucket || !strings.HasPrefix(u.key, page.Prefix) || !after {
+		after := keyMarker == "" || u.key > keyMarker || u.key == keyMarker && idMarker != "" && u.id > idMarker
+		if !strings.HasPrefix(u.key, c.Query.Get("prefix")) || !after {
 			continue
 		}
 		if len(page.Uploads) == limit {
@@ -69,31 +47,23 @@ func (s *Server) listMultipartUploads(c call) (response, error) {
 			page.IsTruncated, page.NextKeyMarker, page.NextUploadIDMarker = true, last.Key, last.UploadID
 			break
 		}
-		page.Uploads = append(page.Uploads, listedUpload{u.key, u.id, timestamp(u.initiated), "STANDARD", u.algorithm.name, u.sumType})
+		page.Uploads = append(page.Uploads, listedUpload{u.key, u.id, u.initiated})
 	}
 	return xmlResponse(page), nil
 }
 
 type partPage struct {
 	XMLName              xml.Name `xml:"ListPartsResult"`
-	Xmlns                string   `xml:"xmlns,attr"`
-	Bucket               string
-	Key                  string
-	UploadID             string `xml:"UploadId"`
-	PartNumberMarker     int
-	NextPartNumberMarker int `xml:",omitempty"`
-	MaxParts             int
+	NextPartNumberMarker int      `xml:",omitempty"`
 	IsTruncated          bool
 	Parts                []partOfPage `xml:"Part"`
-	ChecksumAlgorithm    string       `xml:",omitempty"`
-	ChecksumType         string       `xml:",omitempty"`
 }
 
 type partOfPage struct {
 	PartNumber   int
-	LastModified string
+	LastModified time.Time
 	ETag         string
-	Size         int
+	Size         int64
 	Checksum     *element
 }
 
@@ -106,16 +76,8 @@ func (s *Server) listParts(c call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	marker := 0
-	if text := c.Query.Get("part-number-marker"); text != "" {
-		if marker, err = strconv.Atoi(text); err != nil {
-			return response{}, refuse("InvalidArgument", "part-number-marker is not a number")
-		}
-	}
-	page := partPage{
-		Xmlns: xmlNamespace, Bucket: u.bucket, Key: u.key, UploadID: u.id, PartNumberMarker: marker, MaxParts: limit,
-		ChecksumAlgorithm: u.algorithm.name, ChecksumType: u.sumType,
-	}
+	marker, _ := strconv.Atoi(c.Query.Get("part-number-marker")) // 0 without one
+	var page partPage
 	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
 		if number <= marker {
 			continue
@@ -125,22 +87,20 @@ func (s *Server) listParts(c call) (response, error) {
 			break
 		}
 		p := u.parts[number]
-		page.Parts = append(page.Parts, partOfPage{number, timestamp(p.modified), p.etag, len(p.body), p.sum.element()})
+		page.Parts = append(page.Parts, partOfPage{number, p.modified, p.etag(), p.size, p.sum.element()})
 	}
 	return xmlResponse(page), nil
 }
 
-// pageSize reads a page limit: absent is S3's maximum, and more than the maximum is the maximum.
+// pageSize reads a page limit: absent is S3's maximum of 1,000, and so is more than that.
 func pageSize(query url.Values, name string) (int, error) {
 	text := query.Get(name)
 	if text == "" {
-		return maxPage, nil
+		return 1000, nil
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 {
 		return 0, refuse("InvalidArgument", "%s must be a number of 1 or more", name)
 	}
-	return min(limit, maxPage), nil
+	return min(limit, 1000), nil
 }
-
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

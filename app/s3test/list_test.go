@@ -104,14 +104,18 @@ func TestListParts(t *testing.T) {
 	client := srv.Client(t, once)
 	m := begin(t, client, "k", nil)
 	for i := range 5 {
+		if i == 3 {
+			srv.AgeUploads(2 * time.Hour)
+		}
 		m.add(t, noise(10*(i+1), 1))
 	}
 	in := &s3.ListPartsInput{Bucket: aws.String(bucket), Key: &m.key, UploadId: m.id, MaxParts: aws.Int32(2)}
 	var sizes []int64
+	var hours []int // since LastModified
 	for pager := s3.NewListPartsPaginator(client, in); pager.HasMorePages(); {
 		page := must[*s3.ListPartsOutput](t)(pager.NextPage(t.Context()))
 		for _, p := range page.Parts {
-			sizes = append(sizes, *p.Size)
+			sizes, hours = append(sizes, *p.Size), append(hours, int(time.Since(*p.LastModified).Hours()))
 			if want := m.parts[*p.PartNumber-1]; *p.ETag != *want.ETag || *p.ChecksumCRC64NVME != *want.ChecksumCRC64NVME {
 				t.Errorf("part %d: ETag or checksum is another", *p.PartNumber)
 			}
@@ -119,5 +123,8 @@ func TestListParts(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int64{10, 20, 30, 40, 50}, sizes); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{2, 2, 2, 0, 0}, hours); diff != "" {
+		t.Errorf("age in hours (-want +got):\n%s", diff)
 	}
 }

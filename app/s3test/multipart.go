@@ -4,82 +4,60 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // upload is a multipart upload that is neither completed nor aborted.
 type upload struct {
-	id, bucket, key string
-	header          http.Header
-	algorithm       algorithm // zero if CreateMultipartUpload named none
-	sumType         string    // empty with it
-	initiated       time.Time
-	parts           map[int]part
+	id, key   string
+	header    http.Header
+	algorithm string // of the checksum of its parts: CRC64NVME, or empty if CreateMultipartUpload named none
+	initiated time.Time
+	parts     map[int]*part
 }
 
 type part struct {
-	body     []byte
-	etag     string   // quoted
-	sum      checksum // zero if neither the upload nor the part came with one
+	payload
 	modified time.Time
 }
 
 func (s *Server) createMultipartUpload(c call) (response, error) {
-	header, err := s.objectHeader(c)
+	header, err := objectHeader(c)
 	if err != nil {
 		return response{}, err
 	}
-	u := &upload{bucket: c.bucket, key: c.Key, header: header, initiated: time.Now(), parts: map[int]part{}}
-	if err := u.chooseChecksum(c.Header.Get("X-Amz-Checksum-Algorithm"), c.Header.Get("X-Amz-Checksum-Type")); err != nil {
-		return response{}, err
+	algorithm, sumType := c.Header.Get("X-Amz-Checksum-Algorithm"), c.Header.Get("X-Amz-Checksum-Type")
+	switch {
+	case s.NoChecksums:
+		algorithm = ""
+	case algorithm == "" && sumType != "":
+		return response{}, refuse("InvalidRequest", "x-amz-checksum-type needs x-amz-checksum-algorithm")
+	case algorithm != "" && algorithm != "CRC64NVME":
+		return response{}, notImplemented("a multipart upload with " + algorithm)
+	case sumType != "" && sumType != fullObject:
+		return response{}, refuse("InvalidRequest", "the checksum type %s cannot be used with %s", sumType, algorithm)
 	}
 	s.created++
 	// Ids grow in the order of creation, as a listing sorts the uploads of one key by age and pages by id.
-	u.id = fmt.Sprintf("upload-%012d", s.created)
+	u := &upload{fmt.Sprintf("upload-%012d", s.created), c.Key, header, algorithm, time.Now(), map[int]*part{}}
 	s.uploads[u.id] = u
 	answer := xmlResponse(struct {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
-		Xmlns    string   `xml:"xmlns,attr"`
-		Bucket   string
-		Key      string
-		UploadID string `xml:"UploadId"`
-	}{Xmlns: xmlNamespace, Bucket: u.bucket, Key: u.key, UploadID: u.id})
-	if u.sumType != "" {
-		answer.header.Set("X-Amz-Checksum-Algorithm", u.algorithm.name)
-		answer.header.Set("X-Amz-Checksum-Type", u.sumType)
+		UploadID string   `xml:"UploadId"`
+	}{UploadID: u.id})
+	if algorithm != "" {
+		answer.header.Set("X-Amz-Checksum-Algorithm", algorithm)
+		answer.header.Set("X-Amz-Checksum-Type", fullObject)
 	}
 	return answer, nil
 }
 
-// chooseChecksum applies S3's rules for algorithm and type: the type needs an algorithm that supports it, and has a default for each.
-func (u *upload) chooseChecksum(name, sumType string) error {
-	if name == "" {
-		if sumType != "" {
-			return refuse("InvalidRequest", "x-amz-checksum-type needs x-amz-checksum-algorithm")
-		}
-		return nil
-	}
-	var err error
-	if u.algorithm, err = findAlgorithm(name); err != nil {
-		return err
-	}
-	if u.sumType = sumType; sumType == "" {
-		u.sumType = u.algorithm.types[0]
-	}
-	if !slices.Contains(u.algorithm.types, u.sumType) {
-		return refuse("InvalidRequest", "the checksum type %s cannot be used with %s", u.sumType, u.algorithm.name)
-	}
-	return nil
-}
-
 // findUpload refuses an id that is unknown, completed, aborted, or another key's.
 func (s *Server) findUpload(c call) (*upload, error) {
-	if err := s.ensureBucket(c); err != nil {
-		return nil, err
-	}
 	u := s.uploads[c.Query.Get("uploadId")]
-	if u == nil || u.bucket != c.bucket || u.key != c.Key {
+	if u == nil || u.key != c.Key {
 		return nil, &s3Error{http.StatusNotFound, "NoSuchUpload", "the upload does not exist; it may have been aborted or completed"}
 	}
 	return u, nil
@@ -93,21 +71,18 @@ func (s *Server) uploadPart(c call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	sum := c.sum
-	switch {
-	case u.sumType == "":
-		// The SDK adds a CRC32 to each part even if CreateMultipartUpload named no algorithm. S3 verifies it and keeps it with the part.
-	case sum.name != u.algorithm.name && (sum.present() || u.sumType == composite):
-		return response{}, refuse("InvalidRequest", "checksum type mismatch: expected %q, got %q", u.algorithm.name, sum.name)
-	case !sum.present():
-		sum = checksum{u.algorithm, u.algorithm.of(c.payload)}
+	// The SDK adds a CRC32 to each part even if CreateMultipartUpload named no algorithm. S3 verifies it and keeps it with the part.
+	if u.algorithm != "" {
+		if c.sum.present() && c.sum.algorithm != u.algorithm {
+			return response{}, refuse("InvalidRequest", "checksum type mismatch: expected %q, got %q", u.algorithm, c.sum.algorithm)
+		}
+		c.sum = crcChecksum(c.crc)
 	}
-	p := part{c.payload, quotedMD5(c.payload), sum, time.Now()}
-	u.parts[c.PartNumber] = p
+	u.parts[c.PartNumber] = &part{c.payload, time.Now()}
 	answer := emptyResponse(http.StatusOK)
-	answer.header.Set("ETag", p.etag)
-	if sum.present() {
-		answer.header.Set(sum.header(), sum.value)
+	answer.header.Set("ETag", c.etag())
+	if c.sum.present() {
+		answer.header.Set(c.sum.header(), c.sum.value)
 	}
 	return answer, nil
 }
@@ -119,4 +94,89 @@ func (s *Server) abortMultipartUpload(c call) (response, error) {
 	}
 	delete(s.uploads, u.id)
 	return emptyResponse(http.StatusNoContent), nil
+}
+
+// listedPart is a part as CompleteMultipartUpload lists it.
+type listedPart struct {
+	PartNumber int
+	ETag       string
+	Others     []element `xml:",any"` // Checksum* among them
+}
+
+func (s *Server) completeMultipartUpload(c call) (response, error) {
+	u, err := s.findUpload(c)
+	if err != nil {
+		return response{}, err
+	}
+	var list struct {
+		Parts []listedPart `xml:"Part"`
+	}
+	if err := xml.Unmarshal(c.body, &list); err != nil || len(list.Parts) == 0 {
+		return response{}, refuse("MalformedXML", "the list of parts is empty or not well-formed")
+	}
+	put := object{header: u.header, modified: time.Now()}
+	for i, listed := range list.Parts {
+		if i > 0 && listed.PartNumber <= list.Parts[i-1].PartNumber {
+			return response{}, refuse("InvalidPartOrder", "the list of parts is not in ascending order")
+		}
+		p, err := u.chosenPart(listed, s.NoChecksums)
+		if err != nil {
+			return response{}, err
+		}
+		if i < len(list.Parts)-1 && p.size < s.MinPartSize {
+			return response{}, refuse("EntityTooSmall", "a part that is not the last is smaller than %d bytes", s.MinPartSize)
+		}
+		put.pieces, put.size, put.crc = append(put.pieces, p.body), put.size+p.size, combine(put.crc, p.crc, p.size)
+	}
+	put.etag = fmt.Sprintf(`"%016x-%d"`, put.crc, len(list.Parts))
+	var sumType string
+	if !s.NoChecksums {
+		put.sum, sumType = crcChecksum(put.crc), fullObject
+		if err := verifyCompletion(c, put); err != nil {
+			return response{}, err
+		}
+	}
+	if err := s.store(c, put); err != nil {
+		return response{}, err
+	}
+	delete(s.uploads, u.id)
+	return xmlResponse(struct {
+		XMLName      xml.Name `xml:"CompleteMultipartUploadResult"`
+		ETag         string
+		Checksum     *element
+		ChecksumType string `xml:",omitempty"`
+	}{ETag: put.etag, Checksum: put.sum.element(), ChecksumType: sumType}), nil
+}
+
+// chosenPart finds the listed part and checks its ETag and, unless they are to be ignored, its checksum.
+func (u *upload) chosenPart(listed listedPart, noChecksums bool) (*part, error) {
+	p, found := u.parts[listed.PartNumber]
+	if !found || strings.Trim(listed.ETag, `"`) != strings.Trim(p.etag(), `"`) {
+		return nil, refuse("InvalidPart", "part %d was not found, or its entity tag is another", listed.PartNumber)
+	}
+	for _, other := range listed.Others {
+		if noChecksums || !strings.HasPrefix(other.XMLName.Local, "Checksum") {
+			continue
+		}
+		if want := p.sum.element(); want == nil || other.XMLName.Local != want.XMLName.Local || strings.TrimSpace(other.Value) != want.Value {
+			return nil, refuse("InvalidPart", "the checksum of part %d is another", listed.PartNumber)
+		}
+	}
+	return p, nil
+}
+
+// verifyCompletion compares the object with what the headers of CompleteMultipartUpload say of it.
+func verifyCompletion(c call, put object) error {
+	size, sumType := c.Header.Get("X-Amz-Mp-Object-Size"), c.Header.Get("X-Amz-Checksum-Type")
+	switch {
+	case size != "" && size != strconv.FormatInt(put.size, 10):
+		return refuse("InvalidRequest", "x-amz-mp-object-size is %s, the object has %d bytes", size, put.size)
+	case sumType != "" && sumType != fullObject:
+		return refuse("BadDigest", "x-amz-checksum-type is %s, the upload has %s", sumType, fullObject)
+	case c.sum.present() && c.sum.algorithm != put.sum.algorithm:
+		return refuse("InvalidRequest", "checksum type mismatch: expected %q, got %q", put.sum.algorithm, c.sum.algorithm)
+	case c.sum.present() && c.sum.value != put.sum.value:
+		return refuse("BadDigest", "the %s is not that of the object", put.sum.algorithm)
+	}
+	return nil
 }

@@ -2,8 +2,6 @@ package s3test_test
 
 import (
 	"bytes"
-	"crypto/md5"
-	"encoding/base64"
 	"errors"
 	"io"
 	"slices"
@@ -49,7 +47,6 @@ func TestPutAndGetAreByteExact(t *testing.T) {
 
 func TestChecksumsOfPutObject(t *testing.T) {
 	body := noise(1000, 2)
-	sum := md5.Sum(body)
 	for _, tc := range []struct {
 		name   string
 		change func(*s3.PutObjectInput)
@@ -64,11 +61,6 @@ func TestChecksumsOfPutObject(t *testing.T) {
 			in.ChecksumSHA256 = aws.String("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 		}, "BadDigest"},
 		{"checksum of the wrong length", func(in *s3.PutObjectInput) { in.ChecksumCRC64NVME = aws.String("AAAAAA==") }, "InvalidRequest"},
-		{"right Content-MD5", func(in *s3.PutObjectInput) {
-			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(sum[:]))
-		}, ""},
-		{"wrong Content-MD5", func(in *s3.PutObjectInput) { in.ContentMD5 = aws.String("AAAAAAAAAAAAAAAAAAAAAA==") }, "BadDigest"},
-		{"Content-MD5 that is none", func(in *s3.PutObjectInput) { in.ContentMD5 = aws.String("AAAA") }, "InvalidDigest"},
 		{"SDK computes CRC64NVME", func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc64nvme }, ""},
 		{"SDK computes CRC32", func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32 }, ""},
 		{"SDK computes CRC32C", func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c }, ""},
@@ -159,8 +151,6 @@ func TestOverwritingLeavesNothingOfTheOldObject(t *testing.T) {
 	if len(head.Metadata) != 0 || *head.ContentLength != 20 {
 		t.Errorf("got metadata %v and %d bytes, want none and 20", head.Metadata, *head.ContentLength)
 	}
-	must[*s3.DeleteObjectOutput](t)(client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: in.Bucket, Key: in.Key}))
-	wantKeys(t, srv)
 }
 
 func TestConditionalPut(t *testing.T) {
@@ -173,9 +163,7 @@ func TestConditionalPut(t *testing.T) {
 		{"If-None-Match * on a new key", false, aws.String("*"), nil, ""},
 		{"If-None-Match * on an old key", true, aws.String("*"), nil, "PreconditionFailed"},
 		{"If-None-Match with an ETag", true, aws.String(`"x"`), nil, "NotImplemented"},
-		{"If-Match with another ETag", true, nil, aws.String(`"x"`), "PreconditionFailed"},
-		{"If-Match on a new key", false, nil, aws.String(`"x"`), "NoSuchKey"},
-		{"If-Match with the MD5", true, nil, aws.String(`"5d41402abc4b2a76b9719d911017c592"`), ""},
+		{"If-Match, which is not served here", true, nil, aws.String(`"x"`), "NotImplemented"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			srv := s3test.Start(t, bucket)

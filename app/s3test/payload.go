@@ -1,101 +1,121 @@
 package s3test
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
 	"net/http"
-	"slices"
-	"strconv"
+	"net/http/httputil"
+	"net/textproto"
 	"strings"
+
+	"github.com/minio/crc64nvme"
 )
 
-// verifiedPayload removes aws-chunked framing and refuses a payload that does not fit a length, digest or checksum sent with it.
-// With corrupt, one bit of the payload is flipped first. The checksum returned is the one the client sent, if any.
-func verifiedPayload(request Request, raw []byte, corrupt bool) ([]byte, checksum, error) {
-	header := request.Header
-	payload, sent := raw, header.Clone()
-	streaming := strings.HasPrefix(header.Get("X-Amz-Content-Sha256"), "STREAMING-")
-	if streaming {
-		var trailer http.Header
-		var err error
-		if payload, trailer, err = decodeChunked(raw); err != nil {
-			return nil, checksum{}, err
-		}
-		if header.Get("X-Amz-Decoded-Content-Length") != strconv.Itoa(len(payload)) {
-			return nil, checksum{}, refuse("IncompleteBody", "x-amz-decoded-content-length is not the number of bytes received")
-		}
-		for _, name := range announcedTrailers(header) {
-			if trailer.Get(name) == "" {
-				return nil, checksum{}, refuse("MalformedTrailerError", "the trailer %s was announced and not sent", name)
-			}
-			sent[http.CanonicalHeaderKey(name)] = trailer.Values(name)
-		}
-	} else if request.ContentLength < 0 && slices.Contains([]string{"PutObject", "UploadPart"}, request.Operation) {
-		return nil, checksum{}, &s3Error{http.StatusLengthRequired, "MissingContentLength", "the Content-Length header is required"}
-	}
-	if corrupt && len(payload) > 0 {
-		payload = bytes.Clone(payload)
-		payload[len(payload)/2] ^= 1
-	}
-	if err := verifySHA256(header.Get("X-Amz-Content-Sha256"), payload); err != nil {
-		return nil, checksum{}, err
-	}
-	if err := verifyMD5(header.Get("Content-Md5"), payload); err != nil {
-		return nil, checksum{}, err
-	}
-	sum, err := sentChecksum(sent)
-	// The checksum of CompleteMultipartUpload is the object's, not that of the list of parts which is the payload.
-	if err != nil || !sum.present() || request.Operation == "CompleteMultipartUpload" {
-		return payload, sum, err
-	}
-	if sum.of(payload) != sum.value {
-		return nil, checksum{}, refuse("BadDigest", "the %s did not match what was received", sum.name)
-	}
-	return payload, sum, nil
+// payload is the body of a request, without aws-chunked framing.
+type payload struct {
+	body []byte // nil if it is discarded
+	size int64
+	crc  uint64   // CRC64NVME
+	sum  checksum // that the client sent for it, or for the object with CompleteMultipartUpload; zero if none
 }
 
-func announcedTrailers(header http.Header) []string {
-	var names []string
-	for _, value := range header.Values("X-Amz-Trailer") {
-		for name := range strings.SplitSeq(value, ",") {
-			names = append(names, strings.TrimSpace(name))
+// readPayload reads the body to its end. It refuses a payload that does not fit a length, digest or checksum sent with it; another
+// error is that of body. With corrupt, one bit is flipped before it is verified.
+func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p payload, err error) {
+	defer func(body io.Reader) {
+		if _, drainErr := io.Copy(io.Discard, body); drainErr != nil {
+			err = drainErr
+		}
+	}(body)
+	stores := request.Operation == "PutObject" || request.Operation == "UploadPart"
+	if stores && request.ContentLength < 0 {
+		return p, &s3Error{http.StatusLengthRequired, "MissingContentLength", "the Content-Length header is required"}
+	}
+	if !s.NoChecksums {
+		if p.sum, err = sentChecksum(request.Header); err != nil {
+			return p, err
 		}
 	}
-	return names
+	// x-amz-content-sha256 is a digest, or says that the payload is not signed, or streamed in chunks.
+	const unsigned = "UNSIGNED-PAYLOAD"
+	digest := cmp.Or(request.Header.Get("X-Amz-Content-Sha256"), unsigned)
+	streamed := strings.HasPrefix(digest, "STREAMING-")
+	var signed, summed hash.Hash
+	var hashes []io.Writer
+	if digest != unsigned && !streamed {
+		signed = sha256.New()
+		hashes = append(hashes, signed)
+	}
+	if p.sum.present() && request.Operation != "CompleteMultipartUpload" {
+		summed = algorithms[p.sum.algorithm]()
+		hashes = append(hashes, summed)
+	}
+	// aws-chunked is framed as the chunked transfer coding is (S3 API reference, "Signature calculations for trailing headers").
+	// Signatures of chunks are not verified.
+	frames := bufio.NewReader(body)
+	if streamed {
+		body = httputil.NewChunkedReader(frames)
+	}
+	err = p.read(body, io.MultiWriter(hashes...), request.ContentLength, corrupt, s.Discard && stores)
+	switch {
+	case streamed && (err != nil || p.size != request.ContentLength):
+		return p, refuse("IncompleteBody", "the chunks are not well-formed, or not x-amz-decoded-content-length together")
+	case err != nil:
+		return p, err
+	case signed != nil && hex.EncodeToString(signed.Sum(nil)) != digest:
+		return p, refuse("XAmzContentSHA256Mismatch", "the x-amz-content-sha256 is not that of the payload")
+	case summed != nil:
+		return p, p.sum.verify(summed.Sum(nil), frames)
+	}
+	return p, nil
 }
 
-// decodeChunked undoes Content-Encoding aws-chunked: chunks of "size in hex[;chunk-signature=...] CRLF bytes CRLF", an empty chunk,
-// then trailers "name:value" (S3 API reference, "Signature calculations for trailing headers"). Signatures are not verified.
-func decodeChunked(raw []byte) (payload []byte, trailer http.Header, err error) {
+// read feeds the hashes. With corrupt, it flips one bit in the middle of the declared length first.
+func (p *payload) read(body io.Reader, hashes io.Writer, declared int64, corrupt, discard bool) error {
+	if !discard {
+		p.body = make([]byte, 0, max(declared, 0))
+	}
+	chunk := make([]byte, min(max(declared, 512), 64<<10))
 	for {
-		line, rest, found := bytes.Cut(raw, []byte("\r\n"))
-		digits, _, _ := strings.Cut(string(line), ";")
-		size, err := strconv.ParseUint(digits, 16, 63)
-		if !found || err != nil {
-			return nil, nil, refuse("IncompleteBody", "no chunk size where one must be")
+		n, err := body.Read(chunk)
+		if at := declared/2 - p.size; corrupt && 0 <= at && at < int64(n) {
+			chunk[at] ^= 1
 		}
-		if size == 0 {
-			trailer, err := decodeTrailer(rest)
-			return payload, trailer, err
+		p.size, p.crc = p.size+int64(n), crc64nvme.Update(p.crc, chunk[:n])
+		_, _ = hashes.Write(chunk[:n]) // never fails
+		if !discard {
+			p.body = append(p.body, chunk[:n]...)
 		}
-		if uint64(len(rest)) < size+2 || string(rest[size:size+2]) != "\r\n" {
-			return nil, nil, refuse("IncompleteBody", "a chunk is not as long as it says")
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		payload, raw = append(payload, rest[:size]...), rest[size+2:]
+		if err != nil {
+			return err //nolint:wrapcheck // the caller's own
+		}
 	}
 }
 
-func decodeTrailer(raw []byte) (http.Header, error) {
-	trailer := http.Header{}
-	for line := range strings.Lines(string(raw)) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+// verify compares the checksum with what was computed. It takes the value from the trailer if the headers had none.
+func (c *checksum) verify(got []byte, trailer *bufio.Reader) error {
+	if c.value == "" {
+		header, err := textproto.NewReader(trailer).ReadMIMEHeader()
+		if c.value = header.Get(c.header()); err != nil || c.value == "" {
+			return refuse("MalformedTrailerError", "the trailer is not well-formed, or %s is not in it", c.header())
 		}
-		name, value, found := strings.Cut(line, ":")
-		if !found {
-			return nil, refuse("MalformedTrailerError", "a trailer has no colon")
-		}
-		trailer.Add(name, strings.TrimSpace(value))
 	}
-	return trailer, nil
+	want, err := base64.StdEncoding.DecodeString(c.value)
+	if err != nil || len(want) != len(got) {
+		return refuse("InvalidRequest", "value for %s is invalid", c.header())
+	}
+	if !bytes.Equal(want, got) {
+		return refuse("BadDigest", "the %s is not that of the payload", c.algorithm)
+	}
+	return nil
 }

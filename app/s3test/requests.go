@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,47 +18,68 @@ type Request struct {
 	Header        http.Header
 	Query         url.Values
 
-	bucket string
+	bucket, pattern string
 }
 
-// flight is the begin (+1) or the end (-1) of serving one request.
-type flight struct {
-	operation string
-	change    int
+// Counters tell what became of requests so far.
+type Counters struct {
+	// Answers by operation and status, such as "PutObject 200"; "PutObject cut" is those that got no answer, or not all of one.
+	Answers map[string]int
+	// ReceivedBytes of payload, as declared by all requests.
+	ReceivedBytes int64
+	// InFlight is the number of requests that are being served, and MaxInFlight the highest that it was, by operation; "" is all. A
+	// request is in flight from its arrival, before its body is read, until its answer is ready.
+	InFlight, MaxInFlight map[string]int
 }
 
 // Requests returns all requests so far in order of arrival. The log is the caller's copy; headers and queries are shared, do not change them.
 func (s *Server) Requests() []Request {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// MaxInFlight returns the highest number of requests of the given operations (none: of all) served at the same time so far.
-// A request is in flight from its arrival, before its body is read, until its answer is ready.
-func (s *Server) MaxInFlight(operations ...string) int {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	now, most := 0, 0
-	for _, f := range s.flights {
-		if len(operations) == 0 || slices.Contains(operations, f.operation) {
-			now += f.change
-			most = max(most, now)
-		}
-	}
-	return most
+// Counters returns a copy of the counters.
+func (s *Server) Counters() Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counters
+	return Counters{maps.Clone(c.Answers), c.ReceivedBytes, maps.Clone(c.InFlight), maps.Clone(c.MaxInFlight)}
 }
 
-// arrive logs a request; the caller runs the returned function when the request is served.
-func (s *Server) arrive(request Request) (served func()) {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	s.requests = append(s.requests, request)
-	s.flights = append(s.flights, flight{request.Operation, +1})
-	return func() {
-		s.logMu.Lock()
-		defer s.logMu.Unlock()
-		s.flights = append(s.flights, flight{request.Operation, -1})
+// MaxInFlight returns the highest number of requests that were served at the same time so far: of the operation, if one is named.
+func (s *Server) MaxInFlight(operation ...string) int {
+	return s.Counters().MaxInFlight[strings.Join(operation, "")]
+}
+
+// arrive logs a request and returns what is to happen to it. The caller calls leave when the answer is ready.
+func (s *Server) arrive(request Request) (due Fault, leave func(outcome string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fly(request.Operation, +1)
+	if !s.Discard {
+		s.requests = append(s.requests, request)
+	}
+	s.counters.ReceivedBytes += max(request.ContentLength, 0)
+	overloaded := s.capacity > 0 && s.served >= s.capacity
+	if !overloaded {
+		s.served++
+	}
+	return s.dueFault(request, overloaded), func(outcome string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fly(request.Operation, -1)
+		s.counters.Answers[request.Operation+" "+outcome]++
+		if !overloaded {
+			s.served--
+		}
+	}
+}
+
+func (s *Server) fly(operation string, change int) {
+	for _, name := range []string{operation, ""} {
+		s.counters.InFlight[name] += change
+		s.counters.MaxInFlight[name] = max(s.counters.MaxInFlight[name], s.counters.InFlight[name])
 	}
 }
 
@@ -65,62 +87,54 @@ func (s *Server) arrive(request Request) (served func()) {
 func newRequest(r *http.Request) Request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	request := Request{Key: key, ContentLength: r.ContentLength, Header: r.Header.Clone(), Query: r.URL.Query(), bucket: bucket}
-	request.Operation = operation(r.Method, bucket, key, request.Query, r.Header)
+	request.pattern, request.Operation = newPattern(r.Method, request), "Other"
+	if known, found := operations[request.pattern]; found {
+		request.Operation = known.name
+	}
 	if decoded, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err == nil {
 		request.ContentLength = decoded
 	}
-	if request.Operation == "UploadPart" {
-		// A number that is none stays 0, which S3 refuses as it refuses every number outside 1 to 10,000.
-		request.PartNumber, _ = strconv.Atoi(request.Query.Get("partNumber"))
-	}
+	// A number that is none becomes 0, which S3 refuses as it refuses every number outside 1 to 10,000.
+	request.PartNumber, _ = strconv.Atoi(request.Query.Get("partNumber"))
 	return request
 }
 
-// operation names the operation of a request. Sub-resources that change the meaning of a request and are not served here
-// make it "Other", so that PutObjectTagging is never taken for PutObject.
-func operation(method, bucket, key string, query url.Values, header http.Header) string {
-	for _, other := range []string{"acl", "attributes", "cors", "encryption", "legal-hold", "lifecycle", "object-lock", "policy", "restore",
-		"retention", "select", "tagging", "versionId", "versioning", "versions"} {
-		if query.Has(other) {
-			return "Other"
+// operation is one that this server knows.
+type operation struct {
+	name     string
+	carryOut func(*Server, call) (response, error)
+}
+
+// operations by method, what the path names, and what the query has besides parameters.
+var operations = map[string]operation{
+	"HEAD bucket":            {"HeadBucket", func(*Server, call) (response, error) { return emptyResponse(http.StatusOK), nil }},
+	"GET bucket uploads":     {"ListMultipartUploads", (*Server).listMultipartUploads},
+	"PUT object":             {"PutObject", (*Server).putObject},
+	"GET object":             {"GetObject", (*Server).readObject},
+	"HEAD object":            {"HeadObject", (*Server).readObject},
+	"POST object uploads":    {"CreateMultipartUpload", (*Server).createMultipartUpload},
+	"PUT object uploadId":    {"UploadPart", (*Server).uploadPart},
+	"GET object uploadId":    {"ListParts", (*Server).listParts},
+	"POST object uploadId":   {"CompleteMultipartUpload", (*Server).completeMultipartUpload},
+	"DELETE object uploadId": {"AbortMultipartUpload", (*Server).abortMultipartUpload},
+}
+
+var parameters = []string{"x-id", "partNumber", "prefix", "max-uploads", "key-marker", "upload-id-marker", "max-parts", "part-number-marker"}
+
+// newPattern makes the index of operations. A query or header that changes the meaning of a request is part of it, so that
+// PutObjectTagging is never taken for PutObject.
+func newPattern(method string, r Request) string {
+	pattern := method + " object"
+	if r.Key == "" {
+		pattern = method + " bucket"
+	}
+	for parameter := range r.Query {
+		if !slices.Contains(parameters, parameter) {
+			pattern += " " + parameter
 		}
 	}
-	scope := method + " object"
-	switch {
-	case bucket == "":
-		scope = method + " service"
-	case key == "":
-		scope = method + " bucket"
+	if r.Header.Get("X-Amz-Copy-Source") != "" {
+		pattern += " copy"
 	}
-	copies := header.Get("X-Amz-Copy-Source") != ""
-	for _, rule := range []struct {
-		scope     string
-		applies   bool
-		operation string
-	}{
-		{"GET service", true, "ListBuckets"},
-		{"HEAD bucket", true, "HeadBucket"},
-		{"PUT bucket", true, "CreateBucket"},
-		{"DELETE bucket", true, "DeleteBucket"},
-		{"POST bucket", query.Has("delete"), "DeleteObjects"},
-		{"GET bucket", query.Has("uploads"), "ListMultipartUploads"},
-		{"GET bucket", query.Has("location"), "GetBucketLocation"},
-		{"GET bucket", query.Get("list-type") == "2", "ListObjectsV2"},
-		{"GET bucket", true, "ListObjects"},
-		{"GET object", query.Has("uploadId"), "ListParts"},
-		{"GET object", true, "GetObject"},
-		{"HEAD object", true, "HeadObject"},
-		{"PUT object", copies, "Other"},
-		{"PUT object", query.Has("uploadId"), "UploadPart"},
-		{"PUT object", true, "PutObject"},
-		{"DELETE object", query.Has("uploadId"), "AbortMultipartUpload"},
-		{"DELETE object", true, "DeleteObject"},
-		{"POST object", query.Has("uploads"), "CreateMultipartUpload"},
-		{"POST object", query.Has("uploadId"), "CompleteMultipartUpload"},
-	} {
-		if rule.scope == scope && rule.applies {
-			return rule.operation
-		}
-	}
-	return "Other"
+	return pattern
 }

@@ -1,31 +1,45 @@
 package s3test
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 )
-
-const xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 // response is an answer not yet sent, so that a fault can still lose it.
 type response struct {
 	status int
 	header http.Header
-	body   []byte
+	body   [][]byte // in pieces, one after the other
 }
 
 func (a response) send(w http.ResponseWriter) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	if a.header.Get("Content-Length") == "" {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
+	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
-	// A client that has gone away is its own business.
-	_, _ = w.Write(a.body)
+	for _, piece := range a.body {
+		_, _ = w.Write(piece) // a client that has gone away is its own business
+	}
+}
+
+// sendCut sends all but the last byte and closes the connection. Without a body, that byte belongs to the headers.
+func (a response) sendCut(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		cut()
+	}
+	defer conn.Close()
+	body := bytes.Join(a.body, nil)
+	if a.header.Get("Content-Length") == "" { // that of HeadObject is there
+		a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	answer := bytes.NewBufferString(fmt.Sprintf("HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status)))
+	_ = a.header.Write(answer) // a bytes.Buffer takes everything
+	answer.WriteString("\r\n")
+	answer.Write(body)
+	_, _ = conn.Write(answer.Bytes()[:answer.Len()-1])
 }
 
 func emptyResponse(status int) response { return response{status: status, header: http.Header{}} }
@@ -35,7 +49,7 @@ func xmlResponse(document any) response {
 	if err != nil {
 		panic(fmt.Sprintf("s3test: encode %T: %v", document, err))
 	}
-	return response{http.StatusOK, http.Header{"Content-Type": {"application/xml"}}, append([]byte(xml.Header), body...)}
+	return response{http.StatusOK, http.Header{"Content-Type": {"application/xml"}}, [][]byte{[]byte(xml.Header), body}}
 }
 
 // s3Error is a refusal as S3 words it: HTTP status and error code, as in the list of error responses of the S3 API reference.
@@ -50,6 +64,10 @@ func (e *s3Error) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.c
 // refuse is an s3Error with status 400, which most refusals have.
 func refuse(code, format string, args ...any) error {
 	return &s3Error{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
+}
+
+func notImplemented(what string) error {
+	return &s3Error{http.StatusNotImplemented, "NotImplemented", "this server for tests does not know " + what}
 }
 
 func (e *s3Error) response() response {

@@ -1,31 +1,26 @@
 // Package s3test is an S3 over HTTP for tests: it keeps objects in memory, checks what S3 checks, and breaks on demand.
 //
-// github.com/johannesboyne/gofakes3 answers for buckets, listings, reads and deletes. This package adds what that library lacks and
-// an uploader depends on: checksums in headers and trailers are verified, multipart uploads carry full-object and composite checksums,
-// conditional writes are atomic, open uploads can be listed page by page and aged, and every request can be made to fail (see [Fault]).
+// It serves what an uploader needs, by path-style addresses: HeadBucket, PutObject, GetObject and HeadObject, the five operations of a
+// multipart upload with ListParts, and ListMultipartUploads. Checksums in headers and trailers are verified, conditional writes are
+// atomic, and listings come page by page. Each request can be delayed, refused, held or cut (see [Fault]), and so can all of them at
+// once (see [Server.SetLatency], [Server.SetOutage], [Server.SetCapacity], [Server.SetUnreachable]).
 //
-// Not covered: signatures and permissions are not checked, buckets have no versions, and object copies, tags and access lists answer
-// 501 NotImplemented. A listing shows the MD5 of a multipart object as its ETag; reads show the right one.
+// Not covered: signatures and permissions are not checked, and there are neither ranges, versions, copies nor deletes. A multipart
+// upload has a CRC64NVME over the full object, whatever its parts have. What is not covered answers 501 NotImplemented.
 package s3test
 
 import (
-	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"sync"
-	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"sync/atomic"
+	"time"
 )
 
 const (
@@ -34,101 +29,98 @@ const (
 	secretAccessKey = "test-secret"
 )
 
-// Server is one S3 endpoint with one bucket, listening on 127.0.0.1. All methods are safe for concurrent use.
+// Server is an S3 endpoint with one bucket. All methods are safe for concurrent use; set the fields before the first request.
 type Server struct {
 	// MinPartSize, in bytes, is the smallest size of any part but the last of a multipart upload; smaller ones fail
-	// CompleteMultipartUpload with EntityTooSmall. 0, the default, allows any size; S3 has 5 MiB. Set it before the first request.
+	// CompleteMultipartUpload with EntityTooSmall. 0, the default, allows any size; S3 has 5 MiB.
 	MinPartSize int64
+	// NoChecksums makes it an older S3-compatible server: it ignores x-amz-checksum-*, in headers and trailers, and answers with none.
+	// It still verifies a payload hash that was signed, so that with UNSIGNED-PAYLOAD it verifies nothing.
+	NoChecksums bool
+	// Discard verifies the bytes of objects but does not keep them, nor the log of requests, so that load does not fill the memory.
+	// GetObject then answers 501, Object has no bytes, Requests no requests.
+	Discard bool
 
 	bucket   string
-	http     *httptest.Server
-	caBundle string        // PEM file with the server's certificate; empty without TLS
-	stopping chan struct{} // closed when the test ends: frees requests that are held
+	caFile   string           // PEM file with the server's certificate; empty without TLS
+	http     *httptest.Server // nil until Listen
+	stop     sync.Once
+	stopping chan struct{} // frees requests that wait
 
-	storeMu sync.Mutex // guards the fields of this group; held while an operation reads or changes them
-	backend *s3mem.Backend
-	fake    http.Handler
-	records map[string]record // by bucket/key; the backend knows whether the object exists
-	uploads map[string]*upload
-	created int // multipart uploads ever created
+	unreachable atomic.Bool
 
-	logMu    sync.Mutex // guards the fields of this group
+	mu       sync.Mutex // guards what follows; never held while a request is read, waits or is answered
+	objects  map[string]object
+	uploads  map[string]*upload
+	created  int // multipart uploads ever created
 	requests []Request
-	flights  []flight
+	counters Counters
 	faults   []*injected
+	// What holds for all requests, until it is set again.
+	latency  map[string]time.Duration // by operation; "" is the others
+	capacity int
+	served   int // requests in flight, but those refused for want of capacity
+	outage   Fault
 }
 
-// Start serves S3 over plain HTTP until the test ends, with an empty bucket of the given name.
-// Over plain HTTP the SDK sends checksums as headers.
-func Start(t testing.TB, bucket string) *Server {
-	t.Helper()
-	s := newServer(t, bucket)
-	s.http.Start()
-	return s
+// New returns a server with an empty bucket. It is an [http.Handler] for a listener of the caller's, or can [Server.Listen] itself.
+func New(bucket string) *Server {
+	return &Server{
+		bucket: bucket, objects: map[string]object{}, uploads: map[string]*upload{}, latency: map[string]time.Duration{},
+		counters: Counters{map[string]int{}, 0, map[string]int{}, map[string]int{}}, stopping: make(chan struct{}),
+	}
 }
 
-// StartTLS is Start over HTTPS, with the certificate of net/http/httptest. Over HTTPS the SDK sends checksums as trailers.
-func StartTLS(t testing.TB, bucket string) *Server {
-	t.Helper()
-	s := newServer(t, bucket)
-	s.http.StartTLS()
-	s.caBundle = filepath.Join(t.TempDir(), "s3-ca.pem")
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
-	if err := os.WriteFile(s.caBundle, certificate, 0o600); err != nil {
-		t.Fatalf("write CA bundle: %v", err)
+// Listen serves on a TCP address such as "127.0.0.1:0" until Close: plain HTTP, or HTTPS if caFile is not empty. The certificate is
+// that of net/http/httptest; Listen writes it to caFile, as PEM. Call it once. With plain HTTP the SDK sends checksums as headers,
+// with HTTPS as trailers.
+func (s *Server) Listen(address, caFile string) error {
+	tcp, err := net.Listen("tcp", address) //nolint:noctx // at once
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
 	}
-	return s
-}
-
-func newServer(t testing.TB, bucket string) *Server {
-	t.Helper()
-	backend := s3mem.New()
-	if err := backend.CreateBucket(bucket); err != nil {
-		t.Fatalf("create bucket %q: %v", bucket, err)
-	}
-	s := &Server{
-		bucket:   bucket,
-		stopping: make(chan struct{}),
-		backend:  backend,
-		fake:     gofakes3.New(backend, gofakes3.WithoutVersioning()).Server(),
-		records:  map[string]record{},
-		uploads:  map[string]*upload{},
-	}
-	s.http = httptest.NewUnstartedServer(s)
 	// Clients that distrust the certificate or hang up are part of tests, not news.
-	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
-	t.Cleanup(func() {
-		close(s.stopping)
+	config := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	s.http = &httptest.Server{Listener: listener{tcp, s}, Config: config}
+	if caFile == "" {
+		s.http.Start()
+		return nil
+	}
+	s.caFile = caFile
+	s.http.StartTLS()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+	return os.WriteFile(caFile, certificate, 0o600) //nolint:wrapcheck // it names the file
+}
+
+// Close cuts all connections and returns when no request is served any more. Requests that wait are dropped. What is stored can still
+// be looked at.
+func (s *Server) Close() {
+	s.stop.Do(func() { close(s.stopping) })
+	if s.http != nil {
+		_ = s.http.Listener.Close() // so that no connection comes between the next two steps; they close it again
 		s.http.CloseClientConnections()
 		s.http.Close()
-	})
-	return s
+	}
 }
 
-// URL is the endpoint, without a trailing slash: http://127.0.0.1:port or https://127.0.0.1:port.
-func (s *Server) URL() string { return s.http.URL }
+// listener accepts and closes connections while the server is unreachable.
+type listener struct {
+	net.Listener
+	server *Server
+}
 
-// Client returns an SDK client for the server: path-style addressing, static credentials, region us-east-1, and trust in the
-// server's certificate. Everything else is the SDK's default; optFns may change it.
-func (s *Server) Client(t testing.TB, optFns ...func(*s3.Options)) *s3.Client {
-	t.Helper()
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
-		if certificate := s.http.Certificate(); certificate != nil {
-			tr.TLSClientConfig.RootCAs = x509.NewCertPool()
-			tr.TLSClientConfig.RootCAs.AddCert(certificate)
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || !l.server.unreachable.Load() {
+			return conn, err //nolint:wrapcheck // for net/http
 		}
-	})
-	return s3.New(s3.Options{
-		BaseEndpoint: aws.String(s.URL()),
-		UsePathStyle: true,
-		Region:       region,
-		Credentials:  credentials.NewStaticCredentialsProvider(accessKeyID, secretAccessKey, ""),
-		HTTPClient:   transport,
-		// As config.LoadDefaultConfig sets them; the zero values are no defaults but send and check nothing.
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
-	}, optFns...)
+		_ = conn.Close()
+	}
 }
+
+// URL is the endpoint of a server that listens, without a trailing slash: http://127.0.0.1:port or https://127.0.0.1:port.
+func (s *Server) URL() string { return s.http.URL }
 
 // Environ returns the variables ("NAME=value") that make the SDK of a child process use this server and nothing of the machine's
 // own AWS configuration. Append them after os.Environ(), so that they win.
@@ -144,8 +136,8 @@ func (s *Server) Environ() []string {
 		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
-	if s.caBundle != "" {
-		environ = append(environ, "AWS_CA_BUNDLE="+s.caBundle)
+	if s.caFile != "" {
+		environ = append(environ, "AWS_CA_BUNDLE="+s.caFile)
 	}
 	return environ
 }

@@ -15,18 +15,19 @@ const (
 	probeEvery      = 30 * time.Second
 	probeEveryFirst = 3 * time.Second // while S3 does not answer
 	probeTimeout    = 20 * time.Second
-	// notReadyAfter: without S3 for so long the service is no longer ready. Shorter
-	// outages are for the senders' retries, not for a load balancer.
+	// notReadyAfter: without S3, or without a success among failures, for so long the service
+	// is no longer ready. Shorter outages are for retries, not for a load balancer.
 	notReadyAfter = 5 * time.Minute
 )
 
-// health answers three different questions. live: the process answers. ready: S3
-// has answered, not longer than five minutes ago, and the service does not stop.
-// degraded: ready, but S3 does not answer at the moment.
+// health answers three different questions. live: the process answers. ready: the
+// service does what it is for, or failed to not for long, and it does not stop. degraded: S3
+// does not answer at the moment, or instances cannot be stored.
 type health struct {
-	store *s3store.Store
-	log   *slog.Logger
-	now   func() time.Time
+	ask    func(context.Context) error // S3, for the bucket (HeadBucket); its error says what to mend
+	stored func() s3store.Health       // what stores meet
+	log    *slog.Logger
+	now    func() time.Time
 
 	mu       sync.Mutex
 	stopping bool
@@ -40,23 +41,34 @@ type state struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
+// state asks what stores meet, too: HeadBucket may be allowed where PutObject is not. S3
+// counts as gone for five minutes only if no other request succeeded meanwhile.
 func (h *health) state() state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	last := h.store.LastAnswer()
-	s := state{Ready: true}
+	met, now := h.stored(), h.now()
+	lately := func(t time.Time) bool { return now.Sub(t) <= notReadyAfter }
+	notReady, degraded := state{}, state{Ready: true, Degraded: true}
 	switch {
 	case h.stopping:
-		s.Ready, s.Reason = false, "the service is stopping"
-	case last.IsZero():
-		s.Ready, s.Reason = false, "S3 has not answered yet"
-	case h.failure != nil && h.now().Sub(last) > notReadyAfter:
-		s.Ready, s.Reason = false, "S3 has not answered for five minutes"
+		return notReady.because("the service is stopping", nil)
+	case met.LastAnswer.IsZero():
+		return notReady.because("S3 has not answered yet", h.failure)
+	case h.failure != nil && !lately(met.LastAnswer):
+		return notReady.because("S3 has not answered for five minutes", h.failure)
+	case met.Failure != nil && !lately(met.FailingSince) && lately(met.FailedAt):
+		return notReady.because("no instance could be stored for five minutes", met.Failure)
+	case met.Failure != nil:
+		return degraded.because("an instance could not be stored at "+met.FailedAt.UTC().Format(time.RFC3339)+", and none was stored since", met.Failure)
 	case h.failure != nil:
-		s.Degraded, s.Reason = true, "S3 does not answer"
+		return degraded.because("S3 does not answer", h.failure)
 	}
-	if h.failure != nil && !h.stopping {
-		s.Reason += ": " + h.failure.Error()
+	return state{Ready: true}
+}
+
+func (s state) because(what string, cause error) state {
+	if s.Reason = what; cause != nil {
+		s.Reason += ": " + cause.Error()
 	}
 	return s
 }
@@ -71,7 +83,7 @@ func (h *health) stop() {
 func (h *health) probe(ctx context.Context) {
 	for {
 		probeCtx, cancel := context.WithTimeout(ctx, probeTimeout)
-		err := h.store.Probe(probeCtx)
+		err := h.ask(probeCtx)
 		cancel()
 		if ctx.Err() != nil {
 			return
@@ -84,7 +96,7 @@ func (h *health) probe(ctx context.Context) {
 		switch {
 		case err != nil:
 			wait = probeEveryFirst
-			if before == nil || before.Error() != err.Error() && h.store.LastAnswer().IsZero() {
+			if before == nil || before.Error() != err.Error() && h.stored().LastAnswer.IsZero() {
 				h.log.ErrorContext(ctx, "S3 does not answer", "error", err)
 			}
 		case before != nil:

@@ -62,9 +62,9 @@ func (m *metrics) gauges(h *health, handler *stow.Handler) {
 		return 0
 	}
 	gauge("stowrs_ready", "1 when the service is ready.", func() float64 { return is(h.state().Ready) })
-	gauge("stowrs_degraded", "1 when S3 does not answer at the moment.", func() float64 { return is(h.state().Degraded) })
+	gauge("stowrs_degraded", "1 when S3 does not answer at the moment, or the last instance could not be stored.", func() float64 { return is(h.state().Degraded) })
 	gauge("stowrs_requests_in_flight", "Store requests being served.", func() float64 { return float64(handler.Serving()) })
-	gauge("stowrs_buffered_bytes", "Part buffers in use, of MEMORYBUDGET.", func() float64 { return float64(handler.Store.BufferedBytes()) })
+	gauge("stowrs_buffered_bytes", "Part buffers in use, of MEMORYBUDGET.", func() float64 { return float64(handler.Ledger.InUseBytes()) })
 }
 
 func (m *metrics) transaction(t stow.Transaction) {

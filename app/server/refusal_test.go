@@ -32,7 +32,7 @@ var refusals = []refusal{
 	{"no type of the answer", "POST", "/studies", map[string]string{"Accept": "text/html"}, 406, []string{"application/dicom+json", "application/dicom+xml"}},
 	{"too large", "POST", "/studies", map[string]string{"Content-Length": "5000000"}, 413, []string{"1048576"}},
 	{"type of the request", "POST", "/studies", map[string]string{"Content-Type": "text/plain"}, 415, []string{"text/plain", `type="application/dicom"`}},
-	{"encoding of the request", "POST", "/studies", map[string]string{"Content-Encoding": "br"}, 415, []string{"br", "gzip"}},
+	{"encoding of the request", "POST", "/studies", map[string]string{"Content-Encoding": "br"}, 415, []string{"br", "identity"}},
 	{"too many requests", "POST", "/studies", map[string]string{"Accept": "*/*"}, 503, []string{"again"}},
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stowrs-to-s3/app/config"
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/stow"
 )
@@ -21,6 +22,8 @@ import (
 const (
 	// headerTimeout for a request's header; its body has the limits of package stow.
 	headerTimeout = 15 * time.Second
+	// maxHeaderBytes of a request; net/http answers 431 to a longer one.
+	maxHeaderBytes = 16 << 10
 	// idleTimeout of a kept connection: longer than the 350 s after which a
 	// Network Load Balancer forgets a TLS connection, so that it never meets a closed one.
 	idleTimeout = 400 * time.Second
@@ -59,14 +62,17 @@ func Run(c config.Config, p Process) error {
 		return err
 	}
 	measured := newMetrics(p.Version)
-	store := s3store.New(storeConfig(c, measured), client, log)
+	ledger := memory.New(c.BufferBytes(), c.ReserveBytes(), int64(c.MetadataLimit))
+	store := s3store.New(storeConfig(c, measured), client, ledger, log)
 
 	uploads, cutUploads := context.WithCancel(context.Background())
 	defer cutUploads()
 	handler := stow.NewHandler(stow.Handler{
-		Config: stowConfig(c), Store: store, Log: log, Audit: audit, Stop: uploads, Observe: measured.transaction,
+		Config: stowConfig(c), Store: store, Ledger: ledger, Log: log, Audit: audit, Stop: uploads, Observe: measured.transaction,
 	})
-	state := &health{store: store, log: log, now: time.Now}
+	state := &health{
+		ask: store.Probe, stored: store.Health, log: log, now: time.Now,
+	}
 	measured.gauges(state, handler)
 
 	stowListener, err := listen("LISTENADDRESS", c.ListenAddress)
@@ -77,17 +83,18 @@ func Run(c config.Config, p Process) error {
 	if err != nil {
 		return errors.Join(err, stowListener.Close())
 	}
-	stowServer := newServer(newEcho(c, handler, log), log)
-	adminServer := newServer(newAdmin(c, state, measured), log)
+	x := exchange{answer: answerTimeout, linger: lingerTimeout, stall: lingerStall, minRate: int64(c.MinRate), stop: p.Stop}
+	stowServer := newServer(newEcho(c, handler, x, log), &connections{limit: c.MaxRequests + spareConnections}, log)
+	adminServer := newServer(newAdmin(c, state, measured), &connections{limit: adminConnections, anybody: true}, log)
 	failed := make(chan error, 2)
-	go func() { failed <- stowServer.Serve(stowListener) }()
+	go func() { failed <- stowServer.Serve(listener{stowListener}) }()
 	go func() { failed <- adminServer.Serve(adminListener) }()
 	defer adminServer.Close()
 
 	background, endBackground := context.WithCancel(p.Stop)
 	defer endBackground()
 	go state.probe(background)
-	go sweep(background, store, c.SweepAge, log)
+	go store.Tidy(background, c.SweepAge)
 
 	log.InfoContext(p.Stop, "serving", "version", p.Version, "listen_address", stowListener.Addr().String(),
 		"admin_address", adminListener.Addr().String(), "bucket", c.BucketName, "prefix", c.Prefix)
@@ -130,36 +137,22 @@ func listen(variable, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+func newServer(handler http.Handler, bound *connections, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		IdleTimeout:       idleTimeout,
+		ConnState:         bound.track,
+		ConnContext:       bound.context,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' broken connections
-	}
-}
-
-// sweep aborts what an earlier process left behind, once S3 answers.
-func sweep(ctx context.Context, store *s3store.Store, age time.Duration, log *slog.Logger) {
-	for store.LastAnswer().IsZero() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Second):
-		}
-	}
-	aborted, err := store.Sweep(ctx, age)
-	if err != nil && ctx.Err() == nil {
-		log.ErrorContext(ctx, "sweep of old multipart uploads failed", "aborted", aborted, "error", err)
-	} else if aborted > 0 {
-		log.WarnContext(ctx, "old multipart uploads aborted", "aborted", aborted, "older_than", age.String())
 	}
 }
 
 func storeConfig(c config.Config, m *metrics) s3store.Config {
 	return s3store.Config{
 		Bucket: c.BucketName, Prefix: c.Prefix, Suffix: c.ObjectSuffix,
-		Threads: c.ThreadCount, MemoryBudgetBytes: int64(c.MemoryBudget), HeadWindowBytes: int64(c.HeadWindow), AsideBytes: int64(c.MetadataLimit),
+		Threads: c.ThreadCount, RetryTime: c.RetryTime, LargestPartBytes: s3store.LargestPartBytes(int64(c.MemoryBudget)),
 		MaxInstanceBytes: int64(c.MaxInstanceSize), RejectDuplicates: c.OnDuplicate == "reject",
 		KMSKeyID: c.KMSKeyID, StorageClass: c.StorageClass, Observe: m.s3Request,
 	}
@@ -168,7 +161,7 @@ func storeConfig(c config.Config, m *metrics) s3store.Config {
 func stowConfig(c config.Config) stow.Config {
 	return stow.Config{
 		Prefix: c.Prefix, Suffix: c.ObjectSuffix, WADOURL: c.WADOURL,
-		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize), MetadataBytes: int64(c.MetadataLimit),
+		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize),
 		MaxRequests: c.MaxRequests, ResponseDelay: time.Duration(c.ResponseDelay), StrictAccept: c.StrictAccept,
 	}
 }

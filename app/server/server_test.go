@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"stowrs-to-s3/app/config"
 	"stowrs-to-s3/app/s3test"
 	"stowrs-to-s3/app/server"
@@ -52,6 +55,31 @@ func TestBucketIsMissing(t *testing.T) {
 		t.Errorf("/livez: got %d", status)
 	}
 	r.awaitReady(t, 200) // the bucket was made
+}
+
+// The role may ask for the bucket and not put into it: /readyz says so at the first store
+// that fails, and that all is well at the first that succeeds.
+func TestReadinessKnowsStores(t *testing.T) {
+	s3 := s3test.Start(t, "dicom")
+	s3.Inject(s3test.Fault{Operation: "PutObject", Status: 403, Code: "AccessDenied", Times: 1})
+	r := start(t, s3, nil)
+	r.awaitReady(t, 200)
+	if response := r.request(t, "POST", "/studies", bytes.NewReader(sample(t)), nil); response.StatusCode != 503 {
+		t.Errorf("a store that S3 denies: got %d, want 503", response.StatusCode)
+	}
+	status, body := r.get(t, "/readyz")
+	if status != 200 || !strings.Contains(body, `"degraded":true`) || !strings.Contains(body, "s3:PutObject") {
+		t.Errorf("after a store that failed: got %d %s", status, body)
+	}
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, "stowrs_degraded 1\n") {
+		t.Error("the gauge says that nothing is degraded")
+	}
+	if response := r.request(t, "POST", "/studies", bytes.NewReader(sample(t)), nil); response.StatusCode != 200 {
+		t.Errorf("the next store: got %d, want 200", response.StatusCode)
+	}
+	if status, body := r.get(t, "/readyz"); status != 200 || strings.Contains(body, "reason") {
+		t.Errorf("after a store that succeeded: got %d %s", status, body)
+	}
 }
 
 // SIGTERM: not ready at once, what is in flight is finished, then a clean end.
@@ -108,30 +136,26 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestSweepAtStart(t *testing.T) {
+// An upload that a kill left behind is aborted at the start of the next process, and one that
+// is left behind later a while later, without a restart.
+func TestSweep(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
-	first := start(t, s3, map[string]string{"STOPTIMEOUT": "1ms"})
-	s3.Inject(s3test.Fault{Operation: "AbortMultipartUpload", Status: 500, Code: "InternalError", Times: 1}) // as if killed
-	reading, writing := io.Pipe()
-	answers := make(chan int)
-	go func() { answers <- first.request(t, "POST", "/studies", reading, nil).StatusCode }()
-	_, _ = writing.Write(sample(t))
-	_, _ = writing.Write(make([]byte, 20<<20))
-	for len(s3.OpenUploads()) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	first.stop()
-	<-answers
-	<-first.done
-	if len(s3.OpenUploads()) != 1 {
-		t.Fatalf("open uploads: %v, want the one that could not be aborted", s3.OpenUploads())
-	}
-	s3.AgeUploads(8 * 24 * time.Hour)
-	start(t, s3, nil)
-	for deadline := time.Now().Add(20 * time.Second); len(s3.OpenUploads()) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("open uploads: %v, want none", s3.OpenUploads())
+	leaveBehind := func() {
+		key := "1.2/1.3/1.4"
+		if _, err := s3.Client(t).CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String("dicom"), Key: &key}); err != nil {
+			t.Fatal(err)
 		}
+		s3.AgeUploads(time.Hour)
+	}
+	leaveBehind()
+	start(t, s3, map[string]string{"SWEEPAGE": "1s"})
+	for _, when := range []string{"before the start", "after it"} {
+		for deadline := time.Now().Add(20 * time.Second); len(s3.OpenUploads()) > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("left behind %s: %v", when, s3.OpenUploads())
+			}
+		}
+		leaveBehind()
 	}
 }
 

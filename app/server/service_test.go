@@ -54,7 +54,6 @@ func start(t *testing.T, s3 *s3test.Server, variables map[string]string) *runnin
 		name, value, _ := strings.Cut(variable, "=")
 		t.Setenv(name, value)
 	}
-	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 	r := &running{done: make(chan error, 1)}
 	var stopContext, cutContext context.Context
 	stopContext, r.stop = context.WithCancel(context.Background())

@@ -1,108 +1,190 @@
 package stow
 
 import (
-	"compress/flate"
-	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"sync"
 	"time"
+
+	"stowrs-to-s3/app/related"
 )
 
-// rateWindow is the time over which MINRATE is measured.
-const rateWindow = time.Minute
+const (
+	// stallTimeout cuts a client that sends nothing at all for so long.
+	stallTimeout = time.Minute
+	// rateWindow is the time over which the progress of a client is measured.
+	rateWindow = time.Minute
+	// lingerTimeout is left to a client whose body is no longer wanted, to see the answer.
+	lingerTimeout = 3 * time.Second
+)
 
 // Errors of a request body.
 var (
 	errStalled         = errors.New("the client sends too slowly")
 	errStopping        = errors.New("the service stops")
 	errRequestTooLarge = errors.New("the request is larger than MAXREQUESTSIZE")
-	errInflate         = errors.New("the body is not gzip, as its Content-Encoding says, or it is damaged")
+	errBroken          = errors.New("the body cannot be read")
 )
 
-// body is the request body with its limits, inflated if it was sent compressed:
-// the limits count what is to be stored, so that a bomb ends early, while an
-// image of one colour, which deflate shrinks a thousandfold, passes. Only time in
-// which the service waits for the client counts: not the time it waits for memory
-// or for S3.
+// body is the request body with its limits. There is one rule of progress: while the
+// service waits for the client, the client delivers at least minRate over every window,
+// from the first byte to the last; and while anybody waits for memory, what its request
+// holds, by the minute: a twelfth of it in every twelfth of a window. Time in which the
+// service waits for memory or for S3 does not count.
 type body struct {
-	wire    *wire
-	source  io.Reader // wire, or what it inflates to
-	minRate int64     // bytes per second, 0: none
-	limit   int64     // bytes, 0: none
+	source      io.Reader
+	stop        context.Context       //nolint:containedctx // when the service is cut, so is the body
+	setDeadline func(time.Time) error // of the connection's reads
+	holds       func() int64          // memory that the request holds for what has arrived
+	short       func() bool           // somebody waits for memory
+
+	minRate int64 // bytes per second, 0: none
+	limit   int64 // bytes, 0: none
+	stall   time.Duration
 	window  time.Duration
 
-	read   int64 // bytes in all
-	holds  int   // how often hold was asked for: the request holds memory
-	waited time.Duration
-	got    int64 // bytes while waited ran
+	read  int64 // bytes in all
+	ended bool  // io.EOF was read
+
+	mu      sync.Mutex // a Read that waits is judged by a timer
+	ticker  *time.Timer
+	counted time.Time // up to when time is in the windows
+	held    int64
+	recent  progress         // of the current share of a window
+	past    [shares]progress // of those before it, in turn
+	count   int              // of those
+	verdict error
 }
 
-// hold says whether the request holds memory from now on, for this or another
-// reason: only then MINRATE applies.
-func (b *body) hold(holds bool) {
-	if b.waited, b.got = 0, 0; holds {
-		b.holds++
-	} else {
-		b.holds--
+// progress is what a client has delivered while the service waited for it.
+type progress struct {
+	waited    time.Duration
+	got, held int64 // held: when it began
+}
+
+// interrupt ends a Read that waits for the client; stop has ended before.
+func (b *body) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
+
+// linger reads on for a while behind an early answer: a client that sends all before it
+// reads would meet a reset, and never see the answer.
+func (b *body) linger(flush func() error) {
+	if b.ended || flush() != nil || b.setDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
 	}
+	_, _ = io.Copy(io.Discard, b.source) // ends with the body, the connection, or the deadline
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	if b.limit > 0 {
-		if b.read > b.limit {
-			return 0, errRequestTooLarge
-		}
 		p = p[:min(int64(len(p)), b.limit-b.read+1)]
 	}
-	before := b.wire.waited
+	if err := b.setDeadline(time.Now().Add(b.stall)); err != nil {
+		return 0, fmt.Errorf("%w: set deadline: %w", errBroken, err)
+	}
+	if b.stop.Err() != nil { // asked after the deadline is set: interrupt may just have set its own
+		return 0, errStopping
+	}
+	b.startWaiting()
 	n, err := b.source.Read(p)
+	verdict := b.stopWaiting(int64(n))
 	b.read += int64(n)
-	if err != nil {
-		return n, err
-	}
-	if b.limit > 0 && b.read > b.limit { // by the one byte too many
+	switch {
+	case b.limit > 0 && b.read > b.limit: // by the one byte too many
+		b.read--
 		return n - 1, errRequestTooLarge
+	case err == io.EOF: // io.EOF itself ends a body
+		b.ended = true
+		// Behind it net/http goes on reading, to see whether the client leaves: without a deadline.
+		_ = b.setDeadline(time.Time{}) // the connection may be gone
+		return n, io.EOF
+	case verdict != nil && b.stop.Err() == nil:
+		return n, verdict
+	case err != nil:
+		return n, b.explain(err)
 	}
-	return n, b.checkRate(n, b.wire.waited-before)
+	return n, nil
 }
 
-func (b *body) checkRate(n int, waited time.Duration) error {
-	if b.holds <= 0 {
-		return nil
+// startWaiting begins to count the time, and has the client judged while it delivers nothing.
+func (b *body) startWaiting() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.counted, b.held = time.Now(), b.holds()
+	if b.ticker == nil {
+		b.ticker = time.AfterFunc(b.window/shares, b.tick)
+		return
 	}
-	b.got += int64(n)
-	if b.waited += waited; b.waited < b.window {
-		return nil
-	}
-	if rate := float64(b.got) / b.waited.Seconds(); rate < float64(b.minRate) {
-		return fmt.Errorf("%w: %.0f bytes a second over %s", errStalled, rate, b.waited.Round(time.Second))
-	}
-	b.waited, b.got = 0, 0
-	return nil
+	b.ticker.Reset(b.window / shares)
 }
 
-// inflater undoes Content-Encoding: gzip (RFC 9110 §8.4.1.3) while the body
-// arrives. It needs 40 KiB. Errors of the wire come through as they are.
-type inflater struct {
-	wire *wire
-	gzip *gzip.Reader // nil before the first read, which the service must not wait for
+// tick judges a client that the service waits for, and ends the Read of one that is cut.
+func (b *body) tick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counted.IsZero() {
+		return
+	}
+	if b.judge(0); b.verdict != nil {
+		b.interrupt()
+		return
+	}
+	b.ticker.Reset(b.window / shares)
 }
 
-// Read implements io.Reader.
-func (i *inflater) Read(p []byte) (n int, err error) {
-	if i.gzip == nil {
-		if i.gzip, err = gzip.NewReader(i.wire); err == io.EOF { //nolint:errorlint // nothing at all, which gzip cannot be
-			err = errTruncated
-		}
+// stopWaiting counts the n bytes that have come, and the time until then.
+func (b *body) stopWaiting(n int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ticker.Stop()
+	b.judge(n)
+	b.counted = time.Time{}
+	return b.verdict
+}
+
+// shares is the number of parts of a window by which a client is judged.
+const shares = 12
+
+func (b *body) judge(n int64) {
+	now := time.Now()
+	waited := now.Sub(b.counted)
+	b.counted = now
+	b.recent.waited += waited
+	b.recent.got += n
+	if b.recent.waited < b.window/shares {
+		return
 	}
-	if err == nil {
-		n, err = i.gzip.Read(p)
+	if held := min(b.recent.held, b.held); b.recent.got*shares < held && b.short() {
+		b.verdict = fmt.Errorf("%w: %d bytes in %s, while its request holds %d for which others wait", errStalled, b.recent.got, b.recent.waited.Round(time.Second), held)
 	}
-	var corrupt flate.CorruptInputError
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
-		return n, fmt.Errorf("%w: %w", errInflate, err)
+	b.past[b.count%shares] = b.recent
+	b.count++
+	b.recent = progress{held: b.held}
+	if b.count < shares {
+		return
 	}
-	return n, err
+	var all progress
+	for _, p := range b.past {
+		all.waited += p.waited
+		all.got += p.got
+	}
+	if rate := float64(all.got) / all.waited.Seconds(); rate < float64(b.minRate) {
+		b.verdict = fmt.Errorf("%w: %.0f bytes a second over %s, MINRATE is %d", errStalled, rate, all.waited.Round(time.Second), b.minRate)
+	}
+}
+
+func (b *body) explain(err error) error {
+	var timeout net.Error
+	switch {
+	case b.stop.Err() != nil:
+		return errStopping
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("%w: nothing for %s", errStalled, b.stall)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return related.ErrTruncated
+	}
+	return fmt.Errorf("%w: %w", errBroken, err)
 }

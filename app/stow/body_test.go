@@ -8,104 +8,141 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func noDeadline(time.Time) error { return nil }
 
-// A client that is slow only while the service waits for it is cut; one that
-// waits for the service is not.
-func TestRateOfAClientThatHoldsABuffer(t *testing.T) {
+// newTestBody has no limits but those that a test sets.
+func newTestBody(t *testing.T, source io.Reader) *body {
+	return &body{
+		source: source, stop: t.Context(), setDeadline: noDeadline, stall: time.Minute, window: 60 * time.Millisecond,
+		holds: func() int64 { return 0 }, short: func() bool { return false },
+	}
+}
+
+// dripping takes a millisecond for each read of ten bytes.
+type dripping struct{ io.Reader }
+
+// Read implements io.Reader.
+func (d dripping) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return d.Reader.Read(p[:min(10, len(p))])
+}
+
+// The rule of progress. Whether the request holds memory makes no difference to
+// MINRATE; what it holds matters only while others wait.
+func TestProgress(t *testing.T) {
 	tests := map[string]struct {
-		holds bool
-		rate  int64
-		want  error
+		rate, holds int64
+		short       bool
+		want        error
 	}{
-		"fast enough":              {true, 1, nil},
-		"too slow":                 {true, 1 << 40, errStalled},
-		"slow but holding nothing": {false, 1 << 40, nil},
+		"fast enough":                             {rate: 1},
+		"below MINRATE":                           {rate: 1 << 40, want: errStalled},
+		"holds more than it delivers":             {rate: 1, holds: 1 << 40},
+		"holds more, and others wait for memory":  {rate: 1, holds: 1 << 40, short: true, want: errStalled},
+		"holds less, and others wait for memory":  {rate: 1, holds: 1, short: true},
+		"holds nothing, and others wait for more": {rate: 1, short: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{source: bytes.NewReader(make([]byte, 1000)), ctx: t.Context(), setDeadline: noDeadline, stall: time.Minute}
-			b := &body{wire: w, source: w, minRate: test.rate, window: time.Nanosecond}
-			b.hold(test.holds)
-			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{b}, make([]byte, 10)); !errors.Is(err, test.want) {
-				t.Errorf("got error %v, want %v", err, test.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := newTestBody(t, dripping{bytes.NewReader(make([]byte, 2000))})
+				b.minRate, b.holds, b.short = test.rate, func() int64 { return test.holds }, func() bool { return test.short }
+				if _, err := io.Copy(io.Discard, b); !errors.Is(err, test.want) {
+					t.Errorf("got error %v, want %v", err, test.want)
+				}
+			})
 		})
 	}
 }
 
-// A window starts anew with each buffer: time before it does not count.
-func TestRateWindowStartsWithTheBuffer(t *testing.T) {
-	b := &body{minRate: 1000, window: time.Second}
-	b.hold(true)
-	if err := b.checkRate(10, 900*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	b.hold(false)
-	b.hold(true)
-	if err := b.checkRate(10, 900*time.Millisecond); err != nil {
-		t.Errorf("the window before counts: %v", err)
-	}
-	if err := b.checkRate(10, 200*time.Millisecond); !errors.Is(err, errStalled) {
-		t.Errorf("got error %v, want %v", err, errStalled)
-	}
+// Only the waiting for the client counts, not that of the service for memory or S3.
+func TestTimeOfTheServiceDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestBody(t, bytes.NewReader(make([]byte, 100)))
+		b.minRate, b.window = 1<<20, 20*time.Millisecond
+		for range 3 {
+			if _, err := b.Read(make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+	})
 }
 
 func TestBodyThatStalls(t *testing.T) {
-	client, service := net.Pipe()
-	defer client.Close()
-	w := &wire{source: service, ctx: t.Context(), setDeadline: service.SetReadDeadline, stall: 20 * time.Millisecond}
-	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStalled) {
-		t.Errorf("got error %v, want %v", err, errStalled)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		client, service := net.Pipe()
+		defer client.Close()
+		b := newTestBody(t, service)
+		b.setDeadline, b.stall = service.SetReadDeadline, 20*time.Millisecond
+		if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStalled) {
+			t.Errorf("got error %v, want %v", err, errStalled)
+		}
+	})
 }
 
 func TestBodyEndsWithTheService(t *testing.T) {
-	client, service := net.Pipe()
-	defer client.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	w := &wire{source: service, ctx: ctx, setDeadline: service.SetReadDeadline, stall: time.Hour}
-	defer context.AfterFunc(ctx, w.interrupt)()
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
-		t.Errorf("waiting: got error %v, want %v", err, errStopping)
-	}
-	if _, err := w.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
-		t.Errorf("afterwards: got error %v, want %v", err, errStopping)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		client, service := net.Pipe()
+		defer client.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		b := newTestBody(t, service)
+		b.stop, b.setDeadline, b.stall = ctx, service.SetReadDeadline, time.Hour
+		defer context.AfterFunc(ctx, b.interrupt)()
+		time.AfterFunc(10*time.Millisecond, cancel)
+		for _, when := range []string{"waiting", "afterwards"} {
+			if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStopping) {
+				t.Errorf("%s: got error %v, want %v", when, err, errStopping)
+			}
+		}
+	})
 }
 
 // Behind the body net/http reads on, to see the client leave: a deadline that is left would cut the answer.
 func TestDeadlineIsClearedBehindTheBody(t *testing.T) {
 	var last time.Time
-	w := &wire{
-		source: bytes.NewReader([]byte("x")), ctx: t.Context(), stall: time.Minute,
-		setDeadline: func(d time.Time) error { last = d; return nil },
-	}
-	if _, err := io.ReadAll(w); err != nil {
+	b := newTestBody(t, bytes.NewReader([]byte("x")))
+	b.setDeadline = func(d time.Time) error { last = d; return nil }
+	if _, err := io.ReadAll(b); err != nil {
 		t.Fatal(err)
 	}
-	if !last.IsZero() {
-		t.Errorf("the deadline is %v, want none", last)
+	if !last.IsZero() || !b.ended {
+		t.Errorf("the deadline is %v, ended %v; want none, true", last, b.ended)
 	}
 }
 
 func TestBodyLimit(t *testing.T) {
 	for size, want := range map[int]error{10: nil, 11: errRequestTooLarge} {
-		w := &wire{source: bytes.NewReader(make([]byte, size)), ctx: t.Context(), setDeadline: noDeadline}
-		b := &body{wire: w, source: w, limit: 10}
-		if _, err := io.ReadAll(b); !errors.Is(err, want) {
-			t.Errorf("%d bytes: got error %v, want %v", size, err, want)
+		b := newTestBody(t, bytes.NewReader(make([]byte, size)))
+		b.limit = 10
+		if got, err := io.ReadAll(b); !errors.Is(err, want) || len(got) != 10 {
+			t.Errorf("%d bytes: got %d, error %v, want 10 and %v", size, len(got), err, want)
 		}
 	}
 }
 
 func TestBodyErrorOfTheConnectionIsKept(t *testing.T) {
-	w := &wire{source: bytes.NewReader(nil), ctx: t.Context(), setDeadline: func(time.Time) error { return os.ErrClosed }}
-	if _, err := w.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
+	b := newTestBody(t, bytes.NewReader(nil))
+	b.setDeadline = func(time.Time) error { return os.ErrClosed }
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) || !errors.Is(err, errBroken) {
 		t.Errorf("got error %v, want %v", err, os.ErrClosed)
 	}
+}
+
+// A client that sends nothing at all is judged as well, by what it holds, while it is waited for.
+func TestSilentClientThatHoldsMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, service := net.Pipe()
+		defer client.Close()
+		b := newTestBody(t, service)
+		b.setDeadline, b.stall = service.SetReadDeadline, time.Hour
+		b.holds, b.short = func() int64 { return 1 << 20 }, func() bool { return true }
+		if _, err := b.Read(make([]byte, 10)); !errors.Is(err, errStalled) {
+			t.Errorf("got error %v, want %v", err, errStalled)
+		}
+	})
 }

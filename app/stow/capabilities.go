@@ -5,9 +5,12 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Media types of the Capabilities Description (PS3.18 §8.9).
@@ -70,22 +73,21 @@ type wadlRepresentation struct {
 
 // capabilities describes the Store transaction at its two resources (PS3.18 Table H-1).
 func capabilities(base string) wadlApplication {
-	module := []wadlRepresentation{{MediaTypeJSON}, {MediaTypeXML}}
+	module := []wadlRepresentation{{storeresponse.MediaTypeJSON}, {storeresponse.MediaTypeXML}}
 	store := func(id string) wadlMethod {
-		accept := wadlParam{Default: MediaTypeJSON, Option: []wadlOption{{MediaTypeJSON}, {MediaTypeXML}}}
+		accept := wadlParam{Default: storeresponse.MediaTypeJSON, Option: []wadlOption{{storeresponse.MediaTypeJSON}, {storeresponse.MediaTypeXML}}}
 		header, query := accept, accept
 		header.Name, header.Style = "Accept", "header"
 		query.Name, query.Style = "accept", "query"
-		encoding := wadlParam{Name: "Content-Encoding", Style: "header", Option: []wadlOption{{"gzip"}, {"identity"}}}
 		return wadlMethod{
 			Name: http.MethodPost, ID: id,
 			Request: wadlRequest{
-				Param:          []wadlParam{header, query, encoding},
+				Param:          []wadlParam{header, query},
 				Representation: representations(),
 			},
 			Response: []wadlResponse{
-				{"200 202 400 408 409 413 503", module},
-				{"400 406 408 413 415 503", []wadlRepresentation{{"application/problem+json"}}},
+				{"200 202 400 408 409 413 500 503", module},
+				{"400 406 408 413 415 500 503", []wadlRepresentation{{"application/problem+json"}}},
 			},
 		}
 	}
@@ -100,7 +102,7 @@ func capabilities(base string) wadlApplication {
 // representations are what a Store request may carry (PS3.18 Table 10.5.4-1).
 func representations() []wadlRepresentation {
 	var all []wadlRepresentation
-	for _, mediaType := range []string{mediaTypeDICOM, MediaTypeJSON, MediaTypeXML} {
+	for _, mediaType := range []string{mediaTypeDICOM, storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML} {
 		all = append(all, wadlRepresentation{`multipart/related; type="` + mediaType + `"`}, wadlRepresentation{mediaType})
 	}
 	return all
@@ -109,7 +111,7 @@ func representations() []wadlRepresentation {
 // Options serves the Retrieve Capabilities transaction (PS3.18 §8.9): WADL, or
 // JSON where Accept prefers it.
 func (h *Handler) Options(c echo.Context) error {
-	description := capabilities(c.Scheme() + "://" + c.Request().Host + "/")
+	description := capabilities(base(c.Request()).ResolveReference(&url.URL{Path: "/"}).String())
 	c.Response().Header().Set("Allow", "OPTIONS, POST")
 	if strings.Contains(strings.ToLower(c.Request().Header.Get("Accept")), "json") {
 		body, err := json.Marshal(description)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Errors of step 4.
@@ -35,10 +36,10 @@ func check(id dicom.Identity, study string) error {
 
 // warning is the Warning Reason of an instance that is stored although it
 // contradicts itself (PS3.10 §7.1: File Meta repeats class and instance of the dataset).
-func warning(id dicom.Identity) Reason {
+func warning(id dicom.Identity) storeresponse.Reason {
 	differ := func(meta, dataset string) bool { return meta != "" && meta != dataset }
 	if differ(id.MediaStorageSOPInstanceUID, id.SOPInstanceUID) || differ(id.MediaStorageSOPClassUID, id.SOPClassUID) {
-		return ReasonWarnMismatch
+		return storeresponse.ReasonWarnMismatch
 	}
 	return 0
 }

@@ -1,12 +1,12 @@
 // Package stow is the STOW-RS origin server (PS3.18 §10.5): it takes a Store
 // request through six steps, each in its own file.
 //
-//	1 Accept    mediatype.go   Content-Type, {study}, Accept, before a byte of the body is read
-//	2 Split     parts.go       multipart/related → parts, streamed
+//	1 Accept    accept.go      Content-Type, {study}, Accept, before a byte of the body is read
+//	2 Split     (related)      multipart/related → parts, streamed; (compose) metadata and bulkdata → instances
 //	3 Identify  (dicom)        SOP Class, SOP Instance, Study, Series UID from the head
 //	4 Check     check.go       UID syntax, study match
 //	5 Store     (s3store)      to S3, while the rest still arrives
-//	6 Report    outcome.go     outcomes → status and Store Instances Response Module
+//	6 Report    report.go      outcomes → status and Store Instances Response Module
 //
 // An instance is reported as stored only after S3 has acknowledged all its bytes.
 package stow
@@ -15,14 +15,19 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // Config of the Store transaction.
@@ -30,9 +35,8 @@ type Config struct {
 	Prefix, Suffix  string        // of every key
 	WADOURL         string        // base of the RetrieveURLs, without a slash at its end; empty: none are given
 	HeadWindowBytes int64         // longest head before the UIDs
-	MinRateBytes    int64         // bytes per second of a client that holds a buffer
+	MinRateBytes    int64         // bytes per second that a client delivers at least
 	MaxRequestBytes int64         // 0: no limit
-	MetadataBytes   int64         // of one request's metadata, and of all; the store's AsideBytes
 	MaxRequests     int           // served at the same time; more get 503
 	ResponseDelay   time.Duration // waited before the answer
 	StrictAccept    bool          // 406 where the standard asks for it
@@ -45,6 +49,7 @@ type Config struct {
 type Handler struct {
 	Config Config
 	Store  *s3store.Store
+	Ledger *memory.Ledger
 	Log    *slog.Logger // failures
 	Audit  *slog.Logger // one record a request, whatever the log level
 
@@ -54,14 +59,23 @@ type Handler struct {
 	Observe func(Transaction)
 
 	slots   chan struct{}
-	parsing chan struct{} // one metadata text at a time: parsing takes a few times its size
+	refused *atomic.Int64 // when a request was refused for want of a slot, in Unix nanoseconds
+}
+
+// short says that others want what requests hold: a slot, or memory that is not held up by S3 itself.
+func (h *Handler) short() bool {
+	const lately = 10 * time.Second
+	if time.Since(time.Unix(0, h.refused.Load())) < lately {
+		return true
+	}
+	return h.Ledger.Short() && 2*h.Store.LeavingBytes() < h.Ledger.InUseBytes()
 }
 
 // NewHandler returns h, ready to serve.
 func NewHandler(h Handler) *Handler {
 	h.Config.StallTimeout = cmp.Or(h.Config.StallTimeout, stallTimeout)
 	h.Config.RateWindow = cmp.Or(h.Config.RateWindow, rateWindow)
-	h.slots, h.parsing = make(chan struct{}, h.Config.MaxRequests), make(chan struct{}, 1)
+	h.slots, h.refused = make(chan struct{}, h.Config.MaxRequests), &atomic.Int64{}
 	return &h
 }
 
@@ -69,7 +83,7 @@ func NewHandler(h Handler) *Handler {
 type Transaction struct {
 	StatusCode       int
 	Stored, Warnings int
-	Failed           map[Reason]int
+	Failed           map[storeresponse.Reason]int
 	Bytes            int64 // of the body
 	Duration         time.Duration
 }
@@ -77,20 +91,44 @@ type Transaction struct {
 // Serving is the number of requests being served.
 func (h *Handler) Serving() int { return len(h.slots) }
 
-// Post serves POST /studies and POST /studies/{study}. Errors other than *Refusal
-// do not occur; the caller answers a refusal with its status.
+// Post serves POST /studies and POST /studies/{study}. Echo's HTTPErrorHandler answers a
+// *Refusal with its status; other errors are faults of the service.
 func (h *Handler) Post(c echo.Context) error {
-	start := time.Now()
-	record := Transaction{Failed: map[Reason]int{}}
-	err := h.post(c, &record)
+	linger, err := h.recorded(c)
+	if err != nil {
+		c.Error(err)
+	}
+	linger()
+	return nil
+}
+
+// recorded writes one audit record for every request, after a panic too.
+func (h *Handler) recorded(c echo.Context) (linger func(), err error) {
+	start, record := time.Now(), Transaction{}
+	linger = func() {}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+			h.Log.ErrorContext(c.Request().Context(), "panic", "request_id", requestID(c), "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		record.Duration = time.Since(start)
+		h.record(c, &record, err)
+	}()
+	err = h.post(c, &record, &linger)
+	return linger, err
+}
+
+// record writes the audit record, and tells the metrics.
+func (h *Handler) record(c echo.Context, record *Transaction, err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		if record.StatusCode = refusal.StatusCode; record.StatusCode == http.StatusServiceUnavailable {
 			c.Response().Header().Set("Retry-After", retryAfterSeconds)
 		}
+	} else if err != nil {
+		record.StatusCode = http.StatusInternalServerError
 	}
-	record.Duration = time.Since(start)
-	h.Observe(record)
+	h.Observe(*record)
 	failed := 0
 	for _, n := range record.Failed {
 		failed += n
@@ -98,16 +136,17 @@ func (h *Handler) Post(c echo.Context) error {
 	attrs := []any{
 		"request_id", requestID(c), "status", record.StatusCode, "stored", record.Stored, "failed", failed,
 		"warnings", record.Warnings, "bytes", record.Bytes, "duration_ms", record.Duration.Milliseconds(),
-		"remote", c.RealIP(), "client_dn", c.Request().Header.Get("X-Client-DN"),
+		"remote", c.RealIP(), "client_dn", storeresponse.Printable(c.Request().Header.Get("X-Client-DN")),
 	}
 	if refusal != nil {
 		attrs = append(attrs, "refusal", refusal.Detail)
 	}
 	h.Audit.InfoContext(c.Request().Context(), "store transaction", attrs...)
-	return err
 }
 
-func (h *Handler) post(c echo.Context, record *Transaction) error {
+// post serves one request. linger is what may be done when it is over: the request's
+// slot and memory are free then.
+func (h *Handler) post(c echo.Context, record *Transaction, linger *func()) error {
 	r, w := c.Request(), c.Response()
 	framing, responseType, err := h.accept(r, c.Param("study"))
 	if err != nil {
@@ -117,6 +156,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
+		h.refused.Store(time.Now().UnixNano())
 		return refuse(http.StatusServiceUnavailable, "%d requests are being served, which is the limit; try again later", cap(h.slots))
 	}
 
@@ -124,44 +164,50 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	defer context.AfterFunc(h.Stop, cancel)()
-
-	t := &transaction{
-		handler: h, ctx: ctx, requestID: requestID(c), study: c.Param("study"),
-		framing: framing, length: r.ContentLength, body: h.newBody(h.Stop, w, r, framing.gzip),
-		base: &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path}, uploads: map[string]*s3store.Upload{},
-	}
-	if framing.gzip {
-		t.length = -1 // Content-Length is that of the compressed body
-	}
-	defer context.AfterFunc(h.Stop, t.body.wire.interrupt)()
+	t := h.begin(ctx, c, framing)
+	defer t.kept.Close()
+	defer context.AfterFunc(h.Stop, t.body.interrupt)()
 	bodyErr := t.run()
 	record.Bytes = t.body.read
-	if bodyErr != nil {
-		t.body.wire.abandon()
+	if !t.body.ended { // what is left of it is not read, and no request may be looked for in it
 		w.Header().Set("Connection", "close")
 	}
-	if len(t.outcomes) == 0 {
+	*linger = func() { t.body.linger(http.NewResponseController(w).Flush) }
+	if len(t.outcomes.all) == 0 {
 		return emptyBody(bodyErr)
 	}
 
-	module, count := report(t.outcomes, h.Config.WADOURL)
-	record.StatusCode = count.status(bodyErr)
-	record.Stored, record.Warnings = count.stored, count.warnings
-	for _, o := range t.outcomes {
-		if o.reason != 0 {
-			record.Failed[o.reason]++
-		}
-	}
-	delay(r.Context(), h.Config.ResponseDelay)
+	count := t.outcomes.count()
+	record.StatusCode, record.Stored, record.Warnings, record.Failed = count.status(bodyErr), count.stored, count.warnings, count.reasons
+	delay(r.Context(), h.Stop, h.Config.ResponseDelay)
 	if record.StatusCode == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfterSeconds)
 	}
-	describe(w.Header(), module, count, t.outcomes)
-	payload, err := module.Marshal(responseType)
-	if err != nil {
-		return err
+	module := t.outcomes.module(h.Config.WADOURL)
+	t.outcomes.describe(w.Header(), module.RetrieveURL, count)
+	return answer(w, record.StatusCode, module, responseType, &reader{ResponseWriter: w, minRate: h.Config.MinRateBytes, stall: h.Config.StallTimeout})
+}
+
+// begin makes the transaction of a request that was accepted.
+func (h *Handler) begin(ctx context.Context, c echo.Context, framing framing) *transaction {
+	r := c.Request()
+	t := &transaction{
+		handler: h, ctx: ctx, requestID: requestID(c), study: c.Param("study"), framing: framing, length: r.ContentLength,
+		base: base(r),
+		line: h.Ledger.Line(), kept: h.Ledger.Keep(),
 	}
-	return c.Blob(record.StatusCode, responseType, payload)
+	t.outcomes = outcomes{kept: t.kept, log: t.logFailure, uploads: map[string]*s3store.Upload{}}
+	t.body = &body{
+		source: r.Body, stop: h.Stop, setDeadline: http.NewResponseController(c.Response()).SetReadDeadline,
+		holds: t.heldBytes, short: h.short, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes,
+		stall: h.Config.StallTimeout, window: h.Config.RateWindow,
+	}
+	return t
+}
+
+// base is the URI of a request as its client sees it; package server has put what is known of that into r.URL.
+func base(r *http.Request) *url.URL {
+	return &url.URL{Scheme: cmp.Or(r.URL.Scheme, "http"), Host: cmp.Or(r.URL.Host, r.Host), Path: r.URL.Path}
 }
 
 const retryAfterSeconds = "10"

@@ -1,56 +1,163 @@
 package stow
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/storeresponse"
 )
 
-// outcome is what became of one part.
+// outcome is what became of one instance. A request keeps up to 100,000 of them
+// until it is answered, so an outcome is small, and its memory is counted.
 type outcome struct {
-	id      dicom.Identity
-	upload  *s3store.Upload // nil: failed before step 5
-	warning Reason
-	reason  Reason // zero: stored
-	service bool   // the failure is the service's or its storage's, not the sender's
-	err     error  // for the log only
+	sop     string          // SOP Instance UID; empty: there is none that can be given
+	family  *family         // shared by neighbours
+	upload  *s3store.Upload // nil: settled
+	number  int32           // of the instance, from 1
+	warning storeresponse.Reason
+	reason  storeresponse.Reason // zero: stored, or not settled
+	service bool                 // the failure is the service's or its storage's, not the sender's
 }
 
-// settle waits for S3's acknowledgement.
-func (o *outcome) settle() {
-	if o.upload == nil {
+// family is what the instances of a series have in common.
+type family struct{ class, study, series string }
+
+// Bytes of memory, with what the allocator adds.
+const (
+	outcomeBytes = 64
+	familyBytes  = 64
+	// freeOutcomes of a request are not counted: the memory for requests has room for them.
+	freeOutcomes = 200
+)
+
+// identify keeps what the answer needs of id.
+func (o *outcome) identify(id dicom.Identity, before *outcome) {
+	o.sop = id.SOPInstanceUID
+	if o.sop == "" {
+		o.sop = id.MediaStorageSOPInstanceUID
+	}
+	o.sop = validUID(o.sop)
+	f := family{validUID(id.SOPClassUID), validUID(id.StudyInstanceUID), validUID(id.SeriesInstanceUID)}
+	if before != nil && before.family != nil && *before.family == f {
+		o.family = before.family
 		return
 	}
-	if err := o.upload.Wait(); err != nil {
-		s := situationOf(err)
-		o.err, o.reason, o.service = err, s.reason, s.service
-	}
+	o.family = &f
 }
 
-// sopInstanceUID is the instance's UID for the answer, when it has one that can be
-// given: that of the dataset, or of the File Meta where the dataset has none.
-func (o *outcome) sopInstanceUID() string {
-	for _, uid := range []string{o.id.SOPInstanceUID, o.id.MediaStorageSOPInstanceUID} {
-		if uid != "" {
-			if dicom.ValidUID(uid) {
-				return uid
+// bytes is the memory of an outcome.
+func (o *outcome) bytes(before *outcome) int64 {
+	n := outcomeBytes + len(o.sop)
+	if f := o.family; f != nil && (before == nil || before.family != f) {
+		n += familyBytes + len(f.class) + len(f.study) + len(f.series)
+	}
+	return int64(n)
+}
+
+// validUID keeps values that are no UIDs, which may be anything, out of answers, logs and headers.
+func validUID(uid string) string {
+	if dicom.ValidUID(uid) {
+		return uid
+	}
+	return ""
+}
+
+// outcomes are those of a request, in the order of its instances.
+type outcomes struct {
+	all     []*outcome
+	pending []*outcome                 // not settled
+	many    int                        // so many pending ones are looked through for those that are done
+	uploads map[string]*s3store.Upload // of the pending ones, by key
+	kept    *memory.Kept
+	words   []words
+	log     func(level slog.Level, o *outcome, err error)
+}
+
+// words are what a sender is told about instances that failed alike.
+type words struct {
+	text   string
+	number int // of the first
+	others int
+}
+
+// maxWords is the number of Warning headers at most: clients limit the size of headers.
+const maxWords = 8
+
+// add appends an outcome.
+func (s *outcomes) add() *outcome {
+	o := &outcome{number: int32(len(s.all)) + 1} //nolint:gosec // little more than 100,000
+	s.all = append(s.all, o)
+	return o
+}
+
+// identify names the last outcome, and counts its memory.
+func (s *outcomes) identify(o *outcome, id dicom.Identity) error {
+	var before *outcome
+	if n := len(s.all); n > 1 {
+		before = s.all[n-2]
+	}
+	o.identify(id, before)
+	if len(s.all) <= freeOutcomes {
+		return nil
+	}
+	return s.kept.Take(o.bytes(before))
+}
+
+// wait makes o one that is settled by its upload.
+func (s *outcomes) wait(o *outcome, upload *s3store.Upload) {
+	o.upload = upload
+	s.pending = append(s.pending, o)
+	s.uploads[upload.Key()] = upload
+}
+
+// settle takes the outcomes of uploads that are done; all of them, if it shall wait.
+func (s *outcomes) settle(wait bool) {
+	const few = 64
+	if !wait && len(s.pending) < s.many {
+		return
+	}
+	s.pending = slices.DeleteFunc(s.pending, func(o *outcome) bool {
+		select {
+		case <-o.upload.Done():
+		default:
+			if !wait {
+				return false
 			}
-			return ""
+		}
+		if err := o.upload.Wait(); err != nil {
+			s.fail(o, err)
+		}
+		if key := o.upload.Key(); s.uploads[key] == o.upload {
+			delete(s.uploads, key)
+		}
+		o.upload = nil
+		return true
+	})
+	s.many = few + 2*len(s.pending)
+}
+
+// fail is the outcome of an instance that err has hit.
+func (s *outcomes) fail(o *outcome, err error) {
+	found := situationOf(err)
+	o.reason, o.service = found.reason, found.service
+	level := slog.LevelWarn
+	if o.service {
+		level = slog.LevelError
+	}
+	s.log(level, o, err)
+	for i := range s.words {
+		if s.words[i].text == found.words {
+			s.words[i].others++
+			return
 		}
 	}
-	return ""
-}
-
-func (o *outcome) sopClassUID() string {
-	if dicom.ValidUID(o.id.SOPClassUID) {
-		return o.id.SOPClassUID
+	if len(s.words) < maxWords {
+		s.words = append(s.words, words{text: found.words, number: int(o.number)})
 	}
-	return ""
 }
 
 // tally counts the outcomes of a request.
@@ -58,6 +165,28 @@ type tally struct {
 	stored, failed, warnings int
 	service                  int // failures that are the service's or its storage's
 	unparsable               int // failures in Other Failures with ReasonCannotUnderstand
+	reasons                  map[storeresponse.Reason]int
+}
+
+func (s *outcomes) count() tally {
+	t := tally{reasons: map[storeresponse.Reason]int{}}
+	for _, o := range s.all {
+		switch {
+		case o.reason == 0:
+			t.stored++
+			if o.warning != 0 {
+				t.warnings++
+			}
+			continue
+		case o.service:
+			t.service++
+		case o.sop == "" && o.reason == storeresponse.ReasonCannotUnderstand:
+			t.unparsable++
+		}
+		t.failed++
+		t.reasons[o.reason]++
+	}
+	return t
 }
 
 // status is the status code of the answer (PS3.18 Table 10.5.3-1). bodyErr is
@@ -71,83 +200,9 @@ func (t tally) status(bodyErr error) int {
 	case t.failed > 0 && t.service == t.failed:
 		return http.StatusServiceUnavailable // an outage, not a conflict: the sender must come again
 	case bodyErr != nil:
-		return situationOf(fromBody(bodyErr)).status
+		return situationOf(bodyErr).status
 	case t.failed == t.unparsable: // no part at all, too
 		return http.StatusBadRequest
 	}
 	return http.StatusConflict
-}
-
-// report is step 6: the Store Instances Response Module of the outcomes, in the order of the parts.
-func report(outcomes []*outcome, wadoURL string) (Response, tally) {
-	var r Response
-	var t tally
-	study, studies := "", 0
-	for _, o := range outcomes {
-		if o.reason != 0 {
-			t.failed++
-			if o.service {
-				t.service++
-			}
-			if uid := o.sopInstanceUID(); uid != "" {
-				r.Failed = append(r.Failed, Failed{SOPClassUID: o.sopClassUID(), SOPInstanceUID: uid, FailureReason: o.reason})
-				continue
-			}
-			r.OtherFailures = append(r.OtherFailures, o.reason)
-			if o.reason == ReasonCannotUnderstand {
-				t.unparsable++
-			}
-			continue
-		}
-		t.stored++
-		if o.warning != 0 {
-			t.warnings++
-		}
-		if o.id.StudyInstanceUID != study {
-			study = o.id.StudyInstanceUID
-			studies++
-		}
-		stored := Referenced{SOPClassUID: o.id.SOPClassUID, SOPInstanceUID: o.id.SOPInstanceUID, WarningReason: o.warning}
-		if wadoURL != "" {
-			stored.RetrieveURL = wadoURL + "/studies/" + study + "/series/" + o.id.SeriesInstanceUID + "/instances/" + o.id.SOPInstanceUID
-		}
-		r.Referenced = append(r.Referenced, stored)
-	}
-	if studies == 1 && wadoURL != "" {
-		r.RetrieveURL = wadoURL + "/studies/" + study
-	}
-	return r, t
-}
-
-// maxWarnings is the number of Warning headers at most: clients limit the size of headers.
-const maxWarnings = 8
-
-// describe sets the response headers of PS3.18 Table 10.5.3-2: where the study
-// can be retrieved, if it is one and WADOURL tells, and a Warning (§10.5.3.2, in
-// the syntax of RFC 7234 §5.5) with the reasons why instances were not stored; with
-// metadata and bulkdata, also what could not be built, and why.
-func describe(header http.Header, r Response, t tally, outcomes []*outcome) {
-	if r.RetrieveURL != "" {
-		header.Set("Location", r.RetrieveURL)
-		header.Set("Content-Location", r.RetrieveURL)
-	}
-	reasons := slices.Clone(r.OtherFailures)
-	for _, f := range r.Failed {
-		reasons = append(reasons, f.FailureReason)
-	}
-	if len(reasons) == 0 {
-		return
-	}
-	slices.Sort(reasons)
-	var words []string
-	for _, reason := range slices.Compact(reasons) {
-		words = append(words, reason.Hex())
-	}
-	header.Set("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%d of %d not stored: %s"`, t.failed, t.failed+t.stored, strings.Join(words, " ")))
-	for _, o := range outcomes {
-		var build *buildError // names what the sender has to mend, and no value of an attribute
-		if errors.As(o.err, &build) && len(header["Warning"]) < maxWarnings {
-			header.Add("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%s"`, printable(strings.ReplaceAll(build.Error(), `"`, "'"))))
-		}
-	}
 }

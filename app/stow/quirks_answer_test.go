@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // What clients expect of answers. CORS of browsers (DICOMcloud/DICOMcloud#69): TestCORS of package server.
@@ -49,7 +49,7 @@ func TestClientsUnderstandAnswers(t *testing.T) {
 		{"dcm4che's stowrs up to 5.24: preamble and File Meta are stripped", "dcm4che/dcm4che#1042, dcm4che/dcm4chee-arc-light#3392", "application/dicom+xml", multipart(bare),
 			func(a answer) error { return wantEqual(a.outcomes(), "stored 1.4") }},
 		{"3D Slicer: Accept: */*", "the Python original", "*/*", good, func(a answer) error {
-			return wantEqual(a.header.Get("Content-Type"), stow.MediaTypeJSON)
+			return wantEqual(a.header.Get("Content-Type"), storeresponse.MediaTypeJSON)
 		}},
 		{"dcm4chee: a part that is not DICOM is no 500", "dcm4che/dcm4chee-arc-light#3517, #3518", "", bad, func(a answer) error {
 			return wantEqual(fmt.Sprint(a.status, " ", a.outcomes(), " ", a.header.Get("Warning")), `202 stored 1.1 | other C000 299 stowrs-to-s3 "1 of 2 not stored: C000"`)

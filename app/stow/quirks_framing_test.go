@@ -12,6 +12,7 @@ import (
 
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -131,7 +132,7 @@ func TestTooManyParts(t *testing.T) {
 	a, b := ct("1.1", 10), ct("1.2", 10)
 	empty := bytes.Repeat([]byte("--myboundary\r\n\r\n"), limit-1)
 	got := s.post(t, "/studies", "", bytes.NewReader(join(empty, multipart(a, b))))
-	want := append(slices.Repeat([]stow.Reason{stow.ReasonCannotUnderstand}, limit-1), stow.ReasonOutOfResources)
+	want := append(slices.Repeat([]storeresponse.Reason{storeresponse.ReasonCannotUnderstand}, limit-1), storeresponse.ReasonOutOfResources)
 	if got.status != 202 || len(got.module.Referenced) != 1 || !slices.Equal(got.module.OtherFailures, want) {
 		t.Errorf("got %d, %d stored, %d failures", got.status, len(got.module.Referenced), len(got.module.OtherFailures))
 	}

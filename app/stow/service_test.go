@@ -2,6 +2,7 @@ package stow_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,13 +12,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/labstack/echo/v4"
 
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -60,23 +62,20 @@ func newService(t testing.TB, options ...option) *service {
 }
 
 // smallParts makes a multipart upload of what is longer than 64 KiB.
-func smallParts(_ *stow.Handler, c *s3store.Config) { c.PartBytes, c.ChunkBytes = 64<<10, 8<<10 }
+func smallParts(_ *stow.Handler, c *s3store.Config) { c.PartBytes = 64 << 10 }
 
 // handler serves POST as package server does, and answers a refusal with its detail as text.
 func (s *service) handler(t testing.TB, options ...option) http.Handler {
-	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, MemoryBudgetBytes: 64 << 20, HeadWindowBytes: 16 << 20}
+	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: time.Second}
 	h := stow.Handler{
 		Config: stow.Config{HeadWindowBytes: 16 << 20, MaxRequests: 8},
 		Log:    slog.New(slog.NewJSONHandler(writer{s, false}, nil)), Audit: slog.New(slog.NewJSONHandler(writer{s, true}, nil)),
-		Stop: t.Context(), Observe: func(stow.Transaction) {},
+		Ledger: memory.New(64<<20, 16<<20, 16<<20), Stop: t.Context(), Observe: func(stow.Transaction) {},
 	}
 	for _, o := range options {
 		o(&h, &storeConfig)
 	}
-	client := s.s3.Client(t, func(o *s3.Options) {
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 2, 1 })
-	})
-	h.Store = s3store.New(storeConfig, client, h.Log)
+	h.Store = s3store.New(storeConfig, s.s3.Client(t), h.Ledger, h.Log)
 	handler := stow.NewHandler(h)
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -116,7 +115,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-	module stow.Response
+	module storeresponse.Response
 }
 
 // post sends a body; contentType "" is that of multipart.
@@ -158,8 +157,8 @@ func (s *service) do(t *testing.T, r *http.Request, contentType string) answer {
 		t.Fatal(err)
 	}
 	a := answer{proto: response.Proto, status: response.StatusCode, header: response.Header, body: string(got)}
-	if mediaType := response.Header.Get("Content-Type"); mediaType == stow.MediaTypeJSON || mediaType == stow.MediaTypeXML {
-		if a.module, err = stow.ParseResponse(mediaType, got); err != nil {
+	if mediaType := response.Header.Get("Content-Type"); mediaType == storeresponse.MediaTypeJSON || mediaType == storeresponse.MediaTypeXML {
+		if a.module, err = storeresponse.ParseResponse(mediaType, got); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,4 +182,14 @@ func (a answer) outcomes() string {
 		words = append(words, "other "+reason.Hex())
 	}
 	return strings.Join(words, " | ")
+}
+
+// stopped is a context that ends with a channel.
+func stopped(t testing.TB, stop <-chan struct{}) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-stop
+		cancel()
+	}()
+	return ctx
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -26,27 +27,27 @@ func TestAnswers(t *testing.T) {
 		query        string
 		want, strict string
 	}{
-		{"JSON", "PS3.18 §10.5.3.3", []string{"application/dicom+json"}, "", stow.MediaTypeJSON, stow.MediaTypeJSON},
-		{"XML", "PS3.18 §10.5.3.3", []string{"application/dicom+xml"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"in any case", "PS3.18 §8.7", []string{"APPLICATION/DICOM+XML"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"no Accept: 406 by the letter", "PS3.18 §8.7.5, §8.7.7", nil, "", stow.MediaTypeJSON, refused},
-		{"*/* is the default", "PS3.18 §8.7.8.1", []string{"*/*"}, "", stow.MediaTypeJSON, stow.MediaTypeJSON},
-		{"application/* is the default", "PS3.18 §8.7.8.1", []string{"application/*"}, "", stow.MediaTypeJSON, stow.MediaTypeJSON},
-		{"unknown types are ignored", "PS3.18 §8.7.8.1", []string{"image/png, application/dicom+xml;q=0.1"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"the query parameter comes first", "PS3.18 §8.7.8.1", []string{"application/dicom+json"}, "application/dicom+xml", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"then the header", "PS3.18 §8.7.8.1", []string{"application/dicom+xml"}, "image/png", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"the header by q: JSON", "RFC 9110 §12.5.1", []string{"application/dicom+xml;q=0.5, application/dicom+json;q=0.9"}, "", stow.MediaTypeJSON, stow.MediaTypeJSON},
-		{"the header by q: XML", "RFC 9110 §12.5.1", []string{"application/dicom+json;q=0.5, application/dicom+xml;q=0.9"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"a type comes before a wildcard", "RFC 9110 §12.5.1", []string{"*/*, application/dicom+xml"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"q=0 is not acceptable", "RFC 9110 §12.4.2", []string{"application/dicom+xml;q=0, */*"}, "", stow.MediaTypeJSON, stow.MediaTypeJSON},
-		{"several fields are one list", "RFC 9110 §5.3", []string{"image/png", "application/dicom+xml"}, "", stow.MediaTypeXML, stow.MediaTypeXML},
-		{"else 406", "PS3.18 §8.7.8.1", []string{"image/png"}, "", stow.MediaTypeJSON, refused},
-		{"empty Accept", "clients that send one", []string{""}, "", stow.MediaTypeJSON, refused},
-		{"application/json", "clients that send it", []string{"application/json"}, "", stow.MediaTypeJSON, refused},
-		{"the Accept of a retrieve request", "OHIF/Viewers#3497", []string{`multipart/related; type="application/octet-stream"; transfer-syntax=*`}, "", stow.MediaTypeJSON, refused},
-		{"nothing that could be parsed", "robustness", []string{"garbage;;q=,,"}, "", stow.MediaTypeJSON, refused},
-		{"application/xml", "an alias of XML", []string{"application/xml"}, "", stow.MediaTypeXML, refused},
-		{"text/xml", "an alias of XML", []string{"text/xml"}, "", stow.MediaTypeXML, refused},
+		{"JSON", "PS3.18 §10.5.3.3", []string{"application/dicom+json"}, "", storeresponse.MediaTypeJSON, storeresponse.MediaTypeJSON},
+		{"XML", "PS3.18 §10.5.3.3", []string{"application/dicom+xml"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"in any case", "PS3.18 §8.7", []string{"APPLICATION/DICOM+XML"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"no Accept: 406 by the letter", "PS3.18 §8.7.5, §8.7.7", nil, "", storeresponse.MediaTypeJSON, refused},
+		{"*/* is the default", "PS3.18 §8.7.8.1", []string{"*/*"}, "", storeresponse.MediaTypeJSON, storeresponse.MediaTypeJSON},
+		{"application/* is the default", "PS3.18 §8.7.8.1", []string{"application/*"}, "", storeresponse.MediaTypeJSON, storeresponse.MediaTypeJSON},
+		{"unknown types are ignored", "PS3.18 §8.7.8.1", []string{"image/png, application/dicom+xml;q=0.1"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"the query parameter comes first", "PS3.18 §8.7.8.1", []string{"application/dicom+json"}, "application/dicom+xml", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"then the header", "PS3.18 §8.7.8.1", []string{"application/dicom+xml"}, "image/png", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"the header by q: JSON", "RFC 9110 §12.5.1", []string{"application/dicom+xml;q=0.5, application/dicom+json;q=0.9"}, "", storeresponse.MediaTypeJSON, storeresponse.MediaTypeJSON},
+		{"the header by q: XML", "RFC 9110 §12.5.1", []string{"application/dicom+json;q=0.5, application/dicom+xml;q=0.9"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"a type comes before a wildcard", "RFC 9110 §12.5.1", []string{"*/*, application/dicom+xml"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"q=0 is not acceptable", "RFC 9110 §12.4.2", []string{"application/dicom+xml;q=0, */*"}, "", storeresponse.MediaTypeJSON, storeresponse.MediaTypeJSON},
+		{"several fields are one list", "RFC 9110 §5.3", []string{"image/png", "application/dicom+xml"}, "", storeresponse.MediaTypeXML, storeresponse.MediaTypeXML},
+		{"else 406", "PS3.18 §8.7.8.1", []string{"image/png"}, "", storeresponse.MediaTypeJSON, refused},
+		{"empty Accept", "clients that send one", []string{""}, "", storeresponse.MediaTypeJSON, refused},
+		{"application/json", "clients that send it", []string{"application/json"}, "", storeresponse.MediaTypeJSON, refused},
+		{"the Accept of a retrieve request", "OHIF/Viewers#3497", []string{`multipart/related; type="application/octet-stream"; transfer-syntax=*`}, "", storeresponse.MediaTypeJSON, refused},
+		{"nothing that could be parsed", "robustness", []string{"garbage;;q=,,"}, "", storeresponse.MediaTypeJSON, refused},
+		{"application/xml", "an alias of XML", []string{"application/xml"}, "", storeresponse.MediaTypeXML, refused},
+		{"text/xml", "an alias of XML", []string{"text/xml"}, "", storeresponse.MediaTypeXML, refused},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for s, want := range map[*service]string{lenient: test.want, strict: test.strict} {
@@ -60,7 +61,7 @@ func TestAnswers(t *testing.T) {
 				got := s.do(t, r, "")
 				switch mediaType := got.header.Get("Content-Type"); {
 				case want == refused:
-					if got.status != 406 || !strings.Contains(got.body, stow.MediaTypeJSON) || !strings.Contains(got.body, stow.MediaTypeXML) {
+					if got.status != 406 || !strings.Contains(got.body, storeresponse.MediaTypeJSON) || !strings.Contains(got.body, storeresponse.MediaTypeXML) {
 						t.Errorf("%s: got %d %s, want 406 and the types available", test.source, got.status, got.body)
 					}
 				case got.status != 200 || mediaType != want || got.outcomes() != "stored 1.1":

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -115,8 +116,8 @@ func TestGoldenAnswers(t *testing.T) {
 	for status, parts := range modules() {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			s := newService(t, withWADOURL)
-			parsed := map[string]stow.Response{}
-			for mediaType, extension := range map[string]string{stow.MediaTypeJSON: "json", stow.MediaTypeXML: "xml"} {
+			parsed := map[string]storeresponse.Response{}
+			for mediaType, extension := range map[string]string{storeresponse.MediaTypeJSON: "json", storeresponse.MediaTypeXML: "xml"} {
 				got := s.exchange(t, exchange{path: "/studies/" + study, header: map[string]string{"Accept": mediaType}, body: multipart(parts...)})
 				if got.status != status || got.header.Get("Content-Type") != mediaType {
 					t.Errorf("got %d, %s; want %d, %s", got.status, got.header.Get("Content-Type"), status, mediaType)
@@ -124,7 +125,7 @@ func TestGoldenAnswers(t *testing.T) {
 				golden(t, filepath.Join("response", strconv.Itoa(status)+"."+extension), got.body)
 				parsed[mediaType] = got.module
 			}
-			if diff := cmp.Diff(parsed[stow.MediaTypeJSON], parsed[stow.MediaTypeXML]); diff != "" {
+			if diff := cmp.Diff(parsed[storeresponse.MediaTypeJSON], parsed[storeresponse.MediaTypeXML]); diff != "" {
 				t.Errorf("XML says something else (-JSON +XML):\n%s", diff)
 			}
 		})

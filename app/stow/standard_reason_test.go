@@ -7,6 +7,7 @@ import (
 
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -57,9 +58,9 @@ func TestReasons(t *testing.T) {
 
 // A reason is written as the number that PS3.18 Tables I.2-1 and I.2-2 and PS3.7 Annex C give it.
 func TestReasonNumbers(t *testing.T) {
-	for reason, want := range map[stow.Reason]int{
-		stow.ReasonProcessingFailure: 272, stow.ReasonDuplicateInstance: 273, stow.ReasonInvalidInstance: 279, stow.ReasonMissingAttribute: 288,
-		stow.ReasonMissingAttributeValue: 289, stow.ReasonOutOfResources: 42752, stow.ReasonStudyMismatch: 43265, stow.ReasonWarnMismatch: 45063, stow.ReasonCannotUnderstand: 49152,
+	for reason, want := range map[storeresponse.Reason]int{
+		storeresponse.ReasonProcessingFailure: 272, storeresponse.ReasonDuplicateInstance: 273, storeresponse.ReasonInvalidInstance: 279, storeresponse.ReasonMissingAttribute: 288,
+		storeresponse.ReasonMissingAttributeValue: 289, storeresponse.ReasonOutOfResources: 42752, storeresponse.ReasonStudyMismatch: 43265, storeresponse.ReasonWarnMismatch: 45063, storeresponse.ReasonCannotUnderstand: 49152,
 	} {
 		if int(reason) != want {
 			t.Errorf("%s is %d, want %d", reason.Hex(), reason, want)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // The tables of the files standard_*_test.go follow PS3.18 §10.5 (Store
@@ -70,7 +70,7 @@ func TestRequests(t *testing.T) {
 // The accept query parameter is mandatory for all services (PS3.18 §8.3.3.1, Table 10.1.2-1).
 func TestAcceptQueryParameter(t *testing.T) {
 	s := newService(t)
-	for accept, want := range map[string]string{"application/dicom%2Bxml": stow.MediaTypeXML, "application/dicom%2Bjson": stow.MediaTypeJSON} {
+	for accept, want := range map[string]string{"application/dicom%2Bxml": storeresponse.MediaTypeXML, "application/dicom%2Bjson": storeresponse.MediaTypeJSON} {
 		got := s.post(t, "/studies?accept="+accept, "", bytes.NewReader(multipart(ct("1.1", 10))))
 		if got.status != 200 || got.header.Get("Content-Type") != want || got.outcomes() != "stored 1.1" {
 			t.Errorf("accept=%s: got %d, %s, %q; want 200, %s", accept, got.status, got.header.Get("Content-Type"), got.outcomes(), want)

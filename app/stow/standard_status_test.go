@@ -6,6 +6,7 @@ import (
 
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
+	"stowrs-to-s3/app/storeresponse"
 	"stowrs-to-s3/app/stow"
 )
 
@@ -34,7 +35,7 @@ func TestStatusCodes(t *testing.T) {
 		{name: "400: an empty body", source: "no code in PS3.18; never a success, see retries", status: 400},
 		{name: "400: the boundary does not occur", source: "PS3.18 Table 10.5.3-1", body: []byte("nothing here"), status: 400},
 		{name: "406: lists the types available", source: "PS3.18 §8.5, §8.7.8", options: []option{func(h *stow.Handler, _ *s3store.Config) { h.Config.StrictAccept = true }},
-			header: map[string]string{"Accept": "text/html"}, body: multipart(a), status: 406, detail: []string{stow.MediaTypeJSON, stow.MediaTypeXML}},
+			header: map[string]string{"Accept": "text/html"}, body: multipart(a), status: 406, detail: []string{storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML}},
 		{name: "409: none stored, all of another study", source: "PS3.18 Table 10.5.3-1", path: "/studies/9.9", body: multipart(a, b), status: 409, want: "failed 1.1 A901 | failed 1.2 A901"},
 		{name: "409: none stored, a mixture of reasons", source: "PS3.18 Table 10.5.3-1", path: "/studies/" + study, body: multipart(garbage, other), status: 409, want: "failed 1.3 A901 | other C000"},
 		{name: "409: an outage among conflicts", source: "PS3.18 Table 10.5.3-1", path: "/studies/" + study, before: outage, body: multipart(a, other), status: 409, want: "failed 1.1 0110 | failed 1.3 A901"},
@@ -58,7 +59,7 @@ func TestResponseHeaders(t *testing.T) {
 		"none stored": s.post(t, "/studies", "", bytes.NewReader(multipart(nil))),
 		"refused":     s.post(t, "/studies/abc", "", bytes.NewReader(multipart(nil))),
 	}
-	const json, url = stow.MediaTypeJSON, "https://wado/dicomweb/studies/1.2.3"
+	const json, url = storeresponse.MediaTypeJSON, "https://wado/dicomweb/studies/1.2.3"
 	for _, test := range []struct{ answer, header, source, want string }{
 		{"stored", "Content-Type", "mandatory with a payload", json},
 		{"none stored", "Content-Type", "mandatory with a payload", json},

@@ -1,24 +1,30 @@
 package stow
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
-	"slices"
+	"runtime/debug"
 	"time"
 
+	"stowrs-to-s3/app/compose"
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/memory"
+	"stowrs-to-s3/app/related"
 	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/storeresponse"
 )
 
-// maxRequestParts bounds the outcomes that a request keeps in memory, about 500 bytes each.
+// maxRequestParts bounds the outcomes that a request keeps in memory.
 const maxRequestParts = 100_000
 
-var errTooManyParts = errors.New("more than 100000 parts in one request")
+var (
+	errTooManyParts = errors.New("more than 100000 parts in one request")
+	errPanic        = errors.New("the service has a fault, which it has recorded")
+)
 
 // transaction is one Store request on its way through steps 2 to 6.
 type transaction struct {
@@ -29,189 +35,207 @@ type transaction struct {
 	framing   framing
 	length    int64 // declared length of the body, -1: none
 	body      *body
-	base      *url.URL  // of the request, for relative references
-	parts     *splitter // nil: the body is one part
-	received  int       // parts
-	ended     error     // of the parts, sticky
-	outcomes  []*outcome
-	uploads   map[string]*s3store.Upload // by key, the last of each
+	base      *url.URL        // of the request, for relative references
+	parts     *related.Reader // nil: the body is one part
+	line      *memory.Line
+	kept      *memory.Kept
+	upload    *s3store.Upload // being received; nil: none
+	outcomes  outcomes
+	told      bool // an outcome tells what ended the body
 }
 
 // run receives all parts and waits for their uploads. Its error is what ended
 // the body early; what was received whole before that is stored all the same.
 func (t *transaction) run() error {
-	err := t.receiveAll()
-	if err != nil && len(t.outcomes) > 0 && !slices.ContainsFunc(t.outcomes, func(o *outcome) bool { return errors.Is(o.err, err) }) { // it ended between two parts
-		o := &outcome{}
-		t.fail(o, err)
-		t.outcomes = append(t.outcomes, o)
+	err := t.guard(t.receiveAll)
+	if err != nil && !t.told && len(t.outcomes.all) > 0 { // it ended between two parts
+		t.outcomes.fail(t.outcomes.add(), err)
 	}
-	for i, o := range t.outcomes {
-		o.settle()
-		if o.reason != 0 {
-			t.logFailure(i+1, o)
-		}
-	}
+	t.outcomes.settle(true)
 	return err
+}
+
+// guard turns a panic into the error that ends the body.
+func (t *transaction) guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+			t.handler.Log.ErrorContext(t.ctx, "panic", "request_id", t.requestID, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	return f()
 }
 
 func (t *transaction) receiveAll() error {
 	if t.framing.boundary == "" {
-		body := &single{body: t.body, total: t.length}
-		if t.framing.payload == mediaTypeDICOM {
-			return t.receive(body, t.length)
+		if t.framing.payload != mediaTypeDICOM {
+			return t.compose(t.body, t.framing.payload)
 		}
-		return t.receiveMetadata(body, t.framing.payload)
+		err := t.receive(s3store.Source{Reader: t.body, DeclaredBytes: t.length}, dicom.Identity{})
+		if err == nil {
+			_, _ = io.Copy(io.Discard, t.body) // of an instance that was refused: its sender may see the answer only behind the body
+		}
+		return err
 	}
-	t.parts = newSplitter(t.body, t.framing.boundary, t.length)
-	defer t.parts.close()
+	t.parts = related.NewReader(t.body, t.framing.boundary, t.handler.Ledger.Spare)
+	defer func() { t.handler.Ledger.FreeSpare(t.parts.Close()) }()
 	for {
-		part, err := t.next()
+		part, err := t.parts.Next()
 		if err == io.EOF { //nolint:errorlint // io.EOF itself ends the body
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		kind := cmp.Or(t.framing.payload, parseMediaType(part.header.Get("Content-Type")).name)
-		if kind == MediaTypeJSON || kind == MediaTypeXML {
-			return t.receiveMetadata(part, kind)
+		kind := t.framing.payload
+		if kind == "" {
+			kind = related.ParseMediaType(part.Header.Get("Content-Type")).Name
+		}
+		if kind == storeresponse.MediaTypeJSON || kind == storeresponse.MediaTypeXML {
+			return t.compose(part, kind)
 		}
 		t.framing.payload = mediaTypeDICOM
-		if err = t.receive(part, part.declared); err != nil {
+		if err = t.receive(s3store.Source{Reader: part, DeclaredBytes: part.DeclaredBytes}, dicom.Identity{}); err != nil {
 			return err
 		}
 	}
 }
 
-// next is the next part of the body, io.EOF behind the last.
-func (t *transaction) next() (*part, error) {
-	if t.parts == nil {
-		return nil, io.EOF
+// compose receives instances that come as metadata and bulkdata (PS3.18 §10.5.1.4):
+// each is a source like a part.
+func (t *transaction) compose(first io.Reader, mediaType string) error {
+	c := compose.New(compose.Request{
+		MediaType: mediaType, Base: t.base, Kept: t.kept, LateBytes: t.handler.Store.CorrectableBytes(), MaxInstances: maxRequestParts,
+	}, first, t.parts)
+	defer c.Close()
+	for instance := range c.Instances() {
+		source := s3store.Source{Reader: instance, DeclaredBytes: -1}
+		if instance.Late() {
+			source.Correct = instance.Correction
+		}
+		if instance.Err() != nil {
+			source = s3store.Source{Reader: failed{instance.Err()}, DeclaredBytes: -1}
+		}
+		if err := t.receive(source, instance.Identity()); err != nil && instance.Err() == nil {
+			return err
+		} // else the others that the end of the body hits are told, too
 	}
-	if t.ended != nil {
-		return nil, t.ended
-	}
-	part, err := t.parts.next()
-	if t.received++; err == nil && t.received > maxRequestParts {
-		err = errTooManyParts
-	}
-	t.ended = err
-	return part, err
+	return c.Err()
 }
+
+// failed is a source that cannot be read.
+type failed struct{ err error }
+
+// Read implements io.Reader.
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // receive takes one instance through steps 3 to 5. Its error ends the body; what is
-// wrong with the instance alone is in its outcome.
-func (t *transaction) receive(source s3store.Source, declared int64) error {
-	o := &outcome{}
-	t.outcomes = append(t.outcomes, o)
-	upload, err := t.handler.Store.Begin(t.ctx, source, declared)
-	return t.store(o, upload, err)
+// wrong with the instance alone is in its outcome. known is what is known of it already.
+func (t *transaction) receive(source s3store.Source, known dicom.Identity) error {
+	t.outcomes.settle(false)
+	if len(t.outcomes.all) == maxRequestParts {
+		return errTooManyParts
+	}
+	o := t.outcomes.add()
+	var ended error
+	err := t.guard(func() (err error) {
+		ended, err = t.store(o, source, &known)
+		return err
+	})
+	if err == nil {
+		t.told = ended != nil
+		return ended
+	}
+	memoryErr := t.outcomes.identify(o, known)
+	if t.ctx.Err() != nil { // the body may notice before the uploads do, and by another error: the sender must come again
+		err = fmt.Errorf("%w: %w", errStopping, err)
+	}
+	t.outcomes.fail(o, err)
+	if err = endOfBody(err); err == nil {
+		err = endOfBody(memoryErr)
+	}
+	t.told = err != nil
+	return err
 }
 
-// store is steps 3 to 5 for an upload that was begun, or was not because of err.
-func (t *transaction) store(o *outcome, upload *s3store.Upload, err error) error {
-	if err != nil { // the service stops, or there is not enough memory at all
-		s := situationOf(err)
-		o.err, o.reason, o.service = err, s.reason, s.service
-		return nil
-	}
-	t.body.hold(true)
-	defer t.body.hold(false)
+// store is steps 3 to 5: err is what is wrong with the instance, ended what ends the
+// body although the instance has its upload. id is what is known of the instance.
+func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identity) (ended, err error) {
+	t.line.Next(false)
+	upload := t.handler.Store.Begin(t.ctx, t.line, source)
+	t.upload = upload
 	defer func() {
-		if o.upload == nil { // refused; or a panic, after which the memory is wanted all the same
-			upload.Discard()
-		}
+		t.upload = nil
+		upload.Discard() // if it was not stored, after a panic too
+		t.line.End()
 	}()
-	id, err := dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
-	if err != nil {
-		if o.id.SOPInstanceUID == "" { // else known from the metadata
-			o.id = id
-		}
-		t.fail(o, err)
-		return endOfBody(err)
+	if err := t.identify(source, upload, id); err != nil {
+		return nil, err
 	}
-	o.id = id
-	if err := check(o.id, t.study); err != nil {
-		o.fail(err)
-		return nil
+	if err := check(*id, t.study); err != nil {
+		return nil, err
 	}
-	o.warning, o.upload = warning(o.id), upload
+	if err := t.outcomes.identify(o, *id); err != nil {
+		return nil, err
+	}
 	config := t.handler.Config
-	key := s3store.Key(config.Prefix, o.id.StudyInstanceUID, o.id.SeriesInstanceUID, o.id.SOPInstanceUID, config.Suffix)
-	if earlier := t.uploads[key]; earlier != nil {
+	key := s3store.Key(config.Prefix, id.StudyInstanceUID, id.SeriesInstanceUID, id.SOPInstanceUID, config.Suffix)
+	if earlier := t.outcomes.uploads[key]; earlier != nil {
 		_ = earlier.Wait() // twice in one request: the last one stays, as with two requests
 	}
-	t.uploads[key] = upload
-	o.err = upload.Store(key, s3store.Metadata{
-		RequestID: t.requestID, SOPClassUID: o.id.SOPClassUID, TransferSyntaxUID: printableUID(o.id.TransferSyntaxUID),
+	err = upload.Store(key, s3store.Metadata{
+		RequestID: t.requestID, SOPClassUID: id.SOPClassUID, TransferSyntaxUID: validUID(id.TransferSyntaxUID),
 	})
-	return endOfBody(o.err)
+	o.warning = warning(*id)
+	t.outcomes.wait(o, upload)
+	return endOfBody(err), nil
 }
 
-// fail is the outcome of an instance that err has hit. That the service is cut, the
-// body may notice before the uploads do, and by another error: the sender must come again.
-func (t *transaction) fail(o *outcome, err error) {
-	o.fail(err)
-	o.service = o.service || t.ctx.Err() != nil
+// identify is step 3. What was composed is named by its metadata: in front of the UIDs
+// there may be a value whose length, and so where it ends, is known only at the end.
+func (t *transaction) identify(source s3store.Source, upload *s3store.Upload, id *dicom.Identity) error {
+	switch instance := source.Reader.(type) {
+	case *compose.Instance:
+		return nil
+	case failed:
+		return instance.err
+	}
+	var err error
+	*id, err = dicom.Identify(upload.Head(), t.handler.Config.HeadWindowBytes)
+	return err
+}
+
+// slotBytes is what a request holds if nothing has arrived: its slot, and the buffer in front of it.
+const slotBytes = 16 << 10
+
+// heldBytes is the memory that the request holds for what has arrived.
+func (t *transaction) heldBytes() int64 {
+	held := slotBytes + t.kept.HeldBytes()
+	if t.upload != nil {
+		held += t.upload.HeldBytes()
+	}
+	return held
 }
 
 // logFailure is the only record of why an instance was not stored; it names no patient.
-func (t *transaction) logFailure(part int, o *outcome) {
-	level := slog.LevelWarn
-	if o.service {
-		level = slog.LevelError
+func (t *transaction) logFailure(level slog.Level, o *outcome, err error) {
+	f := o.family
+	if f == nil {
+		f = &family{}
 	}
-	t.handler.Log.Log(t.ctx, level, "instance not stored", "request_id", t.requestID, "part", part,
-		"failure_reason", slog.StringValue(o.reason.Hex()), "error", o.err.Error(),
-		"study", printableUID(o.id.StudyInstanceUID), "series", printableUID(o.id.SeriesInstanceUID), "instance", o.sopInstanceUID())
+	t.handler.Log.Log(t.ctx, level, "instance not stored", "request_id", t.requestID, "part", o.number,
+		"failure_reason", slog.StringValue(o.reason.Hex()), "error", err.Error(),
+		"study", f.study, "series", f.series, "instance", o.sop)
 }
 
-// printableUID keeps values that are no UIDs, which may be anything, out of logs and headers.
-func printableUID(uid string) string {
-	if dicom.ValidUID(uid) {
-		return uid
+// delay waits for RESPONSEDELAY, unless the client leaves or the service is cut.
+func delay(client, stop context.Context, d time.Duration) {
+	if d <= 0 {
+		return
 	}
-	return ""
-}
-
-// single is a body that is one instance (PS3.18 §8.6.1.1).
-type single struct {
-	body  *body
-	total int64
-}
-
-// Read implements io.Reader. A body that ends early is truncated, whatever net/http calls it.
-func (s *single) Read(p []byte) (int, error) {
-	n, err := s.body.Read(p)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errTruncated
-	}
-	return n, err
-}
-
-// AtMost is what may still come, from the request's Content-Length.
-func (s *single) AtMost() int64 {
-	if s.total < 0 {
-		return -1
-	}
-	return max(0, s.total-s.body.read)
-}
-
-// newBody puts the limits around a request's body, which ends with ctx.
-func (h *Handler) newBody(ctx context.Context, w http.ResponseWriter, r *http.Request, inflate bool) *body {
-	wire := &wire{source: r.Body, ctx: ctx, setDeadline: http.NewResponseController(w).SetReadDeadline, stall: h.Config.StallTimeout}
-	b := &body{wire: wire, source: wire, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes, window: h.Config.RateWindow}
-	if inflate {
-		b.source = &inflater{wire: wire}
-	}
-	return b
-}
-
-// delay waits for RESPONSEDELAY, unless ctx ends.
-func delay(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
-	case <-ctx.Done():
+	case <-client.Done():
+	case <-stop.Done():
 	}
 }

@@ -65,7 +65,7 @@ def changes(output):
 
 def test_cdk(checkout, stack):
     # With a certificate of ACM, at the root of the repository.
-    checkout.edit(('CertificateArn: ""', f'CertificateArn: "{ARN}"'))
+    checkout.edit(('CertificateArn: ""', f'CertificateArn: "{ARN}"'), ('"0.0.0.0/0",', '"198.51.100.0/24",'))
     output = checkout.cdk(".", "deploy", "--require-approval", "never")
     assert "TestCommand = go run ./app send --url https://" in output
     built = (checkout.root / "docker.log").read_text()

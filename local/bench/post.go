@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // post is the process that sends a workload to the service.
@@ -42,7 +42,7 @@ func (p post) request(ctx context.Context, client *http.Client, batch []instance
 	}
 	r.ContentLength = length
 	r.Header.Set("Content-Type", `multipart/related; type="application/dicom"; boundary=`+boundary)
-	r.Header.Set("Accept", stow.MediaTypeJSON)
+	r.Header.Set("Accept", storeresponse.MediaTypeJSON)
 	response, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -71,7 +71,7 @@ func multipartRelated(batch []instance) (io.Reader, int64) {
 
 // allStored tells whether the answer references each instance of the request.
 func allStored(batch []instance, mediaType string, answer []byte) error {
-	module, err := stow.ParseResponse(mediaType, answer)
+	module, err := storeresponse.ParseResponse(mediaType, answer)
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}

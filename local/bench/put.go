@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	parallelPuts = 16      // as THREADCOUNT's default
+	parallelPuts = 16
 	partBytes    = 8 << 20 // as the service's first 500 parts
 )
 

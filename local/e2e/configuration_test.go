@@ -43,6 +43,30 @@ func TestCheckPrintsTheConfigurationWithoutSecrets(t *testing.T) {
 	}
 }
 
+// S3: a key has at most 1,024 bytes, and three UIDs with their slashes take 194.
+func TestPrefixThatMakesKeysTooLongIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name, prefix, suffix string
+		code                 int
+	}{
+		{"as long as can be", strings.Repeat("p", 829), "", 0},
+		{"one too long", strings.Repeat("p", 830), "", 2},
+		{"much too long", strings.Repeat("p", 1025), "", 2},
+		{"with a suffix, as long as can be", strings.Repeat("p", 825), ".dcm", 0},
+		{"with a suffix, too long", strings.Repeat("p", 826), ".dcm", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, _, stderr := run(t, []string{"BUCKETNAME=dicom", "PREFIX=" + test.prefix, "OBJECTSUFFIX=" + test.suffix}, binaries.stowrsRace, "check")
+			if code != test.code {
+				t.Errorf("exit %d, want %d", code, test.code)
+			}
+			if test.code != 0 && (!strings.Contains(stderr, "PREFIX") || !strings.Contains(strings.ReplaceAll(stderr, ",", ""), "1024")) {
+				t.Errorf("stderr does not name PREFIX and 1,024 bytes:\n%.500s", stderr)
+			}
+		})
+	}
+}
+
 // hasLine: some line is the name, white space and the value.
 func hasLine(text, name, value string) bool {
 	for line := range strings.Lines(text) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,6 +35,11 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// Parallel tests are those that wait: for a minute to pass, not for the processor.
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
 	dir, err := os.MkdirTemp("", "stowrs-e2e-")
 	if err == nil {
 		err = buildAll(dir)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -135,13 +136,17 @@ func eventually(t *testing.T, within time.Duration, what string, condition func(
 	}
 }
 
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(12000)) } //nolint:gochecknoinits // a start that differs between processes
+
 // freeAddress is an address of this machine that nothing listens on. Its port lies
 // below those that systems give to outgoing connections, so that it stays free
-// while the service that uses it is restarted.
+// while the service that uses it is restarted, and no other test gets it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+nextPort.Add(1)%12000)
 		if listener, err := net.Listen("tcp", address); err == nil {
 			listener.Close()
 			return address

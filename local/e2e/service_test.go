@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stowrs-to-s3/app/stow"
-	"stowrs-to-s3/local/gateway"
+	"stowrs-to-s3/app/storeresponse"
 )
 
 // service is a running `stowrs serve`.
@@ -21,15 +20,18 @@ type service struct {
 	admin   string // of health and metrics
 }
 
+// s3Server is where a service stores: its environment tells it so.
+type s3Server interface{ environ() []string }
+
 // startService starts the service over the bucket and waits until it is ready.
 // Later variables win over earlier ones.
-func startService(t *testing.T, b *bucket, variables ...string) *service {
+func startService(t *testing.T, b s3Server, variables ...string) *service {
 	t.Helper()
 	return serveReady(t, binaries.stowrsRace, b, variables...)
 }
 
 // serveReady does the same with a certain binary.
-func serveReady(t *testing.T, binary string, b *bucket, variables ...string) *service {
+func serveReady(t *testing.T, binary string, b s3Server, variables ...string) *service {
 	t.Helper()
 	s := serve(t, binary, b, variables...)
 	eventually(t, 20*time.Second, "the service is ready", func() bool {
@@ -45,10 +47,10 @@ func serveReady(t *testing.T, binary string, b *bucket, variables ...string) *se
 }
 
 // serve does not wait.
-func serve(t *testing.T, binary string, b *bucket, variables ...string) *service {
+func serve(t *testing.T, binary string, b s3Server, variables ...string) *service {
 	t.Helper()
 	s := &service{address: freeAddress(t), admin: freeAddress(t)}
-	environment := slices.Concat(gateway.Environ(b.config), []string{
+	environment := slices.Concat(b.environ(), []string{
 		"LISTENADDRESS=" + s.address, "ADMINADDRESS=" + s.admin, "LOGLEVEL=INFO"}, variables)
 	for _, variable := range variables {
 		if address, found := strings.CutPrefix(variable, "LISTENADDRESS="); found {
@@ -120,24 +122,29 @@ func multipart(instances ...instance) (io.Reader, int64) {
 
 // post sends a body; a length of -1 makes it chunked. The error is that of the
 // connection, or of an answer that is no response module.
-func post(ctx context.Context, url string, body io.Reader, lengthBytes int64) (status int, module stow.Response, err error) {
+func post(ctx context.Context, url string, body io.Reader, lengthBytes int64) (status int, module storeresponse.Response, err error) {
+	return postAs(ctx, url, contentType, body, lengthBytes)
+}
+
+// postAs does so with another Content-Type.
+func postAs(ctx context.Context, url, contentType string, body io.Reader, lengthBytes int64) (status int, module storeresponse.Response, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
-		return 0, stow.Response{}, err
+		return 0, storeresponse.Response{}, err
 	}
 	request.ContentLength = lengthBytes
 	request.Header.Set("Content-Type", contentType)
-	request.Header.Set("Accept", stow.MediaTypeJSON)
+	request.Header.Set("Accept", storeresponse.MediaTypeJSON)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, stow.Response{}, err
+		return 0, storeresponse.Response{}, err
 	}
 	defer response.Body.Close()
 	payload, err := io.ReadAll(response.Body)
 	if err != nil {
-		return response.StatusCode, stow.Response{}, err
+		return response.StatusCode, storeresponse.Response{}, err
 	}
-	module, err = stow.ParseResponse(response.Header.Get("Content-Type"), payload)
+	module, err = storeresponse.ParseResponse(response.Header.Get("Content-Type"), payload)
 	return response.StatusCode, module, err
 }
 

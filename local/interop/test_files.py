@@ -1,40 +1,45 @@
-"""Every test file that pydicom ships: stored under the UIDs that pydicom reads, or refused where it reads none."""
+"""Files that other packages ship: stored under the UIDs that two independent readers find, or refused where they find none."""
 
+import collections
 import pathlib
-import warnings
+import re
 
-import pydicom
-import pydicom.data
 import pytest
 import requests
 
-FILES = sorted(p for p in (pathlib.Path(pydicom.data.__file__).parent / "test_files").rglob("*") if p.is_file())
+from corpora import File, files, key_by_dcmtk, key_by_pydicom
+
+CONFORMANCE = pathlib.Path(__file__).parents[2] / "docs" / "conformance.md"
+outcomes: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
 
 
-def key_by_pydicom(path):
-    """study/series/instance, or None where pydicom finds no such file or no such UIDs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True)
-            uids = [str(dataset[keyword].value) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")]
-        except Exception:
-            return None
-    return "/".join(uids[:3]) if all(uids) else None
-
-
-def test_there_are_files():
-    assert len(FILES) > 50
-    assert sum(key_by_pydicom(path) is not None for path in FILES) > 30
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_file(service, path):
-    answer = requests.post(f"{service.url}/studies", data=path.read_bytes(), headers={"Content-Type": "application/dicom"}, timeout=60)
-    key = key_by_pydicom(path)
-    if key is None:
-        assert answer.status_code in (400, 409), answer.text
-        assert service.objects() == {}
+@pytest.mark.parametrize("file", files(), ids=lambda f: f.path.name)
+def test_file(service, file: File, tmp_path):
+    content = file.content()
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    keys = {key_by_pydicom(path), key_by_dcmtk(path)}
+    answer = requests.post(f"{service.url}/studies", data=content, headers={"Content-Type": "application/dicom"}, timeout=60)
+    objects = service.objects()
+    if answer.status_code in (200, 202):
+        assert list(objects.values()) == [content]
+        assert set(objects) <= keys, answer.text
+        kind = "stored"
     else:
-        assert answer.status_code in (200, 202), answer.text
-        assert service.objects() == {key: path.read_bytes()}
+        assert answer.status_code in (400, 409), answer.text
+        assert objects == {}
+        assert len(keys) > 1 or keys == {None}, f"both find {keys}: {answer.headers.get('Warning')}"
+        kind = refusal(answer)
+    outcomes[file.corpus][kind] += 1
+
+
+def refusal(answer: requests.Response) -> str:
+    """What the sender is told, without the element."""
+    words = answer.headers.get("Warning", "").split('"')[-2]
+    return re.sub(r"\([0-9A-F,]+\)", "…", words.removeprefix("instance 1: "))
+
+
+def test_conformance_statement_has_the_counts():
+    rows = "".join(f"| {corpus} | {sum(kinds.values())} | {kinds['stored']} | {'; '.join(f'{n}: {k}' for k, n in sorted(kinds.items()) if k != 'stored')} |\n"
+                   for corpus, kinds in outcomes.items())
+    assert rows in CONFORMANCE.read_text(), rows

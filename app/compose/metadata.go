@@ -1,0 +1,144 @@
+package compose
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/suyashkumar/dicom/pkg/tag"
+
+	"stowrs-to-s3/app/compose/metadata"
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/related"
+	"stowrs-to-s3/app/storeresponse"
+)
+
+// isMetadata tells metadata from bulkdata. XML also comes as what it is in general, or
+// without a type.
+func (c *Composer) isMetadata(p *related.Part) bool {
+	if strings.TrimSpace(p.Header.Get("Content-Location")) != "" {
+		return false
+	}
+	switch name := related.ParseMediaType(p.Header.Get("Content-Type")).Name; name {
+	case "text/xml", "application/xml", "":
+		return c.request.MediaType == storeresponse.MediaTypeXML
+	default:
+		return name == c.request.MediaType
+	}
+}
+
+// readMetadata makes instances of a part of metadata, while it arrives. What is wrong
+// with it fails all instances of it and ends the body, so that the request is refused,
+// unless an instance was yielded before: then it is one failure more.
+func (c *Composer) readMetadata(r io.Reader) error {
+	source := &source{r: r}
+	before := len(c.pending)
+	var err error
+	if c.request.MediaType == storeresponse.MediaTypeXML { // each instance is a part of its own
+		var d *metadata.Dataset
+		d, err = metadata.ReadXML(source, c.take)
+		if d != nil || unreadable(err) {
+			return c.add(d, err)
+		}
+	} else if err = metadata.ReadJSON(source, c.take, c.add); unreadable(err) {
+		err = &failure{ErrSyntax, err}
+	}
+	ended := source.err != nil && !unreadable(err)
+	if ended {
+		err = source.err
+	}
+	if err != nil {
+		for _, i := range c.pending[before:] {
+			c.fail(i, err)
+		}
+	}
+	if err == nil || !c.yielded || ended || errors.Is(err, ErrTooMany) {
+		return err
+	}
+	return c.addFailure(err)
+}
+
+// unreadable says that a part of metadata is not what it should be, while others may be.
+func unreadable(err error) bool {
+	return errors.Is(err, metadata.ErrSyntax) || errors.Is(err, related.ErrPartLength)
+}
+
+// source notes the error of a reader, which the readers of metadata wrap.
+type source struct {
+	r   io.Reader
+	err error // other than io.EOF
+}
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// add is told of every dataset of the metadata, and of what is wrong with it. d is nil
+// if nothing of it could be read.
+func (c *Composer) add(d *metadata.Dataset, err error) error {
+	if d == nil {
+		return c.addFailure(invalid("metadata: %w", err))
+	}
+	if err := c.countOne(); err != nil {
+		return err
+	}
+	if err := c.take(instanceBytes + int64(len(d.Holes))*holeBytes); err != nil {
+		c.free(d.HeldBytes)
+		return err
+	}
+	i := &Instance{composer: c, dataset: d, heldBytes: instanceBytes, frames: frames(d), place: len(c.pending)}
+	var idErr error
+	i.identity, idErr = identify(d)
+	if err != nil {
+		err = invalid("metadata: %w", err)
+	} else {
+		err = idErr
+	}
+	c.pending = append(c.pending, i)
+	c.unfinished++
+	i.holes = make([]hole, len(d.Holes))
+	for n, each := range d.Holes {
+		h := &i.holes[n]
+		*h = hole{Hole: each, instance: i, frame: 1}
+		if each.TopLevel && each.Tag == pixelData {
+			i.pixels = h
+		}
+		if err := c.refer(h); err != nil {
+			c.fail(i, err)
+			return err
+		}
+	}
+	if err != nil {
+		c.fail(i, err)
+	} else {
+		c.enqueue(i)
+	}
+	return nil
+}
+
+// identify names the instance of a dataset. The error is that of dicom.Identify.
+func identify(d *metadata.Dataset) (id dicom.Identity, err error) {
+	const maxBytes = 128 // as of dicom.Identity; no UID is longer than 64
+	for _, uid := range []struct {
+		tag     tag.Tag
+		keyword string
+		value   *string
+	}{
+		{tag.SOPClassUID, "SOPClassUID", &id.SOPClassUID},
+		{tag.SOPInstanceUID, "SOPInstanceUID", &id.SOPInstanceUID},
+		{tag.StudyInstanceUID, "StudyInstanceUID", &id.StudyInstanceUID},
+		{tag.SeriesInstanceUID, "SeriesInstanceUID", &id.SeriesInstanceUID},
+	} {
+		value, found := d.Lookup(uid.tag)
+		*uid.value = strings.TrimRight(string(value[:min(len(value), maxBytes)]), " \x00")
+		if err == nil && *uid.value == "" {
+			err = &dicom.UIDError{Keyword: uid.keyword, Empty: found}
+		}
+	}
+	return id, err
+}

@@ -1,0 +1,294 @@
+package metadata
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/suyashkumar/dicom/pkg/tag"
+)
+
+// maxDepth is how deep sequences may be nested. The deepest IODs have about ten.
+const maxDepth = 64
+
+// builder encodes one instance at a time while its metadata are read, in their order. What
+// belongs to datasets and attributes that are not complete yet lies on stacks,
+// so that memory grows with the text and not with its depth.
+type builder struct {
+	account *account // of this instance
+	encoded []byte
+	holes   []Hole
+	depth   int     // of the dataset that is read: 0 is the top level
+	entries []entry // of the datasets that are read
+	private []private
+	values  values // of the attributes that are read
+
+	sorted      []byte // buffers of reorder
+	sortedHoles []Hole
+
+	nonASCII     bool // some text is not ASCII
+	innerCharset bool // an item has a SpecificCharacterSet
+
+	failures int
+	err      error // the first
+}
+
+// entry is a piece of the encoded dataset that can be moved: an element, or an
+// item of a sequence. It ends where the next one begins.
+type entry struct {
+	key   uint32 // the element's tag, or the item's number
+	start int    // in encoded
+	hole  int    // in holes
+}
+
+func tagOf(key uint32) tag.Tag {
+	return tag.Tag{Group: uint16(key >> 16), Element: uint16(key & 0xFFFF)}
+}
+
+// fail notes that the instance is wrong. Reading goes on, because UIDs may follow
+// by which the instance can be reported.
+func (b *builder) fail(err error) {
+	b.failures++
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// wrong notes what is wrong with an attribute, by its tag; never by its value.
+func (b *builder) wrong(t tag.Tag, problem string) {
+	b.fail(fmt.Errorf("(%04X,%04X) %s", t.Group, t.Element, problem))
+}
+
+// admitsGroup tells whether attributes of a group become elements. File Meta are
+// left out silently (PS3.18 §10.5.1.4), as readers do group lengths (PS3.18
+// §F.2.2, PS3.19 §A.1.1): neither belongs into metadata, and File Meta are made
+// anew.
+func (b *builder) admitsGroup(t tag.Tag) bool {
+	switch t.Group {
+	case 0x0000, 0x0001, 0x0003, 0x0005, 0x0007, tag.GroupSeqItem, 0xFFFF:
+		// PS3.5 §7.1: commands; §7.8.1: never private; §7.5: items
+		b.wrong(t, "is of a group that a dataset cannot have")
+		return false
+	}
+	return t.Group != tag.MetadataGroup
+}
+
+// form is where the value of an attribute comes from (PS3.18 §F.2.2).
+type form byte
+
+const (
+	formNone form = iota
+	formValue
+	formInline
+	formBulk
+)
+
+// attribute is one whose metadata are being read.
+type attribute struct {
+	tag    tag.Tag
+	vr     string // "" while, or if, it is unknown
+	form   form
+	text   []byte // InlineBinary or URI
+	values int    // where in builder.values its values begin
+	items  int    // encoded so far
+	sure   int    // those that cannot be something else, as null and {} can
+}
+
+// begin starts an attribute of the dataset that is read.
+func (b *builder) begin(t tag.Tag, vr string) attribute {
+	b.entries = add(b.account, b.entries, entry{t.Uint32(), len(b.encoded), len(b.holes)})
+	return attribute{tag: t, vr: vr, values: len(b.values)}
+}
+
+// take notes where the value of an attribute comes from. Only values may come
+// more than once, and only where each is told apart, as in XML.
+func (b *builder) take(a *attribute, f form) {
+	if a.form != formNone && (a.form != f || f != formValue) {
+		b.wrong(a.tag, "has more than one of Value, InlineBinary and bulkdata")
+	}
+	a.form = f
+}
+
+// takeText is take for what comes as one text, which is the builder's from now on.
+func (b *builder) takeText(a *attribute, f form, text []byte) {
+	b.take(a, f)
+	b.account.free(cap(a.text))
+	a.text = text
+}
+
+// end encodes the attribute, or forgets it if it failed since failures.
+func (b *builder) end(a *attribute, failures int) {
+	if b.account.err != nil {
+		return
+	}
+	if b.failures == failures {
+		b.encode(a)
+	}
+	b.account.free(cap(a.text))
+	b.values = b.values[:a.values]
+	if b.failures != failures {
+		last := b.entries[len(b.entries)-1]
+		b.encoded, b.holes = b.encoded[:last.start], b.holes[:last.hole]
+		b.entries = b.entries[:len(b.entries)-1]
+	}
+}
+
+func (b *builder) encode(a *attribute) {
+	vr := a.vr
+	if vr == "" || vr == "UN" && steers(a.tag) { // PS3.5 §6.2.2: the VR of PS3.6 is as good
+		vr = dictionaryVR(a.tag)
+	}
+	r, known := represent(vr)
+	switch {
+	case b.hasOtherVR(a, vr):
+	case !known:
+		b.wrong(a.tag, "has an unknown vr")
+	case a.form == formBulk:
+		b.hole(a, vr)
+	case a.form == formInline:
+		b.inline(a, vr, r)
+	case r.class == classSequence:
+		b.sequence(a)
+	case a.sure > 0:
+		b.wrong(a.tag, "has items, but its vr is not SQ")
+	default:
+		// Empty objects and nulls may have been taken for items before the VR came.
+		b.encoded = b.encoded[:b.entries[len(b.entries)-1].start]
+		b.simple(a, vr, r)
+	}
+}
+
+// hole leaves the place of an element whose value comes as bulkdata. Sequences
+// cannot (PS3.18 §F.2.2), nor what is needed before bulkdata come.
+func (b *builder) hole(a *attribute, vr string) {
+	switch {
+	case vr == "SQ":
+		b.wrong(a.tag, "is a sequence, which cannot be bulkdata")
+		return
+	case len(a.text) == 0:
+		b.wrong(a.tag, "has no URI of its bulkdata")
+		return
+	case steers(a.tag):
+		b.wrong(a.tag, "cannot be bulkdata")
+		return
+	}
+	if b.account.hold(textBytes(len(a.text))) {
+		b.holes = add(b.account, b.holes, Hole{Offset: len(b.encoded), Tag: a.tag, VR: vr, URI: string(a.text), TopLevel: b.depth == 0})
+	}
+}
+
+// level is an item that is read.
+type level struct {
+	start, holes, entries, private int
+}
+
+// beginItem starts an item of the sequence a, and with the first the sequence.
+// It returns false if that would be nested too deep. number is 0 where items come
+// in their order; else an entry is left by which to sort them.
+func (b *builder) beginItem(a *attribute, number uint32) (level, bool) {
+	if b.depth == maxDepth {
+		b.wrong(a.tag, fmt.Sprintf("is nested deeper than %d sequences", maxDepth))
+		return level{}, false
+	}
+	b.addItem(a, number, undefinedLength)
+	b.depth++
+	return level{len(b.encoded), len(b.holes), len(b.entries), len(b.private)}, true
+}
+
+// addItem encodes the header of an item.
+func (b *builder) addItem(a *attribute, number, length uint32) {
+	if !b.room(longHeaderSize + headerSize) {
+		return
+	}
+	if a.items == 0 {
+		b.encoded = appendHeader(b.encoded, a.tag, "SQ", undefinedLength)
+	}
+	if number > 0 {
+		b.entries = add(b.account, b.entries, entry{number, len(b.encoded), len(b.holes)})
+	}
+	a.items++
+	b.encoded = appendHeader(b.encoded, item, "", length)
+}
+
+// endItem ends an item; an empty one becomes one of length 0, which is shorter.
+func (b *builder) endItem(a *attribute, l level) {
+	if b.endDataset(l); !b.room(headerSize) {
+		return
+	}
+	b.depth--
+	a.sure++
+	if len(b.encoded) == l.start && len(b.holes) == l.holes {
+		b.encoded = appendHeader(b.encoded[:l.start-headerSize], item, "", 0)
+		return
+	}
+	b.encoded = appendHeader(b.encoded, itemEnd, "", 0)
+}
+
+// sequence ends a sequence; one without items has the length 0 (PS3.5 §7.5).
+func (b *builder) sequence(a *attribute) {
+	for rest := b.values[a.values:]; len(rest) > 0; {
+		var k kind
+		if k, _, rest = rest.next(); k != kindNull && k != kindObject {
+			b.wrong(a.tag, problemType)
+			return
+		}
+	}
+	if !b.room(longHeaderSize) {
+		return
+	}
+	if a.items == 0 {
+		b.encoded = appendHeader(b.encoded, a.tag, "SQ", 0)
+		return
+	}
+	b.encoded = appendHeader(b.encoded, sequenceEnd, "", 0)
+}
+
+// endDataset puts the elements of a dataset into their order.
+func (b *builder) endDataset(l level) {
+	if b.account.err != nil {
+		return
+	}
+	b.placePrivate(l)
+	if key, twice := b.sort(l.entries); twice {
+		b.wrong(tagOf(key), "is there twice")
+	}
+	b.entries, b.private = b.entries[:l.entries], b.private[:l.private]
+}
+
+// room makes room for n more bytes of the encoded dataset.
+func (b *builder) room(n int) (ok bool) {
+	b.encoded, ok = grow(b.account, b.encoded, n)
+	return ok
+}
+
+// setBytes is room for the elements that are set when the dataset is complete: those
+// that a bit stream derives, and a character set.
+const setBytes = 768
+
+// dataset returns the instance, and what is wrong with it. Its memory is the
+// caller's from now on. Without memory there is no instance.
+func (b *builder) dataset() (*Dataset, error) {
+	b.endDataset(level{})
+	d := &Dataset{Holes: b.holes, ownCharsets: b.innerCharset}
+	derives := slices.ContainsFunc(b.holes, func(h Hole) bool { return h.TopLevel && h.Tag == tag.PixelData })
+	if derives || b.nonASCII {
+		b.room(setBytes)
+	}
+	if d.Encoded = b.encoded; b.nonASCII && b.innerCharset {
+		d.declareUTF8InItems(b.account)
+	}
+	if d.indexElements(b.account); b.account.err != nil {
+		return nil, b.account.err
+	}
+	for i := range d.Holes {
+		d.Holes[i].Number = i
+		d.HeldBytes += int64(textBytes(len(d.Holes[i].URI)))
+	}
+	if b.nonASCII {
+		d.declareUTF8()
+	}
+	d.HeldBytes += int64(cap(d.Encoded) + sizeOf[Hole](cap(d.Holes)) + sizeOf[position](cap(d.index)))
+	b.account.heldBytes -= d.HeldBytes
+	err := b.err
+	*b = builder{account: b.account, entries: b.entries, values: b.values, sorted: b.sorted, sortedHoles: b.sortedHoles[:0]}
+	return d, err
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package compose_test
+
+// uncountedBytes may be used besides what is counted.
+const uncountedBytes = 300 << 10

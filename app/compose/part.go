@@ -1,0 +1,258 @@
+package compose
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"stowrs-to-s3/app/compose/bulkdata"
+	"stowrs-to-s3/app/related"
+)
+
+// part is the value of a hole, or a frame of it: a bulkdata part (PS3.18 §10.5.1.4).
+// What was read of it before its turn is kept in memory; the rest is still to come.
+type part struct {
+	composer       *Composer
+	location       string // Content-Location, as it was sent
+	mediaType      string
+	transferSyntax string
+	encoded        error     // its bytes are an encoding of the value, not the value
+	repeats        bool      // what another hole got, too
+	declared       bool      // it has a Content-Length
+	length         int64     // -1: not known yet
+	rest           io.Reader // nil: what is kept is all
+	failed         error     // of rest, which a decoder may hide
+	heldBytes      int64     // of the part that is kept, besides what is kept of it
+
+	kept  *kept
+	chunk int // of kept, that is read next
+	at    int // in it
+}
+
+// kept is what was read of a part, which several holes may share.
+type kept struct {
+	chunks [][]byte
+	users  int
+}
+
+// partBytes is about the memory of a part besides its texts and what is kept of it.
+const partBytes = 512
+
+// newPart is a part that is being received. There is one at a time, so that it is
+// counted only when it is kept.
+func (c *Composer) newPart(p *related.Part) *part {
+	contentType := related.ParseMediaType(p.Header.Get("Content-Type"))
+	return &part{
+		composer: c, encoded: checkEncoding(p), location: strings.TrimSpace(p.Header.Get("Content-Location")), mediaType: strings.Clone(contentType.Name),
+		transferSyntax: strings.Clone(contentType.Params["transfer-syntax"]), declared: p.DeclaredBytes >= 0, length: p.DeclaredBytes, rest: p, kept: &kept{users: 1},
+	}
+}
+
+// checkEncoding refuses what RFC 9110 §8.4 and RFC 2045 §6 let a part do to its content.
+func checkEncoding(p *related.Part) error {
+	for _, name := range []string{"Content-Encoding", "Content-Transfer-Encoding"} {
+		for _, value := range p.Header.Values(name) {
+			switch strings.ToLower(strings.TrimSpace(value)) {
+			case "", "identity", "binary", "8bit", "7bit":
+			default:
+				return invalid("bulkdata part %q has a %s, which is not decoded: send it without", printable(p.Header.Get("Content-Location")), name)
+			}
+		}
+	}
+	return nil
+}
+
+// textBytes is the memory of a text of n bytes, which Go rounds up.
+func textBytes(n int) int64 { return int64(n + n/8) }
+
+// share returns the same part, all of which is kept, for one more hole. With an error
+// nothing is shared.
+func (b *part) share() (*part, error) {
+	c := b.composer
+	if b.rest != nil {
+		return &part{}, nil
+	}
+	if err := b.repeat(b.length); err != nil {
+		return &part{}, err
+	}
+	if err := c.takeBulk(partBytes); err != nil {
+		return &part{}, err
+	}
+	shared := *b
+	shared.repeats, shared.heldBytes, shared.chunk, shared.at = true, partBytes, 0, 0
+	b.kept.users++
+	return &shared, nil
+}
+
+// repeat counts n more bytes that are made of a part which other holes share.
+func (b *part) repeat(n int64) error {
+	if b.composer.repeated += n; b.composer.repeated > maxRepeatedBytes {
+		return invalid("bulkdata part %q is referred to so often that more than %d bytes would be made of it", b.name(), maxRepeatedBytes)
+	}
+	return nil
+}
+
+// grow returns memory for n bytes, to which old is copied. The error is that of takeBulk.
+func (b *part) grow(old []byte, n int) ([]byte, error) {
+	if err := b.composer.takeBulk(int64(n)); err != nil {
+		return nil, err
+	}
+	grown := append(make([]byte, 0, n), old...)
+	b.composer.free(int64(cap(old)))
+	return grown, nil
+}
+
+// fillChunk reads into a chunk, up to its capacity. At the end of the part rest is nil.
+func (b *part) fillChunk(chunk []byte) ([]byte, error) {
+	for b.rest != nil && len(chunk) < cap(chunk) {
+		n, err := b.rest.Read(chunk[len(chunk):cap(chunk)])
+		chunk = chunk[:len(chunk)+n]
+		if err == io.EOF {
+			b.rest = nil
+		} else if err != nil {
+			return chunk, b.fail(err)
+		}
+	}
+	return chunk, nil
+}
+
+// keep reads all of it, so that the next part can come.
+func (b *part) keep() error {
+	const smallest, largest = 512, 64 << 10
+	if b.heldBytes == 0 && b.kept != nil {
+		size := partBytes + textBytes(len(b.location)+len(b.mediaType)+len(b.transferSyntax))
+		if err := b.composer.takeBulk(size); err != nil {
+			return err
+		}
+		b.heldBytes = size
+	}
+	if b.rest == nil {
+		return nil
+	}
+	keptBytes := int64(0)
+	for _, c := range b.kept.chunks {
+		keptBytes += int64(len(c))
+	}
+	for b.rest != nil {
+		size := max(smallest, min(largest, keptBytes))
+		if b.length >= 0 {
+			size = min(largest, max(0, b.length-keptBytes)+1) // one byte more shows the end
+		}
+		chunk, err := b.grow(nil, int(size))
+		if err != nil {
+			return err
+		}
+		chunk, err = b.fillChunk(chunk) // also of what failed
+		b.kept.chunks = append(b.kept.chunks, chunk)
+		if keptBytes += int64(len(chunk)); err != nil {
+			return err
+		}
+	}
+	b.length = keptBytes
+	return nil
+}
+
+// head returns the first bytes of a part of which nothing was consumed: size of them, or
+// all, which is complete.
+func (b *part) head(size int) (head []byte, complete bool, err error) {
+	k := b.kept
+	if len(k.chunks) == 0 {
+		k.chunks = append(k.chunks, nil)
+	}
+	if len(k.chunks) > 1 || cap(k.chunks[0]) < size && b.rest != nil {
+		if k.chunks[0], err = b.grow(k.chunks[0], max(size, len(k.chunks[0]))); err != nil {
+			return nil, false, err
+		}
+	}
+	for len(k.chunks) > 1 && len(k.chunks[0]) < cap(k.chunks[0]) {
+		first, second := k.chunks[0], k.chunks[1]
+		n := copy(first[len(first):cap(first)], second)
+		k.chunks[0] = first[:len(first)+n]
+		if k.chunks[1] = second[:copy(second, second[n:])]; len(k.chunks[1]) == 0 {
+			b.composer.free(int64(cap(second)))
+			k.chunks = append(k.chunks[:1], k.chunks[2:]...)
+		}
+	}
+	if len(k.chunks) == 1 {
+		if k.chunks[0], err = b.fillChunk(k.chunks[0]); err == nil && b.rest == nil {
+			b.length = int64(len(k.chunks[0]))
+		}
+	}
+	return k.chunks[0], len(k.chunks) == 1 && b.rest == nil, err
+}
+
+// Read implements io.Reader: what is kept, then the rest.
+func (b *part) Read(p []byte) (int, error) {
+	for k := b.kept; k != nil && b.chunk < len(k.chunks); {
+		chunk := k.chunks[b.chunk]
+		if b.at < len(chunk) {
+			n := copy(p, chunk[b.at:])
+			b.at += n
+			return n, nil
+		}
+		if k.users == 1 {
+			b.composer.free(int64(cap(chunk)))
+			k.chunks[b.chunk] = nil
+		}
+		b.chunk, b.at = b.chunk+1, 0
+	}
+	if b.rest == nil {
+		return 0, io.EOF
+	}
+	n, err := b.rest.Read(p)
+	if err == io.EOF { //nolint:errorlint // io.EOF itself ends a part
+		b.rest = nil
+	} else if err != nil {
+		err = b.fail(err)
+	}
+	return n, err
+}
+
+// drop gives the memory back. The part is empty then.
+func (b *part) drop() {
+	if b.kept == nil {
+		return
+	}
+	if b.kept.users--; b.kept.users == 0 {
+		for _, chunk := range b.kept.chunks {
+			b.composer.free(int64(cap(chunk)))
+		}
+	}
+	b.composer.free(b.heldBytes)
+	b.kept, b.rest = nil, nil
+}
+
+// fail is the error of the instance, if the part alone is wrong and not the body.
+func (b *part) fail(err error) error {
+	if errors.Is(err, related.ErrPartLength) {
+		err = invalid("bulkdata part %q: %w", b.name(), err)
+	}
+	b.failed = err
+	return err
+}
+
+// name is the Content-Location, fit for logs and headers.
+func (b *part) name() string { return printable(b.location) }
+
+// kind is the media type, fit for logs and headers.
+func (b *part) kind() string { return printable(b.mediaType) }
+
+// printable is s without what a header or a log should not hold, 300 characters at most.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), 300)])
+	return s
+}
+
+// compressed says whether the bit stream is encapsulated (PS3.18 Table 10.5.2-1: Unchanged).
+func (b *part) compressed() bool { return bulkdata.Compressed(b.mediaType) }
+
+// transformed says whether its pixels are stored without compression (PS3.18 Table 10.5.2-1: Transform).
+func (b *part) transformed() bool { return bulkdata.Transformed(b.mediaType) }
+
+// video says whether the part is a whole video, however many frames it has.
+func (b *part) video() bool { return strings.HasPrefix(b.mediaType, "video/") }

@@ -1,0 +1,126 @@
+package dicom
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// readAhead is the size in bytes of the one buffer through which a head is read. It
+// bounds what is read beyond what was needed.
+const readAhead = 4096
+
+// head is the beginning of a stream, of which any byte within the window can be looked at.
+type head struct {
+	source io.ReaderAt
+	origin origin
+	window int64
+	start  int64  // of buffer, in the stream
+	buffer []byte // of array
+	array  [readAhead]byte
+	small  [8]byte
+}
+
+// reset takes a stream of the caller's.
+func (h *head) reset(r io.ReaderAt, window int64) {
+	h.origin = origin{r}
+	h.source, h.window, h.start, h.buffer = &h.origin, window, 0, nil
+}
+
+// peek returns the n bytes at the offset, or those that there are, with an error: io.EOF
+// where the stream ends, ErrWindow where the window does, or that with which reading
+// failed. What it returns is good until the next call.
+func (h *head) peek(at int64, n int) ([]byte, error) {
+	if from := at - h.start; from >= 0 && from+int64(n) <= int64(len(h.buffer)) {
+		return h.buffer[from:][:n], nil
+	}
+	most := min(readAhead, h.window-at)
+	if most <= 0 {
+		return nil, h.beyond()
+	}
+	read, err := h.source.ReadAt(h.array[:most], at)
+	h.start, h.buffer = at, h.array[:read]
+	switch {
+	case read >= n:
+		return h.buffer[:n], nil
+	case int64(read) == most:
+		return h.buffer, ErrWindow
+	default:
+		return h.buffer, err
+	}
+}
+
+// glance is peek of 8 bytes, somewhere else, after which the walk comes back.
+func (h *head) glance(at int64) ([]byte, error) {
+	if from := at - h.start; from >= 0 && from+int64(len(h.small)) <= int64(len(h.buffer)) {
+		return h.peek(at, len(h.small))
+	}
+	most := min(int64(len(h.small)), h.window-at)
+	if most <= 0 {
+		return nil, h.beyond()
+	}
+	read, err := h.source.ReadAt(h.small[:most], at)
+	switch {
+	case read == len(h.small):
+		err = nil
+	case int64(read) == most:
+		err = ErrWindow
+	}
+	return h.small[:read], err
+}
+
+// beyond is the error of a look behind the window: io.EOF if the stream ends within it.
+func (h *head) beyond() error {
+	if h.window > 0 {
+		if n, err := h.source.ReadAt(h.small[:1], h.window-1); n == 0 {
+			return err
+		}
+	}
+	return ErrWindow
+}
+
+// ended tells whether the stream ends at the offset, and not before.
+func (h *head) ended(at int64) bool {
+	if at > 0 {
+		if b, _ := h.glance(at - 1); len(b) == 0 {
+			return false
+		}
+	}
+	b, err := h.glance(at)
+	return len(b) == 0 && errors.Is(err, io.EOF)
+}
+
+// origin marks the errors of the caller's reader: its io.ErrUnexpectedEOF, of a client
+// that went away, is not the one with which the decompressor reports truncated data.
+type origin struct{ io.ReaderAt }
+
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+
+// ReadAt implements io.ReaderAt.
+func (o origin) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := o.ReaderAt.ReadAt(p, offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &readError{err}
+	}
+	return n, err
+}
+
+// failure is the error for a look at the head that failed with err at the place told.
+func failure(err error, place string) error {
+	var read *readError
+	var corrupt *corruptError
+	switch {
+	case errors.As(err, &read):
+		return fmt.Errorf("read DICOM head: %w", read.err)
+	case errors.Is(err, ErrWindow):
+		return ErrWindow
+	case errors.As(err, &corrupt):
+		return damaged("%s: %s", place, corrupt)
+	case errors.Is(err, errInHeader):
+		return damaged("%s", err)
+	default:
+		return damaged("the stream ends %s", place)
+	}
+}

@@ -1,0 +1,202 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stowrs-to-s3/app/memory"
+)
+
+// of makes a ledger of n chunks, of which r are the reserve.
+func of(n, r int64) *memory.Ledger {
+	return memory.New(n*memory.ChunkBytes, r*memory.ChunkBytes, 1000)
+}
+
+func take(t *testing.T, p *memory.Line, n int) (chunks [][]byte) {
+	t.Helper()
+	for range n {
+		c, err := p.Chunk(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunks = append(chunks, c)
+	}
+	return chunks
+}
+
+// waiter takes a chunk in a goroutine of its own, and tells its name when it has it.
+func waiter(t *testing.T, p *memory.Line, name string, served chan string) {
+	go func() {
+		if _, err := p.Chunk(t.Context()); err == nil {
+			served <- name
+		}
+	}()
+	synctest.Wait()
+}
+
+// Who began first is served first, whoever asks first; the reserve goes to the first
+// in the line, and to nobody else until its turn has ended.
+func TestLineIsServedByAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := of(4, 2)
+		hog, old, young := l.Line(), l.Line(), l.Line()
+		held := take(t, hog, 2)
+		served := make(chan string, 10)
+		waiter(t, young, "young", served)
+		if got := <-served; got != "young" { // it is the only one who waits, so it is the first
+			t.Fatal(got)
+		}
+		waiter(t, old, "old", served)
+		if _, ok := young.TryChunk(); !ok {
+			t.Error("the first in the line does not get the rest of the reserve")
+		}
+		if _, ok := hog.TryChunk(); ok {
+			t.Error("somebody else than the first in the line got the reserve")
+		}
+		waiter(t, young, "young", served)
+		if len(served) > 0 {
+			t.Fatalf("%s was served though nothing is left", <-served)
+		}
+		l.Free(held[0])
+		if got := <-served; got != "young" {
+			t.Errorf("%s was served before the first in the line", got)
+		}
+		young.Next(false) // its turn has ended: what it held is leaving
+		l.Free(held[1])
+		if got := <-served; got != "old" {
+			t.Errorf("%s was served, want old", got)
+		}
+		if !l.Short() && len(served) > 0 {
+			t.Error("served twice")
+		}
+	})
+}
+
+// Whoever keeps something of its turn keeps the right to the reserve as well.
+func TestKeeperStaysTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := of(3, 2)
+		first, other := l.Line(), l.Line()
+		take(t, first, 2) // the second from the reserve
+		served := make(chan string, 1)
+		waiter(t, other, "other", served)
+		first.Next(true)
+		if _, ok := first.TryChunk(); !ok {
+			t.Error("the keeper has lost the reserve")
+		}
+		first.Next(false)
+		if len(served) > 0 {
+			t.Error("the other was served, though nothing is left")
+		}
+	})
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := of(2, 1)
+		a, b := l.Line(), l.Line()
+		held := take(t, a, 2)
+		gone := errors.New("gone")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		failed := make(chan error)
+		go func() {
+			_, err := b.Chunk(ctx)
+			failed <- err
+		}()
+		synctest.Wait()
+		cancel(gone)
+		if err := <-failed; !errors.Is(err, gone) {
+			t.Errorf("got error %v, want %v", err, gone)
+		}
+		l.Free(held...)
+		if got := l.InUseBytes(); got != 0 || l.Short() {
+			t.Errorf("%d bytes in use, short %v; want 0, false", got, l.Short())
+		}
+	})
+}
+
+// The proof of the package, as a simulation: lines that need up to the reserve in a
+// turn, of which all goes back some time after the turn's end, always come to an end,
+// and never hold more than there is.
+func TestNoDeadlock(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			const size, reserve = 20, 6
+			l := of(size, reserve)
+			var all, leaving sync.WaitGroup
+			for n := range uint64(50) {
+				random := rand.New(rand.NewPCG(seed, n))
+				all.Go(func() {
+					p := l.Line()
+					defer p.End()
+					for range 10 {
+						var held [][]byte
+						for range 1 + random.IntN(reserve) {
+							time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
+							held = append(held, take(t, p, 1)...)
+							if l.InUseBytes() > size*memory.ChunkBytes {
+								t.Error("more than the ledger is in use")
+							}
+						}
+						p.Next(false)
+						pause := time.Duration(random.IntN(200)) * time.Millisecond
+						leaving.Go(func() {
+							time.Sleep(pause)
+							l.Free(held...)
+						})
+					}
+				})
+			}
+			all.Wait() // synctest fails when all goroutines are blocked
+			leaving.Wait()
+			if got := l.InUseBytes(); got != 0 {
+				t.Errorf("%d bytes are in use after all, want 0", got)
+			}
+		})
+	}
+}
+
+func TestSpareIsForPlenty(t *testing.T) {
+	l := of(12, 2)
+	if !l.Spare(4 * memory.ChunkBytes) {
+		t.Error("refused although nothing is taken")
+	}
+	if l.Spare(4 * memory.ChunkBytes) {
+		t.Error("granted although less than half would be left")
+	}
+	l.FreeSpare(4 * memory.ChunkBytes)
+	if got := l.InUseBytes(); got != 0 {
+		t.Errorf("%d bytes in use, want 0", got)
+	}
+}
+
+func TestKept(t *testing.T) {
+	l := of(1, 0)
+	a, b := l.Keep(), l.Keep()
+	for _, step := range []struct {
+		k    *memory.Kept
+		n    int64
+		want error
+	}{{a, 600, nil}, {b, 400, nil}, {b, 1, memory.ErrBusy}, {a, 401, memory.ErrTooMuch}, {b, 601, memory.ErrTooMuch}} {
+		if err := step.k.Take(step.n); !errors.Is(err, step.want) {
+			t.Errorf("%d: got error %v, want %v", step.n, err, step.want)
+		}
+	}
+	if !l.Short() {
+		t.Error("nobody has to pay for what it keeps, though another was refused")
+	}
+	a.Release(100)
+	if err := b.Take(100); err != nil {
+		t.Error(err)
+	}
+	a.Close()
+	b.Close()
+	if got := l.InUseBytes(); got != 0 {
+		t.Errorf("%d bytes in use, want 0", got)
+	}
+}

@@ -1,0 +1,124 @@
+package related
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/textproto"
+	"strconv"
+)
+
+// Part is one part of the body. It reads up to its delimiter, and ends with
+// io.EOF there; with ErrTruncated or the body's error when there is none.
+type Part struct {
+	Header        textproto.MIMEHeader
+	DeclaredBytes int64 // its Content-Length; -1: it has none, or one that is no length
+	wrongLength   bool  // it has one that is no length
+	reader        *Reader
+	read          int64
+	atStart       bool
+	err           error // sticky
+}
+
+func newPart(header textproto.MIMEHeader, reader *Reader) *Part {
+	p := &Part{Header: header, DeclaredBytes: -1, reader: reader, atStart: true}
+	for _, value := range header.Values("Content-Length") {
+		n, err := strconv.ParseUint(value, 10, 63)
+		if p.wrongLength = p.wrongLength || err != nil || p.DeclaredBytes >= 0 && p.DeclaredBytes != int64(n); !p.wrongLength {
+			p.DeclaredBytes = int64(n)
+		}
+	}
+	if p.wrongLength {
+		p.DeclaredBytes = -1
+	}
+	return p
+}
+
+// Read implements io.Reader.
+func (p *Part) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	s := p.reader
+	for p.err == nil && s.data == 0 {
+		s.data, p.err = p.scan()
+	}
+	if s.data == 0 {
+		return 0, p.err
+	}
+	n := copy(b, s.window()[:s.data])
+	s.consume(n)
+	s.data -= n
+	p.read += int64(n)
+	return n, nil
+}
+
+// find returns where the next delimiter is: it begins behind data, with the CR in front of it,
+// if there is one, and ends at after. Without any, after is 0, and data what cannot be one.
+func (p *Part) find(window []byte) (data, after int, cr bool) {
+	s := p.reader
+	if p.atStart && bytes.HasPrefix(window, s.dashes) { // an empty part
+		return 0, len(s.dashes), true
+	}
+	i := bytes.Index(window, s.delimiter)
+	if i < 0 { // what remains may be a CR and the beginning of a delimiter
+		return max(0, len(window)-len(s.delimiter)), 0, false
+	}
+	if i > 0 && window[i-1] == '\r' {
+		return i - 1, i + len(s.delimiter), true
+	}
+	return i, i + len(s.delimiter), false
+}
+
+// scan says how many of the next bytes are data. At the delimiter, which it
+// consumes, there are none, and the error is io.EOF.
+func (p *Part) scan() (int, error) {
+	s := p.reader
+	window := s.window()
+	data, after, cr := p.find(window)
+	if data > 0 {
+		p.atStart = false
+		return data, nil
+	}
+	if after == 0 {
+		if !s.fill() {
+			return 0, s.cut()
+		}
+		return 0, nil
+	}
+	other := s.crlf && !cr
+	switch s.classify(window[after:], other) {
+	case tailUnknown:
+		if !s.fill() && s.classify(s.window()[after:], other) == tailUnknown {
+			return 0, s.cut()
+		}
+		return 0, nil
+	case tailNone:
+		p.atStart = false
+		return after, nil
+	case tailNext, tailClose:
+	}
+	if s.line(window[after:]); !s.crlf && window[0] == '\r' {
+		p.atStart = false
+		return 1, nil
+	}
+	s.consume(after)
+	if p.wrongLength || p.DeclaredBytes >= 0 && p.DeclaredBytes != p.read {
+		return 0, ErrPartLength
+	}
+	return 0, io.EOF
+}
+
+// skip reads to the delimiter.
+func (p *Part) skip() error {
+	s := p.reader
+	for p.err == nil {
+		s.consume(s.data)
+		p.read += int64(s.data)
+		s.data, p.err = p.scan()
+	}
+	if p.err == io.EOF || errors.Is(p.err, ErrPartLength) { //nolint:errorlint // io.EOF itself ends a part
+		return nil
+	}
+	return p.err
+}

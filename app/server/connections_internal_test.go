@@ -1,0 +1,47 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"testing"
+)
+
+// What is closed for a new connection: the one that has been idle longest, never one with a request, else the new one.
+func TestConnections(t *testing.T) {
+	bound := &connections{limit: 2}
+	a, b, c, d := new(net.TCPConn), new(net.TCPConn), new(net.TCPConn), new(net.TCPConn)
+	names := map[net.Conn]string{a: "a", b: "b", c: "c", d: "d", nil: "none"}
+	for i, step := range []struct {
+		connection net.Conn
+		state      http.ConnState
+		closed     net.Conn
+	}{
+		{a, http.StateNew, nil},
+		{b, http.StateNew, nil},
+		{a, http.StateActive, nil},
+		{c, http.StateNew, b},      // has no header yet
+		{b, http.StateActive, nil}, // too late
+		{c, http.StateActive, nil},
+		{d, http.StateNew, d}, // both are served
+		{d, http.StateClosed, nil},
+		{c, http.StateIdle, nil},
+		{a, http.StateIdle, nil},
+		{c, http.StateActive, nil},
+		{c, http.StateIdle, nil},
+		{d, http.StateNew, a}, // idle for longer than c
+		{d, http.StateActive, nil},
+		{c, http.StateClosed, nil},
+		{a, http.StateClosed, nil},
+		{b, http.StateNew, nil}, // there is room
+		{c, http.StateNew, b},
+		{d, http.StateIdle, nil},
+		{a, http.StateNew, c},
+	} {
+		if got := bound.note(step.connection, step.state); got != step.closed {
+			t.Fatalf("step %d: %s is %s: closed is %s, want %s", i, names[step.connection], step.state, names[got], names[step.closed])
+		}
+	}
+	if len(bound.open) != 2 || bound.idle.Len() != 2 {
+		t.Errorf("%d open, %d idle, want 2 and 2", len(bound.open), bound.idle.Len())
+	}
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	// answerTimeout is left to a client to read its answer, besides what MINRATE gives it for the length.
+	answerTimeout = time.Minute
+	// leastAnswerRate counts where MINRATE is less: an answer that nobody reads must end.
+	leastAnswerRate = 1 << 10
+	// A client that sends its whole body before it reads would lose an early answer with the connection
+	// that is closed behind it (RFC 9112 §9.6). So the rest of the body is read, and dropped, for
+	// lingerTimeout at most, and while no more than lingerStall passes without a byte of it.
+	lingerTimeout = 30 * time.Second
+	lingerStall   = 5 * time.Second
+)
+
+// exchange ends exchanges that a client does not end by itself: the answer must be
+// read within the time answer and the time that its Content-Length takes at minRate bytes
+// per second. Behind it, the rest of a body that the handler has not read is waited for no
+// longer than linger, nor when the service stops, and then the connection is closed.
+//
+// A connection whose framing may be doubted is closed, too, so that a
+// request hidden in the body is never served (RFC 9112 §6.1). That is each request with
+// Transfer-Encoding, since net/http takes its Content-Length away before we see it, and
+// each of HTTP/1.0, where net/http takes the Transfer-Encoding away.
+type exchange struct {
+	answer, linger, stall time.Duration
+	minRate               int64
+	stop                  context.Context //nolint:containedctx // of the service
+}
+
+// bound is the middleware.
+func (x exchange) bound(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		original, w := c.Request(), c.Response()
+		body := &trackedBody{ReadCloser: original.Body}
+		body.ended.Store(original.Body == http.NoBody)
+		r := original.WithContext(original.Context()) // net/http looks at the type of its own request's body
+		r.Body = body
+		c.SetRequest(r)
+		connection := http.NewResponseController(w)
+		w.Before(func() {
+			unread := !body.ended.Load()
+			if unread || len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+				w.Header().Set("Connection", "close")
+			}
+			if unread {
+				_ = connection.SetReadDeadline(time.Now().Add(x.stall)) // a connection that is gone needs none
+			}
+			if unread || r.Method != http.MethodPost { // nothing is lost with this answer
+				answered(r.Context())
+			}
+			length, _ := strconv.ParseInt(w.Header().Get(echo.HeaderContentLength), 10, 64) // none: a short answer
+			reading := time.Duration(length/max(x.minRate, leastAnswerRate)) * time.Second
+			_ = connection.SetWriteDeadline(time.Now().Add(x.answer + reading)) // a connection that is gone needs none
+		})
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		asked := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && !body.begun.Load() // it does not send the body then
+		if !body.ended.Load() && !asked && connection.Flush() == nil {
+			x.readOn(body, connection)
+		}
+		return nil
+	}
+}
+
+// readOn drops the rest of the body.
+func (x exchange) readOn(body io.Reader, connection *http.ResponseController) {
+	end := time.Now().Add(x.linger)
+	defer context.AfterFunc(x.stop, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) })()
+	for dropped := make([]byte, 16<<10); time.Now().Before(end); {
+		if connection.SetReadDeadline(time.Now().Add(x.stall)) != nil || x.stop.Err() != nil {
+			return
+		}
+		if _, err := body.Read(dropped); err != nil {
+			return
+		}
+	}
+}
+
+// trackedBody knows whether a request body was read, and to its end.
+type trackedBody struct {
+	io.ReadCloser
+	begun, ended atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *trackedBody) Read(p []byte) (int, error) {
+	b.begun.Store(true)
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+// panicError is a panic of a handler.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// recoverPanics makes an error of a panic, and closes the connection behind the answer. An
+// answer that has begun is broken off: it must not look whole.
+func recoverPanics(log func(echo.Context, error)) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) (err error) {
+			defer func() {
+				value := recover()
+				if value == nil {
+					return
+				}
+				if abort, ok := value.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
+					panic(value)
+				}
+				err = &panicError{value, debug.Stack()}
+				if c.Response().Committed {
+					log(c, err)
+					panic(http.ErrAbortHandler)
+				}
+				c.Response().Header().Set("Connection", "close")
+			}()
+			return next(c)
+		}
+	}
+}

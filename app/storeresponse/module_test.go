@@ -1,0 +1,157 @@
+package storeresponse_test
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stowrs-to-s3/app/storeresponse"
+)
+
+// What Encode writes, ParseResponse reads. Whole answers are in TestGoldenAnswers;
+// these are modules that the service does not give, or that need escapes.
+func TestResponseModule(t *testing.T) {
+	const class = "1.2.840.10008.5.1.4.1.1.2"
+	stored := storeresponse.Referenced{SOPClassUID: class, SOPInstanceUID: "1.2.3.1", RetrieveURL: "https://wado/studies/1.2/series/1.3/instances/1.2.3.1"}
+	tests := map[string]storeresponse.Response{
+		"xml-specials":  {RetrieveURL: `https://wado/?a=1&b="<2>"`, Referenced: []storeresponse.Referenced{stored}},
+		"without-class": {Failed: []storeresponse.Failed{{SOPInstanceUID: "1.2.3.3", FailureReason: storeresponse.ReasonMissingAttribute}}},
+	}
+	for name, response := range tests {
+		for extension, mediaType := range map[string]string{".json": storeresponse.MediaTypeJSON, ".xml": storeresponse.MediaTypeXML} {
+			t.Run(name+extension, func(t *testing.T) {
+				got := encode(t, response, mediaType)
+				golden(t, name+extension, string(got))
+				parsed, err := storeresponse.ParseResponse(mediaType, got)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(response, parsed); diff != "" {
+					t.Errorf("parsed module differs (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// Of 100,000 items Encode holds none: the service counts on it for the bound of its memory.
+func TestEncodeHoldsNoItems(t *testing.T) {
+	module := storeresponse.Module{
+		RetrieveURL: "https://wado/studies/1.2",
+		Failed: func(yield func(storeresponse.Failed) bool) {
+			for range 100_000 {
+				if !yield(storeresponse.Failed{SOPClassUID: "1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID: "1.2.3.4", FailureReason: storeresponse.ReasonStudyMismatch}) {
+					return
+				}
+			}
+		},
+	}
+	for _, mediaType := range mediaTypes {
+		allocations := testing.AllocsPerRun(1, func() {
+			if err := module.Encode(io.Discard, mediaType); err != nil {
+				t.Error(err)
+			}
+		})
+		if allocations > 20 {
+			t.Errorf("%s: %v allocations", mediaType, allocations)
+		}
+	}
+}
+
+func TestEncodeTellsThatItCannotWrite(t *testing.T) {
+	_, broken := io.Pipe()
+	broken.Close()
+	for _, mediaType := range mediaTypes {
+		if err := (storeresponse.Module{}).Encode(broken, mediaType); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: got error %v", mediaType, err)
+		}
+	}
+}
+
+// What a server answers takes bounded time and memory, however it is nested.
+func TestParseHostileResponse(t *testing.T) {
+	const n = 2 << 20
+	for name, test := range map[string]struct{ mediaType, body string }{
+		"millions of empty items":    {"json", `{"00081198":{"Value":[` + strings.Repeat("{},", n/3) + `{}]}}`},
+		"items within items":         {"json", strings.Repeat(`{"00081198":{"Value":[`, 3000) + `"` + strings.Repeat("x", n) + `"` + strings.Repeat(`]}}`, 3000)},
+		"arrays within arrays":       {"json", strings.Repeat("[", n)},
+		"an array of millions":       {"json", "[" + strings.Repeat("{},", n/3) + "{}]"},
+		"elements within elements":   {"xml", strings.Repeat("<NativeDicomModel><DicomAttribute><Item>", n/40)},
+		"millions of empty elements": {"xml", "<NativeDicomModel>" + strings.Repeat("<DicomAttribute/>", n/17) + "</NativeDicomModel>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			got, err := storeresponse.ParseResponse(test.mediaType, []byte(test.body))
+			runtime.ReadMemStats(&after)
+			t.Logf("%v, %d MiB allocated in all, error %v", time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>20, err)
+			if len(got.Failed)+len(got.Referenced)+len(got.OtherFailures) > 1 {
+				t.Errorf("got %d failed", len(got.Failed))
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// Modules as other servers write them: XNAT's array, dcm4chee's lower-case tags, the
+// strings and the missing namespace of the Python original.
+func TestParseForeignResponse(t *testing.T) {
+	tests := map[string]struct {
+		mediaType, body string
+		want            storeresponse.Response
+	}{
+		"array around the object":     {"application/json", `[{"00081190":{"vr":"UR","Value":["u"]}}]`, storeresponse.Response{RetrieveURL: "u"}},
+		"lower-case tag":              {"application/dicom+json", `{"0008119a":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[49152]}}]}}`, storeresponse.Response{OtherFailures: []storeresponse.Reason{0xC000}}},
+		"reason as a string":          {"application/json", `{"00081198":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]},"00081197":{"vr":"US","Value":["272"]}}]}}`, storeresponse.Response{Failed: []storeresponse.Failed{{SOPInstanceUID: "1.2", FailureReason: 0x0110}}}},
+		"empty sequence and no value": {"application/json", `{"00081198":{"vr":"SQ","Value":[]},"00081190":{"vr":"UR"}}`, storeresponse.Response{}},
+		"xml without namespace":       {"application/xml", `<NativeDicomModel><DicomAttribute tag="00081190" vr="UR" keyword="RetrieveURL"><Value number="1">u</Value></DicomAttribute></NativeDicomModel>`, storeresponse.Response{RetrieveURL: "u"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := storeresponse.ParseResponse(test.mediaType, []byte(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("module differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for name, body := range map[string]string{"text": "Bad Gateway", "two objects": "[{},{}]", "empty": ""} {
+		t.Run("no module: "+name, func(t *testing.T) {
+			if got, err := storeresponse.ParseResponse(storeresponse.MediaTypeJSON, []byte(body)); err == nil {
+				t.Errorf("got %+v, want an error", got)
+			}
+		})
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	name = filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got):\n%s", name, diff)
+	}
+}

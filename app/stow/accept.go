@@ -1,0 +1,144 @@
+package stow
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/related"
+	"stowrs-to-s3/app/storeresponse"
+)
+
+// mediaTypeDICOM is that of a PS3.10 file; a Store request may carry it, or
+// metadata as storeresponse.MediaTypeJSON or storeresponse.MediaTypeXML (PS3.18 Table 10.5.4-1).
+const mediaTypeDICOM = "application/dicom"
+
+// framing is how the instances are laid out in the body.
+type framing struct {
+	payload  string // mediaTypeDICOM, or that of the metadata; empty: the first part tells
+	boundary string // of multipart/related; empty: the body is one part
+}
+
+// acceptContent is step 1 for Content-Type (PS3.18 Table 10.5.4-1) and Content-Encoding.
+func acceptContent(header http.Header) (framing, error) {
+	var f framing
+	// A body is stored as it comes, and the check of a coding comes behind the bytes: damaged ones would be stored before it fails.
+	if encoding := strings.Join(header.Values("Content-Encoding"), ","); !isIdentity(encoding) {
+		return framing{}, refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is, without Content-Encoding or with identity", storeresponse.Printable(encoding))
+	}
+	value := header.Get("Content-Type")
+	m := related.ParseMediaType(value)
+	switch m.Name {
+	case mediaTypeDICOM, storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML:
+		f.payload = m.Name
+		return f, nil
+	case "multipart/related":
+	default:
+		return framing{}, unsupported(value)
+	}
+	switch f.payload = related.ParseMediaType(m.Params["type"]).Name; f.payload {
+	case "", mediaTypeDICOM, storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML:
+	default:
+		return framing{}, unsupported(value)
+	}
+	boundary := strings.TrimRight(m.Params["boundary"], " ")
+	switch {
+	case boundary == "":
+		return framing{}, refuse(http.StatusBadRequest, "Content-Type %q names no boundary", storeresponse.Printable(value))
+	case len(boundary) > related.MaxBoundaryBytes:
+		return framing{}, refuse(http.StatusBadRequest, "the boundary has %d characters, at most %d are accepted", len(boundary), related.MaxBoundaryBytes)
+	}
+	f.boundary = boundary
+	return f, nil
+}
+
+func isIdentity(encoding string) bool {
+	encoding = strings.TrimSpace(encoding)
+	return encoding == "" || strings.EqualFold(encoding, "identity")
+}
+
+func unsupported(contentType string) error {
+	return refuse(http.StatusUnsupportedMediaType,
+		`Content-Type %q is not supported; send multipart/related; boundary=…; type="application/dicom", type="application/dicom+json" `+
+			`or type="application/dicom+xml" (metadata and bulkdata), or one of these as the whole body`, storeresponse.Printable(contentType))
+}
+
+// acceptStudy is step 1 for {study} of the URL; empty means POST /studies.
+func acceptStudy(study string) error {
+	if study != "" && !dicom.ValidUID(study) {
+		return refuse(http.StatusBadRequest, "the study in the URL is not a UID: digits and dots, 64 characters at most (PS3.5 §9.1)")
+	}
+	return nil
+}
+
+// acceptResponse chooses the media type of the answer (PS3.18 §8.7.8.1): the
+// accept query parameter, then the Accept header by q, JSON for a wildcard.
+// What is left is JSON too, since real clients send none or the one of a
+// retrieve request; if strict, it is refused with 406 as the standard has it.
+func acceptResponse(r *http.Request, strict bool) (string, error) {
+	query := plusSigns.Replace(r.URL.Query().Get("accept"))
+	for _, list := range []string{query, strings.Join(r.Header.Values("Accept"), ",")} {
+		if chosen := choose(list, strict); chosen != "" {
+			return chosen, nil
+		}
+	}
+	if strict {
+		return "", refuse(http.StatusNotAcceptable, "none of the Accept types can be given; available: %s, %s", storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML)
+	}
+	return storeresponse.MediaTypeJSON, nil
+}
+
+// plusSigns are those of a query that were written as they are, and read as spaces.
+var plusSigns = strings.NewReplacer("dicom json", storeresponse.MediaTypeJSON[len("application/"):], "dicom xml", storeresponse.MediaTypeXML[len("application/"):])
+
+func choose(list string, strict bool) string {
+	best, bestQ, wildcard := "", 0.0, false
+	for _, element := range related.SplitUnquoted(list, ',') {
+		m := related.ParseMediaType(element)
+		q := 1.0
+		if value, found := m.Params["q"]; found {
+			if parsed, err := strconv.ParseFloat(value, 64); err == nil {
+				q = parsed
+			}
+		}
+		offer := ""
+		switch m.Name {
+		case storeresponse.MediaTypeJSON:
+			offer = storeresponse.MediaTypeJSON
+		case storeresponse.MediaTypeXML:
+			offer = storeresponse.MediaTypeXML
+		case "application/json":
+			if !strict {
+				offer = storeresponse.MediaTypeJSON
+			}
+		case "application/xml", "text/xml":
+			if !strict {
+				offer = storeresponse.MediaTypeXML
+			}
+		case "*/*", "application/*":
+			wildcard = wildcard || q > 0
+		}
+		if offer != "" && q > bestQ {
+			best, bestQ = offer, q
+		}
+	}
+	if best == "" && wildcard {
+		return storeresponse.MediaTypeJSON
+	}
+	return best
+}
+
+// Refusal ends a request before any instance is read: the client gets the
+// status and the detail, which names no patient and nothing of AWS.
+type Refusal struct {
+	StatusCode int
+	Detail     string
+}
+
+func (r *Refusal) Error() string { return r.Detail }
+
+func refuse(statusCode int, format string, args ...any) error {
+	return &Refusal{StatusCode: statusCode, Detail: fmt.Sprintf(format, args...)}
+}

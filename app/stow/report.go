@@ -1,0 +1,165 @@
+package stow
+
+import (
+	"bufio"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"stowrs-to-s3/app/storeresponse"
+)
+
+// module is step 6: the Store Instances Response Module of the outcomes, in the order of the instances.
+func (s *outcomes) module(wadoURL string) storeresponse.Module {
+	m := storeresponse.Module{
+		Referenced: func(yield func(storeresponse.Referenced) bool) {
+			for o := range s.where(func(o *outcome) bool { return o.reason == 0 }) {
+				stored := storeresponse.Referenced{SOPClassUID: o.family.class, SOPInstanceUID: o.sop, WarningReason: o.warning}
+				if wadoURL != "" {
+					stored.RetrieveURL = wadoURL + "/studies/" + o.family.study + "/series/" + o.family.series + "/instances/" + o.sop
+				}
+				if !yield(stored) {
+					return
+				}
+			}
+		},
+		Failed: func(yield func(storeresponse.Failed) bool) {
+			for o := range s.where(func(o *outcome) bool { return o.reason != 0 && o.sop != "" }) {
+				if !yield(storeresponse.Failed{SOPClassUID: o.family.class, SOPInstanceUID: o.sop, FailureReason: o.reason}) {
+					return
+				}
+			}
+		},
+		OtherFailures: func(yield func(storeresponse.Reason) bool) {
+			for o := range s.where(func(o *outcome) bool { return o.reason != 0 && o.sop == "" }) {
+				if !yield(o.reason) {
+					return
+				}
+			}
+		},
+	}
+	if study := s.study(); study != "" && wadoURL != "" {
+		m.RetrieveURL = wadoURL + "/studies/" + study
+	}
+	return m
+}
+
+func (s *outcomes) where(is func(*outcome) bool) iter.Seq[*outcome] {
+	return func(yield func(*outcome) bool) {
+		for _, o := range s.all {
+			if is(o) && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// study is that of all instances stored; empty when there is more than one, or none.
+func (s *outcomes) study() string {
+	study := ""
+	for o := range s.where(func(o *outcome) bool { return o.reason == 0 }) {
+		if study != "" && study != o.family.study {
+			return ""
+		}
+		study = o.family.study
+	}
+	return study
+}
+
+// describe sets the response headers of PS3.18 Table 10.5.3-2: where the study can be
+// retrieved, if it is one and WADOURL tells, and Warnings (§10.5.3.2, in the syntax of
+// RFC 7234 §5.5) with the reasons why instances were not stored, and what is wrong in words.
+func (s *outcomes) describe(header http.Header, retrieveURL string, t tally) {
+	if retrieveURL != "" {
+		header.Set("Location", retrieveURL)
+		header.Set("Content-Location", retrieveURL)
+	}
+	if t.failed == 0 {
+		return
+	}
+	var reasons []string
+	for _, reason := range slices.Sorted(maps.Keys(t.reasons)) {
+		reasons = append(reasons, reason.Hex())
+	}
+	header.Set("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%d of %d not stored: %s"`, t.failed, t.failed+t.stored, strings.Join(reasons, " ")))
+	for _, w := range s.words {
+		who := fmt.Sprintf("instance %d", w.number)
+		if w.others > 0 {
+			who += fmt.Sprintf(" and %d more", w.others)
+		}
+		header.Add("Warning", fmt.Sprintf(`299 stowrs-to-s3 "%s: %s"`, who, quotable(w.text)))
+	}
+}
+
+// quotable is text as it may stand in a quoted-string (RFC 9110 §5.6.4), in ASCII.
+func quotable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\', r < ' ', r > '~':
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// answer writes the module; its length is counted first, so that nothing is kept of it.
+func answer(w http.ResponseWriter, status int, m storeresponse.Module, mediaType string, reader *reader) error {
+	var length counter
+	if err := m.Encode(&length, mediaType); err != nil {
+		return fmt.Errorf("encode response module: %w", err)
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Length", fmt.Sprint(int64(length)))
+	w.WriteHeader(status)
+	buffered := bufio.NewWriterSize(reader, answerBlockBytes)
+	if m.Encode(buffered, mediaType) == nil {
+		_ = buffered.Flush() // the client has left, or does not read
+	}
+	return nil
+}
+
+const answerBlockBytes = 32 << 10
+
+// reader is a client that reads its answer. It must do so at minRate over all, and each
+// block within stall: else it would hold its request as long as it likes.
+type reader struct {
+	http.ResponseWriter
+	minRate int64
+	stall   time.Duration
+
+	begun time.Time
+	read  int64
+}
+
+// Write implements io.Writer.
+func (r *reader) Write(p []byte) (int, error) {
+	const leastRate = 1 << 10 // where MINRATE is less
+	now := time.Now()
+	if r.begun.IsZero() {
+		r.begun = now
+	}
+	r.read += int64(len(p))
+	deadline := r.begun.Add(r.stall + time.Duration(r.read/max(r.minRate, leastRate))*time.Second)
+	if soon := now.Add(r.stall); soon.Before(deadline) {
+		deadline = soon
+	}
+	if err := http.NewResponseController(r.ResponseWriter).SetWriteDeadline(deadline); err != nil {
+		return 0, fmt.Errorf("set write deadline: %w", err)
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// counter counts what is written to it.
+type counter int64
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"bytes"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stowrs-to-s3/app/s3test"
+	"stowrs-to-s3/local/gateway"
+)
+
+// faultyS3 is an S3 that keeps objects in the memory of the tests, with a front that
+// breaks on demand. Only the service's memory is measured, so that it may live here.
+type faultyS3 struct {
+	*front
+	store *s3test.Server
+}
+
+// startS3 serves an empty bucket until the test ends.
+func startS3(t *testing.T) *faultyS3 {
+	t.Helper()
+	store := s3test.Start(t, "dicom")
+	store.MinPartSize = 5 * mib // as S3
+	return &faultyS3{front: newFront(t, store), store: store}
+}
+
+// environ are the variables that make the service use this S3.
+func (s *faultyS3) environ() []string {
+	return append(s.store.Environ(), "AWS_ENDPOINT_URL_S3="+s.http.URL, "BUCKETNAME=dicom")
+}
+
+// environ are the variables that make the service use the gateway.
+func (b *bucket) environ() []string { return gateway.Environ(b.config) }
+
+// frontedBucket is a gateway behind a front. Requests keep their Host, which is signed.
+type frontedBucket struct {
+	*bucket
+	*front
+}
+
+func startFrontedGateway(t *testing.T) *frontedBucket {
+	t.Helper()
+	b := startGateway(t)
+	target, err := url.Parse("http://" + b.config.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	f := newFront(t, proxy)
+	proxy.ErrorLog = f.http.Config.ErrorLog
+	return &frontedBucket{b, f}
+}
+
+func (b *frontedBucket) environ() []string {
+	return append(b.bucket.environ(), "AWS_ENDPOINT_URL_S3="+b.http.URL)
+}
+
+// object is what S3 holds under the key of an instance; ok is false when it holds nothing.
+func (s *faultyS3) object(key string) (content []byte, ok bool) {
+	content, _, ok = s.store.Object(key)
+	return content, ok
+}
+
+// wantExactly: the bucket holds these instances, byte for byte, and nothing else.
+func (s *faultyS3) wantExactly(t *testing.T, instances ...instance) {
+	t.Helper()
+	want := []string{}
+	for _, i := range instances {
+		want = append(want, i.key())
+		s.wantObject(t, i)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.store.Keys()); diff != "" {
+		t.Errorf("keys in the bucket (-want +got):\n%s", diff)
+	}
+}
+
+// wantObject: the object is there and has the instance's bytes.
+func (s *faultyS3) wantObject(t *testing.T, i instance) {
+	t.Helper()
+	content, ok := s.object(i.key())
+	if !ok {
+		t.Errorf("%s is not in the bucket", i.key())
+		return
+	}
+	if at, same := sameBytes(t, bytes.NewReader(content), i.reader()); !same {
+		t.Errorf("%s (%d bytes) differs from what was sent from byte %d on", i.key(), i.sizeBytes(), at)
+	}
+}
+
+// wantNoUploadsWithin: no multipart upload stays open for longer, though nothing is restarted.
+func (s *faultyS3) wantNoUploadsWithin(t *testing.T, within time.Duration) {
+	t.Helper()
+	eventually(t, within, "no multipart upload is open", func() bool { return len(s.store.OpenUploads()) == 0 })
+}
