@@ -17,8 +17,6 @@ const (
 	stallTimeout = time.Minute
 	// rateWindow is the time over which the progress of a client is measured.
 	rateWindow = time.Minute
-	// lingerTimeout is left to a client whose body is no longer wanted, to see the answer.
-	lingerTimeout = 3 * time.Second
 )
 
 // Errors of a request body.
@@ -46,8 +44,7 @@ type body struct {
 	stall   time.Duration
 	window  time.Duration
 
-	read  int64 // bytes in all
-	ended bool  // io.EOF was read
+	read int64 // bytes in all
 
 	mu      sync.Mutex // a Read that waits is judged by a timer
 	ticker  *time.Timer
@@ -67,15 +64,6 @@ type progress struct {
 
 // interrupt ends a Read that waits for the client; stop has ended before.
 func (b *body) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
-
-// linger reads on for a while behind an early answer: a client that sends all before it
-// reads would meet a reset, and never see the answer.
-func (b *body) linger(flush func() error) {
-	if b.ended || flush() != nil || b.setDeadline(time.Now().Add(lingerTimeout)) != nil {
-		return
-	}
-	_, _ = io.Copy(io.Discard, b.source) // ends with the body, the connection, or the deadline
-}
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
@@ -97,7 +85,6 @@ func (b *body) Read(p []byte) (int, error) {
 		b.read--
 		return n - 1, errRequestTooLarge
 	case err == io.EOF: // io.EOF itself ends a body
-		b.ended = true
 		// Behind it net/http goes on reading, to see whether the client leaves: without a deadline.
 		_ = b.setDeadline(time.Time{}) // the connection may be gone
 		return n, io.EOF

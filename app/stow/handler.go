@@ -94,18 +94,15 @@ func (h *Handler) Serving() int { return len(h.slots) }
 // Post serves POST /studies and POST /studies/{study}. Echo's HTTPErrorHandler answers a
 // *Refusal with its status; other errors are faults of the service.
 func (h *Handler) Post(c echo.Context) error {
-	linger, err := h.recorded(c)
-	if err != nil {
+	if err := h.recorded(c); err != nil {
 		c.Error(err)
 	}
-	linger()
 	return nil
 }
 
 // recorded writes one audit record for every request, after a panic too.
-func (h *Handler) recorded(c echo.Context) (linger func(), err error) {
+func (h *Handler) recorded(c echo.Context) (err error) {
 	start, record := time.Now(), Transaction{}
-	linger = func() {}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", errPanic, p)
@@ -114,8 +111,7 @@ func (h *Handler) recorded(c echo.Context) (linger func(), err error) {
 		record.Duration = time.Since(start)
 		h.record(c, &record, err)
 	}()
-	err = h.post(c, &record, &linger)
-	return linger, err
+	return h.post(c, &record)
 }
 
 // record writes the audit record, and tells the metrics.
@@ -144,9 +140,8 @@ func (h *Handler) record(c echo.Context, record *Transaction, err error) {
 	h.Audit.InfoContext(c.Request().Context(), "store transaction", attrs...)
 }
 
-// post serves one request. linger is what may be done when it is over: the request's
-// slot and memory are free then.
-func (h *Handler) post(c echo.Context, record *Transaction, linger *func()) error {
+// post serves one request.
+func (h *Handler) post(c echo.Context, record *Transaction) error {
 	r, w := c.Request(), c.Response()
 	framing, responseType, err := h.accept(r, c.Param("study"))
 	if err != nil {
@@ -169,10 +164,6 @@ func (h *Handler) post(c echo.Context, record *Transaction, linger *func()) erro
 	defer context.AfterFunc(h.Stop, t.body.interrupt)()
 	bodyErr := t.run()
 	record.Bytes = t.body.read
-	if !t.body.ended { // what is left of it is not read, and no request may be looked for in it
-		w.Header().Set("Connection", "close")
-	}
-	*linger = func() { t.body.linger(http.NewResponseController(w).Flush) }
 	if len(t.outcomes.all) == 0 {
 		return emptyBody(bodyErr)
 	}
