@@ -70,6 +70,9 @@ func (u *Upload) assemble(uploadID string) error {
 		if err != nil {
 			return err
 		}
+		if aws.ToString(out.ETag) == "" {
+			return errForeign
+		}
 		acknowledged = out.ChecksumCRC64NVME
 		return nil
 	})

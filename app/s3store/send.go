@@ -43,13 +43,13 @@ func (u *Upload) put() error {
 	if u.store.config.RejectDuplicates {
 		input.IfNoneMatch = aws.String("*")
 	}
-	err := u.store.verified(u.ctx, "PutObject", u.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (*string, error) {
+	err := u.store.verified(u.ctx, "PutObject", u.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (acknowledgement, error) {
 		input.Body = b.reader(w)
 		out, err := u.store.client.PutObject(ctx, input, singleAttempt, payload)
 		if err != nil {
-			return nil, err
+			return acknowledgement{}, err
 		}
-		return out.ChecksumCRC64NVME, nil
+		return acknowledgement{out.ETag, out.ChecksumCRC64NVME}, nil
 	})
 	if u.store.config.RejectDuplicates && statusCode(err) == http.StatusPreconditionFailed {
 		if err = u.compare(); errors.Is(err, errNoObject) { // deleted in between
@@ -85,7 +85,10 @@ func (u *Upload) create() (string, error) {
 			lost = lost || statusCode(err) == 0
 			return err
 		}
-		id = aws.ToString(out.UploadId)
+		if id = aws.ToString(out.UploadId); id == "" {
+			lost = true
+			return errForeign
+		}
 		return nil
 	})
 	u.store.mu.Lock()
@@ -116,7 +119,7 @@ func (u *Upload) sendPart(b *buffer, p *part) error {
 		return err
 	}
 	p.crc = b.crc
-	err = u.store.verified(u.groupCtx, "UploadPart", p.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (*string, error) {
+	err = u.store.verified(u.groupCtx, "UploadPart", p.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (acknowledgement, error) {
 		out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket:            &u.store.config.Bucket,
 			Key:               &u.key,
@@ -127,10 +130,10 @@ func (u *Upload) sendPart(b *buffer, p *part) error {
 			ChecksumCRC64NVME: checksum(p.crc),
 		}, singleAttempt, payload)
 		if err != nil {
-			return nil, err
+			return acknowledgement{}, err
 		}
 		p.etag = out.ETag
-		return out.ChecksumCRC64NVME, nil
+		return acknowledgement{out.ETag, out.ChecksumCRC64NVME}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("upload part %d: %w", p.number, err)
@@ -138,26 +141,42 @@ func (u *Upload) sendPart(b *buffer, p *part) error {
 	return nil
 }
 
+// acknowledgement is what the answer to a request that carries bytes says of them.
+type acknowledgement struct{ etag, crc *string }
+
+// errForeign: whoever answered with success did not answer as S3 does.
+var errForeign = errors.New("the answer is not that of S3: a proxy is out of order, or AWS_ENDPOINT_URL_S3 is the address of something else")
+
 // verified does a request that carries bytes whose CRC64NVME is crc, and proves
 // that S3 has verified them: by the checksum it acknowledges or, where the server
-// knows none, by sending them once more with their SHA-256 in the signature.
-func (s *Store) verified(ctx context.Context, name string, crc uint64, call func(context.Context, *watch, func(*s3.Options)) (acknowledged *string, err error)) error {
+// knows none, by sending them once more with their SHA-256 in the signature. A server
+// that has acknowledged one checksum does so always.
+func (s *Store) verified(ctx context.Context, name string, crc uint64, call func(context.Context, *watch, func(*s3.Options)) (acknowledgement, error)) error {
 	for {
 		signs, payload := s.signs.Load(), unsignedPayload
 		if signs {
 			payload = func(*s3.Options) {}
 		}
-		var acknowledged *string
+		var got acknowledgement
 		err := s.do(ctx, s.storing, operation{name: name, stores: true}, func(ctx context.Context, w *watch) (err error) {
-			acknowledged, err = call(ctx, w, payload)
-			return err
+			got, err = call(ctx, w, payload)
+			switch {
+			case err != nil:
+				return err
+			case aws.ToString(got.etag) == "", got.crc == nil && s.checks.Load():
+				return errForeign
+			case got.crc != nil && *got.crc != *checksum(crc):
+				return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *got.crc, *checksum(crc))
+			}
+			return nil
 		})
 		switch {
 		case err != nil:
 			return err
-		case acknowledged != nil && *acknowledged != *checksum(crc):
-			return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *acknowledged, *checksum(crc))
-		case acknowledged != nil, signs:
+		case got.crc != nil:
+			s.checks.Store(true)
+			return nil
+		case signs:
 			return nil
 		}
 		if s.signs.CompareAndSwap(false, true) {

@@ -84,6 +84,7 @@ type Store struct {
 	asking  *slots // probes, aborts, comparisons and lists: they never wait behind instances
 
 	health health
+	checks atomic.Bool // S3 has acknowledged a CRC64NVME
 	signs  atomic.Bool // S3 does not know CRC64NVME: it verifies the signed SHA-256 of the body instead
 
 	mu       sync.Mutex

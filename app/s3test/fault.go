@@ -35,6 +35,9 @@ type Fault struct {
 	// CutAnswer carries the operation out, or gives Status, and closes the connection before the last byte of the answer. Where the
 	// answer has no body, that is before the end of its headers.
 	CutAnswer bool
+	// Foreign answers 200 with a page of HTML, after the body was read, as whoever is not S3 may: a proxy that is out of order, or the
+	// owner of a wrong address. The operation is not carried out.
+	Foreign bool
 	// Hold makes the request wait, its body read, until the channel is closed; then it goes on. When the client goes away
 	// or the server is closed first, the operation is not carried out.
 	Hold <-chan struct{} `json:"-"`

@@ -54,7 +54,11 @@ func (s *Server) serve(request Request, r *http.Request) (answer response, send 
 	if fault.Status != 0 {
 		err = &s3Error{fault.Status, fault.Code, "injected by the test"}
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case fault.Foreign:
+		answer = response{http.StatusOK, http.Header{"Content-Type": {"text/html"}}, [][]byte{[]byte("<html><body>out of order</body></html>")}}
+	default:
 		answer, err = s.carryOut(call{request, read})
 	}
 	if err != nil {
