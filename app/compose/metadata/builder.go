@@ -91,6 +91,7 @@ type attribute struct {
 	values int    // where in builder.values its values begin
 	items  int    // encoded so far
 	sure   int    // those that cannot be something else, as null and {} can
+	other  bool   // has something that the model does not have, and that may be a value
 }
 
 // begin starts an attribute of the dataset that is read.
@@ -140,6 +141,8 @@ func (b *builder) encode(a *attribute) {
 	r, known := represent(vr)
 	switch {
 	case b.hasOtherVR(a, vr):
+	case a.other && a.form == formNone:
+		b.wrong(a.tag, "has a value in a form that the model does not have")
 	case !known:
 		b.wrong(a.tag, "has an unknown vr")
 	case a.form == formBulk:

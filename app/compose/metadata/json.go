@@ -178,10 +178,11 @@ func (j *jsonReader) attribute(a *attribute) error {
 			return nil
 		}
 		for _, known := range []string{"vr", "Value", "InlineBinary", "BulkDataURI"} {
-			if strings.EqualFold(name, known) { // to ignore it could lose a value; other members have none
+			if strings.EqualFold(name, known) {
 				j.b.wrong(a.tag, "has "+known+" of another type or in other letters, or twice")
 			}
 		}
+		a.other = a.other || token == '[' || token == '{'
 		return j.skip(token)
 	})
 }

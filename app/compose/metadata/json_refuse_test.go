@@ -85,6 +85,7 @@ func TestReadJSONRefuses(t *testing.T) {
 		{"AT and null", `"00280009":{"vr":"AT","Value":["00181063",null]}`, "(0028,0009) has an empty value"},
 
 		{"PS3.18 F.2.2: OB has no Value", `"7FE00010":{"vr":"OB","Value":[1]}`, "(7FE0,0010)"},
+		{"a value in another form", `"7FE00010":{"vr":"OB","DataFragment":[null,{"InlineBinary":"AQI="}]}`, "(7FE0,0010) has a value in a form"},
 		{"PS3.18 F.2.2: UN has no Value", `"00091001":{"vr":"UN","Value":["SECRET"]}`, "(0009,1001)"},
 		{"unknown, with a Value", `"00091001":{"Value":["SECRET"]}`, "(0009,1001)"},
 		{"UN has no items", `"00091001":{"vr":"UN","Value":[{"00080060":{"vr":"CS"}}]}`, "(0009,1001)"},

@@ -119,6 +119,9 @@ func TestReadJSONDatasets(t *testing.T) {
 		{"PS3.5 7.8.1: a creator without a vr is LO", `"00090010":{"Value":["ACME"]}`, el(0x00090010, "LO", "ACME")},
 		{"unknown without a vr is UN", `"00091001":{"InlineBinary":"AQI="},"00080002":{}`, el(0x00080002, "UN", "") + el(0x00091001, "UN", "\x01\x02")},
 
+		{"members of nobody, beside a value", `"00080060":{"vr":"CS","note":["MR"],"Value":["CT"],"keyword":"Modality"}`, modalityEl},
+		{"a member of nobody that is no value", `"00080060":{"vr":"CS","keyword":"Modality"}`, el(0x00080060, "CS", "")},
+
 		{"PS3.5 7.5: items", `"00081140":{"vr":"SQ","Value":[{` + number + `,` + modality + `},{` + number + `}]}`,
 			sq(0x00081140, it(modalityEl, numberEl), it(numberEl))},
 		{"items before their vr", `"00081140":{"Value":[{` + number + `}],"vr":"SQ"}`, sq(0x00081140, it(numberEl))},

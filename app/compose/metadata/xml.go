@@ -24,7 +24,7 @@ const nativeNamespace = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 // wraps ErrSyntax.
 //
 // Private elements get their block from their private creator, which is added if
-// it is not there (PS3.19 Table A.1.5-2). Attributes without a number follow the
+// it is not there (PS3.19 Table A.1.5-2); without one they stay where they are. Attributes without a number follow the
 // one before; numbers left out are empty values.
 //
 // take counts memory before it is made, and, below zero, what is given back. What
@@ -246,9 +246,6 @@ func (x *xmlReader) datasetChild(start xml.StartElement) error {
 	failures := x.b.failures
 	vr := attr(start, "vr")
 	a := x.b.begin(t, strings.Clone(vr[:min(len(vr), 3)])) // a VR has two letters
-	if creator == "" && tag.IsPrivate(t.Group) && t.Element < firstBlock {
-		x.b.wrong(t, "is private, but names no private creator")
-	}
 	if creator != "" && a.vr == "" {
 		a.vr = "UN"
 	}

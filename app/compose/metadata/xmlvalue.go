@@ -38,7 +38,7 @@ func (x *xmlReader) attribute(a *attribute) error {
 			}
 			return err
 		}
-		x.b.wrong(a.tag, "has an element that the model does not have")
+		a.other = true
 		return x.skip()
 	})
 	if err != nil {
