@@ -98,7 +98,7 @@ step "profiles tls and local-s3, anonymous"
 mkdir -p "$scratch/certs"
 (
   cd "$scratch" # the commands of the README
-  openssl req -x509 -nodes -newkey rsa:2048 -days 365 -subj "/CN=Test CA" -keyout ca.key -out ca.crt
+  openssl req -x509 -nodes -newkey rsa:2048 -days 365 -subj "/CN=Test CA" -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout ca.key -out ca.crt
   openssl req -x509 -nodes -newkey rsa:2048 -days 365 -subj "/CN=localhost" -addext "subjectAltName=DNS:localhost,IP:127.0.0.1" \
     -addext "basicConstraints=critical,CA:FALSE" -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt
   openssl req -x509 -nodes -newkey rsa:2048 -days 365 -subj "/CN=modality-1" -addext "basicConstraints=critical,CA:FALSE" \
@@ -142,14 +142,14 @@ eventually health_has '"refusing":false'
 eventually health_has '"degraded":false'
 send "${client[@]}"
 stored
-refused 'No required SSL certificate was sent' "${ca[@]}"
+refused 'no client certificate was sent' "${ca[@]}"
 (
   cd "$scratch" # of another CA of the same name: a client shows no certificate of a CA that nginx does not name
   openssl req -x509 -nodes -newkey rsa:2048 -subj "/CN=Test CA" -keyout other.key -out other.crt
   openssl req -x509 -nodes -newkey rsa:2048 -subj "/CN=modality-1" -addext "basicConstraints=critical,CA:FALSE" \
     -CA other.crt -CAkey other.key -keyout stranger.key -out stranger.crt
 ) 2>/dev/null
-refused 'The SSL certificate error' "${ca[@]}" --cert "$scratch/stranger.crt" --key "$scratch/stranger.key"
+refused 'the client certificate was not verified' "${ca[@]}" --cert "$scratch/stranger.crt" --key "$scratch/stranger.key"
 grep -q '"client_dn":"CN=modality-1"' <(compose logs --no-log-prefix app) || fail "the audit record does not name the client"
 
 step "a new certificate is served without a restart"

@@ -18,7 +18,7 @@ if [ ! -x "$program" ]; then
     (cd "$build" && cargo vendor vendor)
     cd "$build"/vendor/nginx-src*/nginx
     chmod +x auto/configure
-    auto/configure --with-http_ssl_module --with-http_v2_module
+    auto/configure --with-http_ssl_module --with-http_auth_request_module
     make -j"$(nproc)"
   } >"$build.log" 2>&1 || { tail -20 "$build.log" >&2; exit 1; }
   mkdir -p "$(dirname "$program")"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -22,7 +23,9 @@ const requestTimeout = 10 * time.Second
 type bucket struct {
 	name   string
 	client *s3.Client
-	known  map[string]object // by file name
+
+	mu    sync.Mutex
+	known map[string]object // by file name
 }
 
 // object is what was last read of a file; while its ETag stays, it is not sent again.
@@ -49,7 +52,9 @@ func (b *bucket) place() string { return "the bucket " + b.name }
 
 func (b *bucket) read(ctx context.Context, name string) ([]byte, error) {
 	input := &s3.GetObjectInput{Bucket: &b.name, Key: &name}
+	b.mu.Lock()
 	last, seen := b.known[name]
+	b.mu.Unlock()
 	if seen {
 		input.IfNoneMatch = &last.etag
 	}
@@ -62,6 +67,8 @@ func (b *bucket) read(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.known, name)
 	if output.ETag != nil {
 		b.known[name] = object{*output.ETag, content}
@@ -87,7 +94,9 @@ func (b *bucket) explain(err error, name string) error {
 	case code == "NoSuchBucket":
 		return problem{bucket, "the bucket does not exist", "create it, or correct CERT_BUCKETNAME"}
 	case status == http.StatusNotFound:
+		b.mu.Lock()
 		delete(b.known, name)
+		b.mu.Unlock()
 		return errAbsent
 	case status == http.StatusForbidden:
 		return problem{file, "access is denied (" + code + ")", "grant s3:GetObject on the objects and s3:ListBucket on the bucket to this role, and kms:Decrypt if it has a KMS key; check the policies of bucket and VPC endpoint"}

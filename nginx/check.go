@@ -20,7 +20,10 @@ type pair struct {
 // checkPair checks certificate.crt and certificate.key before nginx sees them. The
 // error is a problem.
 func checkPair(certificate, key []byte, now time.Time) (pair, error) {
-	chain, err := parseCertificates(certificateFile, certificate)
+	chain, odd, err := parseCertificates(certificateFile, certificate)
+	if err == nil && len(odd) > 0 {
+		err = odd[0]
+	}
 	if err != nil {
 		return pair{}, err
 	}
@@ -66,38 +69,78 @@ func checkTime(file string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// parseCertificates reads all certificates of a file in PEM, one at least.
-func parseCertificates(file string, content []byte) ([]*x509.Certificate, error) {
+// parseCertificates reads all certificates of a file in PEM, one at least. Beside them, odd
+// names those that cannot be read here. A file that was cut is refused as a whole.
+func parseCertificates(file string, content []byte) (certificates []*x509.Certificate, odd []problem, err error) {
 	if len(bytes.TrimSpace(content)) == 0 {
-		return nil, problem{file, "it is empty", "put certificates in PEM"}
+		return nil, nil, problem{file, "it is empty", "put certificates in PEM"}
 	}
-	var certificates []*x509.Certificate
+	blocks, err := pemBlocks(file, content)
+	if err != nil {
+		return nil, nil, err
+	}
 	var others []string
-	for rest := withoutMark(content); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
+	number := 0
+	for _, block := range blocks {
+		if !strings.HasSuffix(block.Type, "CERTIFICATE") || strings.HasPrefix(block.Type, "ATTRIBUTE") {
 			others = append(others, block.Type)
 			continue
 		}
+		number++
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, problem{file, fmt.Sprintf("certificate %d in it cannot be parsed (%v)", len(certificates)+1, err), "export it again, in PEM (X.509, Base64)"}
+			odd = append(odd, problem{file, fmt.Sprintf("certificate %d in it cannot be parsed (%v)", number, err), "export it again, in PEM (X.509, Base64), or take it out"})
+			continue
 		}
 		certificates = append(certificates, c)
 	}
-	if len(certificates) > 0 {
-		return certificates, nil
+	switch {
+	case len(certificates) > 0:
+		return certificates, odd, nil
+	case len(odd) > 0:
+		return nil, odd[1:], odd[0]
+	case isDER(content):
+		return nil, nil, problem{file, "it is in DER, not in PEM", fmt.Sprintf("convert it: openssl x509 -inform der -in %s -out new.crt", file)}
+	case len(others) > 0:
+		return nil, nil, problem{file, "it has no certificate, but " + strings.Join(others, ", "), "put certificates in PEM: blocks that begin with -----BEGIN CERTIFICATE-----"}
 	}
-	if _, err := x509.ParseCertificate(content); err == nil {
-		return nil, problem{file, "it is in DER, not in PEM", fmt.Sprintf("convert it: openssl x509 -inform der -in %s -out new.crt", file)}
+	return nil, nil, problem{file, "it has no certificate in PEM", "put blocks that begin with -----BEGIN CERTIFICATE-----"}
+}
+
+// pemBlocks are the blocks of a file in PEM. Text between them explains (RFC 7468 §2); what is left
+// of another block shows that the file was cut.
+func pemBlocks(file string, content []byte) ([]*pem.Block, error) {
+	var blocks []*pem.Block
+	for rest := withoutMark(content); ; {
+		block, behind := pem.Decode(rest)
+		marks := pemMarks(rest[:len(rest)-len(behind)])
+		if block == nil {
+			marks = pemMarks(rest) + 2
+		}
+		if marks != 2 {
+			return nil, problem{file, fmt.Sprintf("it is damaged behind block %d: another has its beginning or its end alone, or is not in Base64", len(blocks)), "it was cut, perhaps while it was copied: put the whole file"}
+		}
+		if block == nil {
+			return blocks, nil
+		}
+		blocks, rest = append(blocks, block), behind
 	}
-	if len(others) > 0 {
-		return nil, problem{file, "it has no certificate, but " + strings.Join(others, ", "), "put certificates in PEM: blocks that begin with -----BEGIN CERTIFICATE-----"}
+}
+
+// pemMarks counts the lines that can only be the beginning or the end of a block, or what is left of one (RFC 7468 §2).
+func pemMarks(text []byte) int {
+	n := 0
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("--")) {
+			n++
+		}
 	}
-	return nil, problem{file, "it has no certificate in PEM", "put blocks that begin with -----BEGIN CERTIFICATE-----"}
+	return n
+}
+
+func isDER(content []byte) bool {
+	_, err := x509.ParseCertificate(content)
+	return err == nil
 }
 
 // findKey returns the one private key of a file in PEM. nginx could not ask for a passphrase.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"math/big"
@@ -192,19 +193,48 @@ func TestParseErrorLine(t *testing.T) {
 	}
 }
 
-func TestSplitSubjects(t *testing.T) {
+// One certificate that cannot be read takes no other with it; a file that was cut is refused as a whole.
+func TestOddAndCutStores(t *testing.T) {
 	t.Parallel()
-	for list, want := range map[string][]string{
-		"":                         nil,
-		" ; ;":                     nil,
-		"CN=a;CN=b":                {"CN=a", "CN=b"},
-		"CN=a ;\n CN=b\n":          {"CN=a", "CN=b"},
-		`CN=a\;b;CN=c`:             {`CN=a\;b`, "CN=c"},
-		`CN=a\\;CN=c`:              {`CN=a\\`, "CN=c"},
-		"CN=modality-1,O=Hospital": {"CN=modality-1,O=Hospital"},
+	ca, other := newAuthority(t, "CA").pem(), newAuthority(t, "other CA").pem()
+	odd := "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	trusted := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "TRUSTED CERTIFICATE", Bytes: append(newAuthority(t, "aux").certificate.Raw, 0x30, 0)})), "\r", "")
+	for name, test := range map[string]struct {
+		store string
+		named []string // of each problem
+		words []string // of the error
+	}{
+		"odd in front":           {odd + ca, []string{"certificate 1 in it cannot be parsed"}, nil},
+		"odd behind":             {ca + odd, []string{"certificate 2 in it cannot be parsed"}, nil},
+		"trusted by OpenSSL":     {ca + trusted, []string{"certificate 2 in it cannot be parsed"}, nil},
+		"odd alone":              {odd, nil, []string{"certificate 1 in it cannot be parsed"}},
+		"words between":          {"# CA of the hospital\nsubject=CN=CA\n" + ca + "\nthe other one:\n" + other, nil, nil},
+		"cut in the last":        {ca + other[:len(other)/2], nil, []string{"damaged behind block 1", "put the whole file"}},
+		"cut in its last line":   {ca + other[:len(other)-3], nil, []string{"damaged behind block 1"}},
+		"cut in its first line":  {ca + other[:4], nil, []string{"damaged behind block 1"}},
+		"cut in front":           {ca[len(ca)/2:] + other, nil, []string{"damaged behind block 0"}},
+		"not Base64 in the last": {ca + strings.Replace(other, "M", "*", 1), nil, []string{"damaged behind block 1"}},
+		"cut in the middle":      {ca[:len(ca)/2] + other, nil, []string{"damaged behind block 0"}},
 	} {
-		if got := splitSubjects(list); strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
-			t.Errorf("%q: got %q, want %q", list, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			checked, problems, err := checkTruststore([]byte(test.store), time.Now())
+			wantProblemWords(t, err, test.words)
+			if len(problems) != len(test.named) {
+				t.Fatalf("problems %v, want %d", problems, len(test.named))
+			}
+			for n, words := range test.named {
+				wantProblemWords(t, problems[n], []string{words})
+			}
+			if wanted := test.words == nil; wanted != (checked.certificates != "") {
+				t.Errorf("usable: %v, want %v", !wanted, wanted)
+			}
+		})
 	}
+	trust, _, err := checkTruststore([]byte(ca), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := newAuthority(t, "CA").revoke(t, tomorrow)
+	_, _, err = trust.checkCRL([]byte(list+list[:len(list)/2]), trust, time.Now())
+	wantProblemWords(t, err, []string{"crl.pem", "damaged behind block 1"})
 }

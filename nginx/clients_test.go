@@ -31,7 +31,7 @@ func TestClientCertificates(t *testing.T) {
 		status int
 		words  string
 	}
-	const refused = "The SSL certificate error"
+	const refused = "the client certificate was not verified"
 	run := func(t *testing.T, store map[string]string, clients []client) {
 		t.Parallel()
 		files := served(t, ca.issue(t, "server"))
@@ -53,7 +53,7 @@ func TestClientCertificates(t *testing.T) {
 	t.Run("of a CA", func(t *testing.T) {
 		run(t, map[string]string{truststoreFile: ca.pem()}, []client{
 			{"right", ca.issue(t, "right").tls(), 200, ""},
-			{"absent", nil, 400, "No required SSL certificate was sent"},
+			{"absent", nil, 400, "no client certificate was sent"},
 			{"of another CA", other.issue(t, "stranger").tls(), 400, refused},
 			{"of another CA of the same name", newAuthority(t, "CA").issue(t, "right").tls(), 400, refused},
 			{"self-signed", selfSigned.tls(), 400, refused},
@@ -83,7 +83,7 @@ func TestClientCertificates(t *testing.T) {
 	})
 }
 
-// ALLOWED_CLIENT_DNS narrows a CA to the subjects named, which match as a whole.
+// ALLOWED_CLIENTS narrows a CA to the subjects named, which match as a whole.
 func TestAllowedClients(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -98,7 +98,7 @@ func TestAllowedClients(t *testing.T) {
 	s.wantStored(t, oddClient)
 	oddDN, _ := s.record(t, "request", "Hospital")["client_dn"].(string)
 
-	s = startLocal(t, clientAuth, files, `ALLOWED_CLIENT_DNS=CN=modality-1; `+oddDN+` ;`)
+	s = startLocal(t, clientAuth, files, `ALLOWED_CLIENTS=CN=modality-1; `+oddDN+` ;`)
 	s.wantStored(t, ca.issue(t, "modality-1").tls())
 	s.wantStored(t, oddClient)
 	const words = "not on the list of allowed clients"
@@ -106,8 +106,8 @@ func TestAllowedClients(t *testing.T) {
 		s.wantRefused(t, ca.issue(t, name).tls(), http.StatusForbidden, words)
 	}
 	s.wantRefused(t, ca.issue(t, "", subject(pkix.Name{CommonName: "modality-1", Organization: []string{"Hospital"}})).tls(), http.StatusForbidden, words)
-	s.wantRefused(t, newAuthority(t, "another CA").issue(t, "modality-1").tls(), http.StatusBadRequest, "The SSL certificate error")
-	s.wantRefused(t, nil, http.StatusBadRequest, "No required SSL certificate was sent")
+	s.wantRefused(t, newAuthority(t, "another CA").issue(t, "modality-1").tls(), http.StatusBadRequest, "the client certificate was not verified")
+	s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 }
 
 // Fail closed: without a truststore nobody is let in, with or without a certificate;
@@ -157,7 +157,7 @@ func TestTruststoreIsPutLater(t *testing.T) {
 				t.Errorf("the truststore was taken after %s", took)
 			}
 			s.wantStored(t, client)
-			s.wantRefused(t, nil, http.StatusBadRequest, "No required SSL certificate was sent")
+			s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 			s.record(t, "certificate problem solved", truststoreFile)
 			if len(s.records("serving")) != 1 {
 				t.Error("the sidecar was started twice")
@@ -178,12 +178,12 @@ func TestBadTruststoreLeavesTheGoodOne(t *testing.T) {
 		s.certificates(truststoreFile, bad.content)
 		s.wantProblem(t, truststoreFile, bad.problem)
 		s.wantStored(t, client)
-		s.wantRefused(t, nil, http.StatusBadRequest, "No required SSL certificate was sent")
+		s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 	}
 	// A client that is taken out of the store is refused.
 	other := newAuthority(t, "another CA")
 	s.certificates(truststoreFile, other.pem())
 	s.wantGood(t)
-	s.wantRefused(t, client, http.StatusBadRequest, "The SSL certificate error")
+	s.wantRefused(t, client, http.StatusBadRequest, "the client certificate was not verified")
 	s.wantStored(t, other.issue(t, "modality-1").tls())
 }

@@ -19,14 +19,10 @@ func (t trust) checkCRL(content []byte, inUse trust, now time.Time) (trust, []pr
 	if err != nil {
 		return trust{}, nil, err
 	}
-	certificates, err := parseCertificates(truststoreFile, []byte(t.certificates))
-	if err != nil {
-		return trust{}, nil, err
-	}
 	var problems []problem
 	var encoded bytes.Buffer
 	t.lists = map[string]*x509.RevocationList{}
-	for _, c := range certificates {
+	for _, c := range t.parsed {
 		key := string(c.RawSubject) + string(c.RawSubjectPublicKeyInfo)
 		if !c.IsCA && !selfIssued(c) || t.lists[key] != nil {
 			continue // a client's, below one of the CAs; a certificate of a key that had one before
@@ -74,11 +70,11 @@ func expiredList(issuer string, at time.Time) problem {
 
 func parseLists(content []byte) ([]*x509.RevocationList, error) {
 	var lists []*x509.RevocationList
-	for rest := withoutMark(content); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
+	blocks, err := pemBlocks(crlFile, content)
+	if err != nil {
+		return nil, err
+	}
+	for _, block := range blocks {
 		if block.Type != "X509 CRL" {
 			continue
 		}

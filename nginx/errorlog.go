@@ -19,6 +19,20 @@ var (
 	uids = regexp.MustCompile(`/studies/[^\s"',;]*|[0-9]+(?:\.[0-9]+){4,}`)
 )
 
+// handshakeRefusal tells why a TLS handshake failed: what OpenSSL says, without the place in its source.
+func handshakeRefusal(text string) (reason string, refused bool) {
+	if !strings.Contains(text, "SSL handshak") && !strings.Contains(text, "SSL_do_handshake() failed") {
+		return "", false
+	}
+	if match := openSSLReason.FindStringSubmatch(text); match != nil {
+		return "TLS handshake: " + match[1], true
+	}
+	return "TLS handshake: the client has gone", true
+}
+
+// openSSLReason is in what OpenSSL says: error:0A000102:SSL routines::unsupported protocol.
+var openSSLReason = regexp.MustCompile(`SSL: error:[0-9A-F]+:[^:]*:[^:]*:([^:)]+)`)
+
 // parseErrorLine takes a line of nginx's error log apart. What nginx appends after
 // the client's address (request line, upstream, host, referrer) carries study UIDs,
 // and is dropped; the access log's record of the same request has its route.

@@ -19,7 +19,8 @@ import (
 // after the first deployment.
 type answer struct {
 	Live     bool      `json:"live"`  // both that follow
-	Nginx    bool      `json:"nginx"` // nginx answers
+	Nginx    bool      `json:"nginx"` // nginx answers, or is busy
+	Busy     bool      `json:"busy"`  // it has no connection left to answer by
 	App      bool      `json:"app"`   // the app's /livez does
 	Degraded bool      `json:"degraded"`
 	Refusing bool      `json:"refusing"` // every request, because no client can be verified
@@ -49,7 +50,8 @@ func ask(ctx context.Context, c settings, n *nginx) answer {
 	var both sync.WaitGroup
 	both.Go(func() {
 		_, err := n.serving(ctx)
-		a.Nginx = err == nil
+		a.Busy = err != nil && n.full() // a full server serves; what fills it must not have it replaced
+		a.Nginx = err == nil || a.Busy
 	})
 	both.Go(func() {
 		status, _, err := get(ctx, "http://"+c.AppAdminAddress+"/livez")

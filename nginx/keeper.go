@@ -10,26 +10,34 @@ import (
 	"time"
 )
 
-// fetchTimeout bounds one look at the source. nginx starts without certificates
+// fetchTimeout bounds one look at one set of files. nginx starts without certificates
 // when the first takes longer.
-const fetchTimeout = 20 * time.Second
+const fetchTimeout = 10 * time.Second
 
 // keeper keeps nginx's files as the source has them, as long as they are good.
 type keeper struct {
 	settings   settings
 	source     source // nil: CERT_MODE=ACM, nothing to look for
 	nginx      *nginx
-	version    nginxVersion
+	version    string // of nginx
 	status     *status
+	door       *door
 	log        *slog.Logger
 	inUse      setting
-	generation int
+	generation int                // that is in use
+	written    int                // the last one that was written: none is used twice
 	refusals   map[string]refusal // by file: what nginx -t did not take, so that it is not asked each time
+	wanted     chan request       // looks that somebody asked for
 }
 
 type refusal struct {
 	setting setting
 	problem problem
+}
+
+// request is what a signal asks for.
+type request struct {
+	kick bool // end what began before the last change of certificates, too
 }
 
 // begin writes the first generation: a self-signed certificate, and nobody to trust.
@@ -46,55 +54,82 @@ func (k *keeper) begin(ctx context.Context) error {
 	return nil
 }
 
-// keep looks at the source every CERT_REFRESH until ctx ends.
+// keep looks at the source every CERT_REFRESH, and when it is asked to, until ctx ends.
 func (k *keeper) keep(ctx context.Context) {
 	tick := time.NewTicker(k.settings.CertRefresh)
 	defer tick.Stop()
 	for {
+		var asked request
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			k.refresh(ctx)
+		case asked = <-k.wanted:
+		}
+		k.refresh(ctx)
+		if asked.kick {
+			n, err := k.nginx.endOldWorkers()
+			k.log.WarnContext(ctx, "kicked: what began before the last change of certificates has ended", "workers", n, "error", err)
 		}
 	}
 }
 
-// refresh looks at the source once. The server's certificate and the trust are two
-// sets, each taken or left as a whole: a bad truststore does not hold a renewed
-// certificate back.
+// set is one that is taken or left as a whole: a bad truststore does not hold a renewed certificate
+// back, nor does one of them that hangs the other.
+type set struct {
+	names []string
+	take  func(context.Context, map[string][]byte) []problem
+}
+
+// refresh looks at the source once.
 func (k *keeper) refresh(ctx context.Context) {
-	var problems []problem
+	var sets []set
 	if k.source != nil {
-		fetching, cancel := context.WithTimeout(ctx, fetchTimeout)
-		defer cancel()
-		problems = k.refreshSet(ctx, fetching, k.refreshPair, certificateFile, keyFile)
+		sets = append(sets, set{[]string{certificateFile, keyFile}, k.refreshPair})
 		if k.settings.AuthMode == clientAuth {
-			problems = append(problems, k.refreshSet(ctx, fetching, k.refreshTrust, truststoreFile, crlFile)...)
-		}
-		if ctx.Err() != nil {
-			return // stopping
+			sets = append(sets, set{[]string{truststoreFile, crlFile}, k.refreshTrust})
 		}
 	}
-	k.status.set(ctx, k.inUse, k.settings.refusing(k.inUse), k.generation, compact(problems))
+	problems := make([][]problem, len(sets))
+	fetched := make(chan func(), len(sets))
+	for n, s := range sets {
+		go func() {
+			files, err := k.fetch(ctx, s.names)
+			fetched <- func() {
+				if err != nil {
+					problems[n] = []problem{asProblem(err)}
+				} else {
+					problems[n] = s.take(ctx, files)
+				}
+			}
+		}()
+	}
+	for range sets {
+		(<-fetched)()
+	}
+	if ctx.Err() != nil {
+		return // stopping
+	}
+	k.status.set(ctx, k.inUse, k.settings.refusing(k.inUse), k.generation, compact(slices.Concat(problems...)))
 }
 
-// refreshSet reads the files of a set, and takes them if they are good. It fails as
-// a whole, so that no set is judged by half of its files. Files that are absent are
+// fetch reads the files of a set. It fails as a whole, so that no set is judged by half of its files. Files that are absent are
 // not in the map.
-func (k *keeper) refreshSet(ctx, fetching context.Context, take func(context.Context, map[string][]byte) []problem, names ...string) []problem {
+func (k *keeper) fetch(ctx context.Context, names []string) (map[string][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	files := map[string][]byte{}
 	for _, name := range names {
-		content, err := k.source.read(fetching, name)
+		content, err := k.source.read(ctx, name)
 		if errors.Is(err, errAbsent) {
 			continue
 		}
 		if err != nil {
-			return []problem{asProblem(err)}
+			return nil, err //nolint:wrapcheck // a problem
 		}
 		files[name] = content
 	}
-	return take(ctx, files)
+	return files, nil
 }
 
 // compact drops a problem that both sets have: a source that does not answer.
@@ -116,7 +151,7 @@ func (k *keeper) refreshPair(ctx context.Context, files map[string][]byte) []pro
 	}
 	checked, err := checkPair(files[certificateFile], files[keyFile], time.Now())
 	if err == nil {
-		err = k.adopt(ctx, setting{checked, k.inUse.trust}, certificateFile)
+		err = k.adopt(ctx, setting{checked, k.inUse.trust}, certificateFile, files)
 	}
 	if err != nil {
 		return []problem{asProblem(err)}
@@ -145,7 +180,7 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 		err = problem{crlFile, "it was in " + k.source.place() + ", and is gone", "put it back; to do without revocation, restart the sidecar"}
 	}
 	if err == nil {
-		err = k.adopt(ctx, setting{k.inUse.pair, checked}, truststoreFile)
+		err = k.adopt(ctx, setting{k.inUse.pair, checked}, truststoreFile, files)
 	}
 	if err != nil {
 		problems = append(problems, asProblem(err))
@@ -153,8 +188,8 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 	return problems
 }
 
-// adopt makes next what nginx serves. file is the one to blame when nginx does not take it.
-func (k *keeper) adopt(ctx context.Context, next setting, file string) error {
+// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it.
+func (k *keeper) adopt(ctx context.Context, next setting, file string, files map[string][]byte) error {
 	if next.same(k.inUse) {
 		return nil
 	}
@@ -162,6 +197,7 @@ func (k *keeper) adopt(ctx context.Context, next setting, file string) error {
 		return known.problem
 	}
 	delete(k.refusals, file)
+	before := k.inUse
 	err := k.apply(ctx, next)
 	var refused *refusedError
 	if errors.As(err, &refused) {
@@ -172,8 +208,7 @@ func (k *keeper) adopt(ctx context.Context, next setting, file string) error {
 	if err != nil {
 		return problem{file, "it is good, but is not served: " + err.Error(), "see the records before this one; it is tried again every CERT_REFRESH"}
 	}
-	k.log.InfoContext(ctx, "certificates in use", "generation", k.generation, "certificate_not_after", next.pair.notAfter, "self_signed", next.pair.selfMade,
-		"clients_verified", next.trust.certificates != "", "revocation_lists", next.trust.crl != "")
+	k.record(ctx, before, files)
 	return nil
 }
 
@@ -185,9 +220,10 @@ func (e *refusedError) Error() string { return e.err.Error() }
 
 // apply writes a generation, has nginx test it, and serves it if nginx runs.
 func (k *keeper) apply(ctx context.Context, next setting) error {
-	generation := k.generation + 1
+	k.written++
+	generation := k.written
 	folder := k.settings.generationFolder(generation)
-	if err := k.settings.writeGeneration(next, generation, k.version); err != nil {
+	if err := k.settings.writeGeneration(next, generation); err != nil {
 		return err
 	}
 	if err := k.nginx.test(ctx, generation); err != nil {
@@ -199,6 +235,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 	if err := k.settings.switchTo(generation); err != nil {
 		return err
 	}
+	k.door.trusts(next.trust) // both the old and the new must let a client in meanwhile
 	if k.nginx.process != nil {
 		err := k.nginx.reload(ctx, generation)
 		if ctx.Err() != nil {
@@ -206,6 +243,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 		}
 		k.status.reloaded(err)
 		if err != nil {
+			k.door.trusts(k.inUse.trust)
 			return errors.Join(err, k.settings.switchTo(k.generation))
 		}
 	}

@@ -7,15 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/pires/go-proxyproto"
 )
 
 // version is stamped at build time: -ldflags "-X main.version=1.2.3".
@@ -27,10 +28,15 @@ const (
 	exitConfiguration = 2
 )
 
+// cutTimeout is left to nginx to end at once.
+const cutTimeout = 3 * time.Second
+
 const usage = `certsync runs nginx with certificates that it fetches and checks.
 
   certsync           run; the environment configures it: see "Sidecar" in docs/operations.md
   certsync health    ask the certsync of this machine whether it is live; exit 0 when it is
+  certsync kick      look at the certificates now, and end the requests that began before their last change;
+                     SIGHUP to certsync looks at them, and ends nothing
   certsync version   print the version
 `
 
@@ -39,6 +45,8 @@ func main() {
 	switch arguments := os.Args[1:]; {
 	case len(arguments) == 1 && arguments[0] == "health":
 		os.Exit(health(c)) // only HEALTH_ADDRESS matters here
+	case len(arguments) == 1 && arguments[0] == "kick":
+		os.Exit(kick(c)) // only RUN_FOLDER matters here
 	case len(arguments) == 1 && arguments[0] == "version":
 		fmt.Println(version)
 		return
@@ -46,23 +54,24 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(exitConfiguration)
 	}
-	records := &lines{w: os.Stderr}
+	records := newLines(os.Stderr)
 	log := newLog(records)
+	code := exitConfiguration
 	if err != nil {
 		log.Error("the configuration cannot be used", "error", err)
-		os.Exit(exitConfiguration)
-	}
-	code, err := run(c, records, log)
-	if err != nil {
+	} else if code, err = run(c, records, log); err != nil {
 		log.Error("certsync cannot run", "error", err)
 	}
+	records.close()
 	os.Exit(code)
 }
 
 // run returns when nginx has ended, with its exit status, or when it cannot be started.
-func run(c settings, records io.Writer, log *slog.Logger) (int, error) {
+func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	looks := make(chan os.Signal, 1) // those that come together are one
+	signal.Notify(looks, syscall.SIGHUP, kickSignal)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
@@ -70,6 +79,15 @@ func run(c settings, records io.Writer, log *slog.Logger) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
+	doorListener, err := k.door.listen(ctx, c.RunFolder)
+	if err != nil {
+		return exitFailed, err
+	}
+	doorServer := &http.Server{Handler: k.door, ReadHeaderTimeout: 5 * time.Second}
+	go serve(doorServer, doorListener, log)
+	defer doorServer.Close()
+	go k.nginx.refused.run(ctx)
+	defer k.nginx.refused.flush(true)
 	if err := k.begin(ctx); err != nil {
 		return exitFailed, err
 	}
@@ -78,12 +96,12 @@ func run(c settings, records io.Writer, log *slog.Logger) (int, error) {
 		return exitFailed, fmt.Errorf("HEALTH_ADDRESS=%q: %w", c.HealthAddress, err)
 	}
 	health := newHealth(c, k.nginx, k.status, k.status.metrics)
-	go func() {
-		if err := health.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("health is not served", "error", err)
-		}
-	}()
+	if c.ProxyProtocol == on { // a load balancer's checks carry the header, too; others need not
+		listener = &proxyproto.Listener{Listener: listener, ReadHeaderTimeout: 5 * time.Second}
+	}
+	go serve(health, listener, log)
 	defer health.Close()
+	go k.ask(ctx, looks)
 
 	looked := make(chan struct{})
 	go func() {
@@ -106,35 +124,65 @@ func run(c settings, records io.Writer, log *slog.Logger) (int, error) {
 		return max(k.nginx.code, exitFailed), fmt.Errorf("start nginx: %w", err)
 	}
 	log.Info("serving", "version", version, "auth_mode", c.AuthMode, "cert_mode", c.CertMode, "tls_address", c.TLSAddress,
-		"health_address", c.HealthAddress, "nginx_version", k.version.String())
+		"health_address", c.HealthAddress, "nginx_version", k.version)
 	return attend(ctx, k, signals, log), nil
 }
 
 // newKeeper puts the parts together, in an empty RUN_FOLDER.
-func newKeeper(ctx context.Context, c settings, records io.Writer, log *slog.Logger) (*keeper, error) {
+func newKeeper(ctx context.Context, c settings, records *lines, log *slog.Logger) (*keeper, error) {
 	if err := c.prepareRunFolder(); err != nil {
 		return nil, err
 	}
-	n := &nginx{program: c.Nginx, folder: c.RunFolder, records: records, log: log}
+	n := &nginx{program: c.Nginx, folder: c.RunFolder, records: records, log: log, refused: &sampler{log: newLog(records.refusals()), now: time.Now}}
 	nginxVersion, err := n.version(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{settings: c, nginx: n, version: nginxVersion, log: log}
+	allowed, err := parseClients(c.AllowedClients)
+	if err != nil {
+		return nil, fmt.Errorf("ALLOWED_CLIENTS: %w", err)
+	}
+	k := &keeper{settings: c, nginx: n, version: nginxVersion, log: log, wanted: make(chan request), door: &door{allowed: allowed, log: log, now: time.Now}}
 	switch c.CertMode {
 	case modeFromS3:
 		if k.source, err = newBucket(ctx, c.CertBucketName); err != nil {
 			return nil, err
 		}
 	case modeLocal:
-		k.source = folder(c.CertFolder)
+		k.source = newFolder(c.CertFolder)
 	}
-	k.status = &status{log: log, metrics: newMetrics(version), always: k.source != nil}
+	m := newMetrics(version)
+	m.watch(n)
+	n.refused.counter = m.refusals
+	k.status = &status{log: log, metrics: m, always: k.source != nil, old: 5*c.CertRefresh + 5*time.Minute}
 	return k, nil
 }
 
+// serve is until the server is closed.
+func serve(s *http.Server, l net.Listener, log *slog.Logger) {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("a port is not served", "address", l.Addr().String(), "error", err)
+	}
+}
+
+// ask passes signals on as looks at the certificates.
+func (k *keeper) ask(ctx context.Context, looks <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-looks:
+			select {
+			case k.wanted <- request{kick: s == kickSignal}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // attend waits for the end of nginx. The first signal lets it finish what is in
-// flight, the second ends it.
+// flight, for STOP_TIMEOUT; the second ends it. An end that nobody here asked for is a failure.
 func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.Logger) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -146,19 +194,30 @@ func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.
 	select {
 	case <-k.nginx.exited:
 		log.Error("nginx has ended by itself", "exit_status", k.nginx.code)
-		return k.nginx.code
+		return max(k.nginx.code, exitFailed)
 	case s := <-signals:
 		log.Info("stopping: no new connections, requests in flight are finished", "signal", s.String())
 	}
 	cancel()
 	<-kept // no reload from here on
 	k.nginx.signal(syscall.SIGQUIT)
+	why := ""
 	select {
 	case <-k.nginx.exited:
 	case s := <-signals:
-		log.Warn("stopping at once: requests in flight are cut", "signal", s.String())
+		why = s.String()
+	case <-time.After(k.settings.StopTimeout):
+		why = "STOP_TIMEOUT is over"
+	}
+	if why != "" {
+		log.Warn("stopping at once: requests in flight are cut", "reason", why)
 		k.nginx.signal(syscall.SIGTERM)
-		<-k.nginx.exited
+		select {
+		case <-k.nginx.exited:
+		case <-time.After(cutTimeout):
+			k.nginx.kill()
+			<-k.nginx.exited
+		}
 	}
 	log.Info("stopped", "exit_status", k.nginx.code)
 	return k.nginx.code

@@ -15,6 +15,7 @@ type metrics struct {
 	expiry      *prometheus.GaugeVec
 	reloads     *prometheus.CounterVec
 	lastRefresh prometheus.Gauge
+	refusals    prometheus.Counter
 }
 
 func newMetrics(version string) *metrics {
@@ -32,6 +33,9 @@ func newMetrics(version string) *metrics {
 			Name: "certsync_reloads_total", Help: "Reloads of nginx, by result (ok, failed).",
 		}, []string{"result"}),
 		lastRefresh: gauge("certsync_last_refresh_timestamp_seconds", "When the certificate files were last looked at."),
+		refusals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "certsync_refusals_total", Help: "Handshakes and requests refused for who the client is; the log has a record a minute for those alike.",
+		}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "certsync_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
@@ -40,9 +44,20 @@ func newMetrics(version string) *metrics {
 	for _, result := range []string{"ok", "failed"} {
 		m.reloads.WithLabelValues(result)
 	}
-	m.registry.MustRegister(m.degraded, m.refusing, m.expiry, m.reloads, m.lastRefresh, info,
+	m.registry.MustRegister(m.degraded, m.refusing, m.expiry, m.reloads, m.lastRefresh, m.refusals, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// watch adds what is known of nginx when somebody asks.
+func (m *metrics) watch(n *nginx) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "certsync_nginx_files", Help: "Open files of the fullest worker of nginx: connections, most of them; a request has two.",
+		}, func() float64 { return float64(n.fullest()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "certsync_nginx_files_limit", Help: "Connections that a worker of nginx can have.",
+		}, func() float64 { return float64(workerConnections()) }))
 }
 
 func (m *metrics) set(inUse setting, refusing, degraded bool) {

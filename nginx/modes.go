@@ -17,6 +17,12 @@ const (
 	crlRequired = "required"
 )
 
+// Values of PROXY_PROTOCOL.
+const (
+	off = "off"
+	on  = "on"
+)
+
 // Values of CERT_MODE: where the server's certificate comes from.
 const (
 	modeACM    = "ACM"    // a load balancer has it; here one signed by itself is enough
@@ -47,14 +53,17 @@ func (c settings) validateModes() []error {
 		violations = append(violations, fmt.Errorf("AUTH_MODE=%s cannot work with CERT_MODE=%s: the load balancer ends the client's TLS, and no client certificate gets here; use CERT_MODE=%s or %s",
 			clientAuth, modeACM, modeFromS3, modeLocal))
 	}
-	if c.AuthMode == anonymous && len(c.AllowedClients) > 0 {
-		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS needs AUTH_MODE=%s: without client certificates there is no name to compare", clientAuth))
+	if c.AuthMode == anonymous && c.AllowedClients != "" {
+		violations = append(violations, fmt.Errorf("ALLOWED_CLIENTS needs AUTH_MODE=%s: without client certificates there is no name to compare", clientAuth))
 	}
 	switch {
 	case c.CRL != crlRequired && c.CRL != crlOptional:
 		violations = append(violations, fmt.Errorf("CRL=%q: must be %s or %s", c.CRL, crlRequired, crlOptional))
 	case c.CRL == crlRequired && c.AuthMode == anonymous:
 		violations = append(violations, fmt.Errorf("CRL=%s needs AUTH_MODE=%s: without client certificates there is nothing to revoke", crlRequired, clientAuth))
+	}
+	if c.ProxyProtocol != on && c.ProxyProtocol != off {
+		violations = append(violations, fmt.Errorf("PROXY_PROTOCOL=%q: must be %s or %s", c.ProxyProtocol, on, off))
 	}
 	if c.CertMode == modeFromS3 && c.CertBucketName == "" {
 		violations = append(violations, fmt.Errorf("CERT_BUCKETNAME is required with CERT_MODE=%s: the bucket that holds %s and %s", modeFromS3, certificateFile, keyFile))

@@ -47,7 +47,7 @@ func TestModes(t *testing.T) {
 			if record["client_dn"] != "CN=modality-1" || record["remote"] != "127.0.0.1" {
 				t.Errorf("the audit record has client_dn %v and remote %v", record["client_dn"], record["remote"])
 			}
-			s.wantRefused(t, nil, http.StatusBadRequest, "No required SSL certificate was sent")
+			s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 			s.wantGood(t)
 		})
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -28,54 +29,32 @@ const (
 	liveTimeout   = 2 * time.Second  // of one question whether nginx lives
 )
 
-// nginxVersion is that of the program: certsync serves several.
-type nginxVersion struct{ major, minor, patch int }
-
-// hasHTTP2Directive: since 1.25.1, "http2 on" replaces a parameter of "listen",
-// which is warned about.
-func (v nginxVersion) hasHTTP2Directive() bool {
-	if v.major != 1 || v.minor != 25 {
-		return v.major > 1 || v.minor > 25
-	}
-	return v.patch >= 1
-}
-
-var versionSyntax = regexp.MustCompile(`nginx/(\d+)\.(\d+)\.(\d+)`)
-
-func (v nginxVersion) String() string { return fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch) }
-
-func parseVersion(output string) (nginxVersion, error) {
-	match := versionSyntax.FindStringSubmatch(output)
-	if match == nil {
-		return nginxVersion{}, fmt.Errorf("nginx -v says %q, which has no version", output)
-	}
-	var v nginxVersion
-	for i, field := range []*int{&v.major, &v.minor, &v.patch} {
-		*field, _ = strconv.Atoi(match[i+1]) // digits
-	}
-	return v, nil
-}
-
 // nginx is the program, and its process once it is started.
 type nginx struct {
 	program string
 	folder  string // RUN_FOLDER
 	records io.Writer
 	log     *slog.Logger
+	refused *sampler // what strangers cause
 
 	process *os.Process
 	exited  chan struct{} // closed when it has ended, with the exit status in code
 	code    int
 }
 
-func (n *nginx) version(ctx context.Context) (nginxVersion, error) {
+// version of the program, such as 1.28.0.
+func (n *nginx) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, n.program, "-v").CombinedOutput() //nolint:gosec // the program is configured
 	if err != nil {
-		return nginxVersion{}, fmt.Errorf("run %s -v: %w; install nginx, or set NGINX_PROGRAM to the program", n.program, err)
+		return "", fmt.Errorf("run %s -v: %w; install nginx, or set NGINX_PROGRAM to the program", n.program, err)
 	}
-	return parseVersion(string(output))
+	_, version, found := strings.Cut(strings.TrimSpace(string(output)), "nginx/")
+	if !found {
+		return "", fmt.Errorf("nginx -v says %q, which has no version", output)
+	}
+	return version, nil
 }
 
 // arguments of nginx. -e: until it has read the configuration it would write to the
@@ -163,14 +142,16 @@ func exitCode(state *os.ProcessState, err error) int {
 	return state.ExitCode()
 }
 
-// copyAccess passes the records of requests on: nginx writes them as they shall be.
+// copyAccess passes the records of requests on: nginx writes them as they shall be. Refusals are sampled.
 func (n *nginx) copyAccess(r io.ReadCloser) {
 	defer r.Close()
 	reader := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, err := reader.ReadBytes('\n')
-		if len(line) > 0 {
-			_, _ = n.records.Write(line) // to the container's log; there is nowhere to report that it fails
+		if refusal, is := bytes.CutPrefix(line, []byte("refused ")); is {
+			n.addRefusal(refusal)
+		} else if len(line) > 0 {
+			_, _ = n.records.Write(line) // it never fails
 		}
 		if err != nil {
 			return
@@ -184,17 +165,38 @@ func (n *nginx) copyErrors(r io.ReadCloser) {
 	for {
 		line, err := reader.ReadString('\n')
 		if record := parseErrorLine(line); record.text != "" {
-			attrs := []any{"text", record.text}
-			if record.client != "" {
-				attrs = append(attrs, "client", record.client)
-			}
-			n.log.Log(context.Background(), record.level, "nginx", attrs...)
+			n.addError(record)
 		}
 		if err != nil {
 			return
 		}
 	}
 }
+
+// addRefusal samples a line of the log format "refusals".
+func (n *nginx) addRefusal(line []byte) {
+	var r struct {
+		Remote, Reason, TLS string
+		ClientDN            string `json:"client_dn"`
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		r.Reason = "unknown"
+	}
+	n.refused.add(sample{slog.LevelWarn, refused, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
+}
+
+// addError samples a line of the error log. Of what is of no more than INFO, only refused handshakes are told.
+func (n *nginx) addError(line errorLine) {
+	switch reason, is := handshakeRefusal(line.text); {
+	case is:
+		n.refused.add(sample{slog.LevelWarn, refused, line.client, reason})
+	case line.level >= slog.LevelWarn:
+		n.refused.add(sample{line.level, "nginx", line.client, line.text})
+	}
+}
+
+// kill ends nginx and its workers whatever they do.
+func (n *nginx) kill() { _ = syscall.Kill(-n.process.Pid, syscall.SIGKILL) } // it has a group of its own
 
 // signal tells nginx: SIGHUP to reload, SIGQUIT to finish what is in flight and end, SIGTERM to end.
 func (n *nginx) signal(s os.Signal) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,11 +27,14 @@ type process struct {
 var shared []*process
 
 // launch runs the binary with only these variables in its environment.
-func launch(t *testing.T, environment []string, binary string, arguments ...string) *process {
+func launch(t *testing.T, stderr *os.File, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(binary, arguments...), exited: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_EC2_METADATA_DISABLED=true"}, environment...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if stderr != nil {
+		p.cmd.Stderr = stderr
+	}
 	endWithTests(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -45,7 +49,13 @@ func launch(t *testing.T, environment []string, binary string, arguments ...stri
 // start runs it for one test.
 func start(t *testing.T, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
-	p := launch(t, environment, binary, arguments...)
+	return startWith(t, nil, environment, binary, arguments...)
+}
+
+// startWith starts it with this file as its stderr; nil: it is collected.
+func startWith(t *testing.T, stderr *os.File, environment []string, binary string, arguments ...string) *process {
+	t.Helper()
+	p := launch(t, stderr, environment, binary, arguments...)
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -171,4 +181,14 @@ func freeAddress(t *testing.T) string {
 	}
 	t.Fatal("no free port")
 	return ""
+}
+
+// writeFile returns the path of a file with this content.
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -39,19 +39,20 @@ func (c settings) refusing(s setting) bool {
 }
 
 // render returns the files of one generation: nginx.conf, what it includes, and the certificates.
-func (c settings) render(s setting, generation int, version nginxVersion) map[string]string {
+func (c settings) render(s setting, generation int) map[string]string {
 	files := map[string]string{
-		"nginx.conf":          nginxConf,
-		"processes.conf":      fmt.Sprintf("worker_processes %d;\nworker_rlimit_nofile %d;\n", runtime.GOMAXPROCS(0), openFiles()), // Go knows the limits of the container
-		"connections.conf":    fmt.Sprintf("worker_connections %d;\n", openFiles()/2),                                              // a request has two
-		"app.conf":            fmt.Sprintf("server %s;\n", c.AppAddress),
-		"listen.conf":         c.listenConf(version),
-		"clientauth.conf":     c.clientAuthConf(s),
-		"allowedclients.conf": allowedClientsConf(c.AllowedClients),
-		"limits.conf":         c.limitsConf(),
-		"generation.conf":     fmt.Sprintf("listen unix:%s;\nreturn 200 %d;\n", filepath.Join(c.RunFolder, socketName), generation),
-		certificateFile:       s.pair.certificate,
-		keyFile:               s.pair.key,
+		"nginx.conf":       nginxConf,
+		"processes.conf":   fmt.Sprintf("worker_processes %d;\nworker_rlimit_nofile %d;\n", runtime.GOMAXPROCS(0), openFiles()), // Go knows the limits of the container
+		"connections.conf": fmt.Sprintf("worker_connections %d;\n", workerConnections()),                                        // a request has two
+		"app.conf":         fmt.Sprintf("server %s;\n", c.AppAddress),
+		"door.conf":        fmt.Sprintf("server unix:%s;\n", filepath.Join(c.RunFolder, doorName)),
+		"shutdown.conf":    fmt.Sprintf("worker_shutdown_timeout %ds;\n", int64(c.WorkerShutdownTimeout.Seconds())),
+		"listen.conf":      c.listenConf(),
+		"clientauth.conf":  c.clientAuthConf(s),
+		"limits.conf":      c.limitsConf(),
+		"generation.conf":  fmt.Sprintf("listen unix:%s;\nreturn 200 %d;\n", filepath.Join(c.RunFolder, socketName), generation),
+		certificateFile:    s.pair.certificate,
+		keyFile:            s.pair.key,
 	}
 	if s.trust.certificates != "" {
 		files[truststoreFile] = s.trust.certificates
@@ -73,63 +74,17 @@ func openFiles() uint64 {
 	return min(limit.Max, enough)
 }
 
+// workerConnections is how many a worker may have: a request has two.
+func workerConnections() uint64 { return openFiles() / 2 }
+
 // listenConf: the keepalive finds clients that are gone without a word, and keeps
 // firewalls from forgetting a connection that waits for its answer.
-func (c settings) listenConf(version nginxVersion) string {
+func (c settings) listenConf() string {
 	address := strings.TrimPrefix(c.TLSAddress, ":") // nginx wants the port alone
-	if version.hasHTTP2Directive() {
-		return fmt.Sprintf("listen %s ssl so_keepalive=60s:15s:4;\nhttp2 on;\n", address)
+	if c.ProxyProtocol == on {
+		address += " proxy_protocol"
 	}
-	return fmt.Sprintf("listen %s ssl http2 so_keepalive=60s:15s:4;\n", address)
-}
-
-func (c settings) clientAuthConf(s setting) string {
-	if c.AuthMode == anonymous {
-		return "ssl_verify_client off;\n"
-	}
-	if c.refusing(s) {
-		return `ssl_verify_client off;
-add_header Retry-After 60 always;
-return 503 '{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"client certificates cannot be verified at the moment, and nobody is let in without; the log of the service says why","retry":true}';
-`
-	}
-	conf := "ssl_verify_client on;\nssl_verify_depth 3;\nssl_client_certificate " + truststoreFile + ";\n"
-	if s.trust.crl != "" {
-		conf += "ssl_crl " + crlFile + ";\n"
-	}
-	return conf
-}
-
-// allowedClientsConf is the inside of a map from $ssl_client_s_dn: 1 for a client that
-// may store. Expressions, because the plain strings of a map match without regard
-// to case.
-func allowedClientsConf(subjects []string) string {
-	if len(subjects) == 0 {
-		return "default 1;\n"
-	}
-	conf := "default 0;\n"
-	for _, dn := range subjects {
-		conf += `"~^` + literalExpression(dn) + `$" 1;` + "\n"
-	}
-	return conf
-}
-
-// literalExpression matches dn as nginx writes it: OpenSSL escapes what is not ASCII
-// as \C3\BC. All but letters and digits is written in hexadecimal, so that neither
-// nginx nor PCRE finds a meaning in it.
-func literalExpression(dn string) string {
-	var b strings.Builder
-	for _, c := range []byte(dn) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			b.WriteByte(c)
-		case c >= 0x80:
-			fmt.Fprintf(&b, `\x5C%02X`, c)
-		default:
-			fmt.Fprintf(&b, `\x%02X`, c)
-		}
-	}
-	return b.String()
+	return fmt.Sprintf("listen %s ssl so_keepalive=60s:15s:4;\n", address)
 }
 
 func (c settings) limitsConf() string {
@@ -148,7 +103,7 @@ func (c settings) generationFolder(generation int) string {
 func generationName(generation int) string { return "generation-" + strconv.Itoa(generation) }
 
 // writeGeneration writes the files, which only this user may read.
-func (c settings) writeGeneration(s setting, generation int, version nginxVersion) error {
+func (c settings) writeGeneration(s setting, generation int) error {
 	folder := c.generationFolder(generation)
 	if err := os.RemoveAll(folder); err != nil { // of an earlier process
 		return fmt.Errorf("remove an old generation: %w", err)
@@ -156,7 +111,7 @@ func (c settings) writeGeneration(s setting, generation int, version nginxVersio
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return fmt.Errorf("make the folder of a generation: %w", err)
 	}
-	for name, content := range c.render(s, generation, version) {
+	for name, content := range c.render(s, generation) {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			return fmt.Errorf("write a generation: %w", err)
 		}
@@ -191,10 +146,13 @@ func (c settings) prepareRunFolder() error {
 	if err != nil {
 		return fmt.Errorf("RUN_FOLDER: %w", err)
 	}
-	for _, path := range append(old, filepath.Join(c.RunFolder, socketName), filepath.Join(c.RunFolder, currentName)) {
+	for _, path := range append(old, filepath.Join(c.RunFolder, socketName), filepath.Join(c.RunFolder, doorName), filepath.Join(c.RunFolder, currentName)) {
 		if err := os.RemoveAll(path); err != nil {
 			return problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
 		}
+	}
+	if err := os.WriteFile(filepath.Join(c.RunFolder, pidName), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		return problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
 	}
 	return nil
 }

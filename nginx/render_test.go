@@ -51,12 +51,13 @@ func TestConfigurationIsValid(t *testing.T) {
 			"refusing":        {[]string{"AUTH_MODE=clientauth"}, good, true},
 			"clientauth":      {[]string{"AUTH_MODE=clientauth"}, trusting, true},
 			"revocation":      {[]string{"AUTH_MODE=clientauth"}, revoking, true},
-			"allowed clients": {[]string{"AUTH_MODE=clientauth", `ALLOWED_CLIENT_DNS=CN=a\"b$c{d},O=ä;CN=e`}, trusting, true},
+			"allowed clients": {[]string{"AUTH_MODE=clientauth", `ALLOWED_CLIENTS=CN=a\"b$c{d},O=ä;CN=e`}, trusting, true},
 			"limits":          {[]string{"AUTH_MODE=anonymous", "CLIENT_MAX_BODY_SIZE=20g", "CONNECTIONS_PER_ADDRESS=8"}, good, true},
 			"addresses":       {[]string{"AUTH_MODE=anonymous", "TLS_ADDRESS=[::]:8443", "APP_ADDRESS=localhost:8080"}, good, true},
+			"PROXY protocol":  {[]string{"AUTH_MODE=clientauth", "PROXY_PROTOCOL=on"}, trusting, true},
 			"broken store":    {[]string{"AUTH_MODE=clientauth"}, broken, false},
 		} {
-			t.Run(version.String()+" "+name, func(t *testing.T) {
+			t.Run(version+" "+name, func(t *testing.T) {
 				folder := newRunFolder(t)
 				environment := map[string]string{"CERT_MODE": modeLocal, "RUN_FOLDER": folder}
 				for _, variable := range test.variables {
@@ -70,7 +71,7 @@ func TestConfigurationIsValid(t *testing.T) {
 				if err := c.prepareRunFolder(); err != nil {
 					t.Fatal(err)
 				}
-				if err := c.writeGeneration(test.setting, 1, version); err != nil {
+				if err := c.writeGeneration(test.setting, 1); err != nil {
 					t.Fatal(err)
 				}
 				output, err := exec.Command(program, (&nginx{folder: folder}).arguments(generationName(1), "-t", "-q")...).CombinedOutput()

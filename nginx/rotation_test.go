@@ -184,7 +184,7 @@ func TestRevocationListsAreRequired(t *testing.T) {
 	s.certificates(crlFile, "")
 	s.wantProblem(t, crlFile, "CRL is required")
 	s.wantStored(t, client.tls())
-	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "The SSL certificate error")
+	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 }
 
 // An expired list refuses everybody of its CA: it is a problem at once, and mended by a new one.
@@ -197,7 +197,7 @@ func TestRevocationLists(t *testing.T) {
 	files[crlFile] = ca.revoke(t, time.Now().Add(-time.Hour))
 	s := startLocal(t, clientAuth, files)
 	s.wantProblem(t, crlFile, "has expired")
-	s.wantRefused(t, client.tls(), http.StatusBadRequest, "The SSL certificate error")
+	s.wantRefused(t, client.tls(), http.StatusBadRequest, "the client certificate was not verified")
 	if hours := s.record(t, "certificate status", "crl_hours_left")["crl_hours_left"].(float64); hours > 0 {
 		t.Errorf("crl_hours_left of an expired list is %v", hours)
 	}
@@ -229,6 +229,6 @@ func TestRevocationLists(t *testing.T) {
 		s.certificates(crlFile, bad.content)
 		s.wantProblem(t, crlFile, bad.problem)
 		s.wantStored(t, client.tls())
-		s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "The SSL certificate error")
+		s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 	}
 }

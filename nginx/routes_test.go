@@ -45,8 +45,8 @@ func TestRoutes(t *testing.T) {
 		{"OPTIONS", "/studies/2.25.1", 200, true, "/studies/{study}"},
 		{"GET", "/studies", 405, true, "/studies"},
 		{"GET", "/studies/2.25.1/series", 405, true, "/studies/{study}/..."},
-		{"GET", "/", 404, false, "/"},
-		{"POST", "/", 404, false, "/"},
+		{"GET", "/", 405, true, "/"},
+		{"POST", "/", 405, true, "/"},
 		{"POST", "/instances", 404, false, "other"},
 		{"OPTIONS", "/instances", 404, false, "other"},
 		{"POST", "/studiesx", 404, false, "other"},
@@ -135,7 +135,7 @@ func TestBaseURIIsHTTPS(t *testing.T) {
 	}
 }
 
-// TLS 1.2 and 1.3 with forward secrecy, HTTP/1.1 and 2; nothing older.
+// TLS 1.2 and 1.3 with forward secrecy, and HTTP/1.1; nothing older, and no HTTP/2, even for who prefers it.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -164,17 +164,17 @@ func TestProtocols(t *testing.T) {
 			t.Errorf("%s: error %v, want accepted: %v", suite.Name, err, modern)
 		}
 	}
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+	for _, prefers := range []bool{false, true} {
 		client := s.client(nil)
-		client.Transport.(*http.Transport).ForceAttemptHTTP2 = protocol == "HTTP/2.0"
+		client.Transport.(*http.Transport).ForceAttemptHTTP2 = prefers
 		i := newInstance(t, 20*mib)
 		r, err := s.send(t.Context(), client, "/studies", i.reader(), i.sizeBytes)
 		if err != nil || r.status != http.StatusOK {
-			t.Fatalf("%s: status %d, error %v: %s", protocol, r.status, err, r.body)
+			t.Fatalf("prefers HTTP/2: %v: status %d, error %v: %s", prefers, r.status, err, r.body)
 		}
 		s.s3.wantStored(t, i)
-		if got := s.record(t, "request", r.header.Get("X-Request-Id"))["protocol"]; got != protocol {
-			t.Errorf("protocol %v, want %s", got, protocol)
+		if got := s.record(t, "request", r.header.Get("X-Request-Id"))["protocol"]; got != "HTTP/1.1" {
+			t.Errorf("protocol %v, want HTTP/1.1", got)
 		}
 	}
 }
@@ -199,7 +199,8 @@ func TestAccessLog(t *testing.T) {
 	files[truststoreFile] = ca.pem()
 	s := startLocal(t, clientAuth, files)
 	i := newInstance(t, 0)
-	r, err := s.send(t.Context(), s.client(ca.issue(t, "modality-1").tls()), "/studies/"+i.study+"?PatientName=Doe", i.reader(), i.sizeBytes, "Referer", "https://example.org/Doe", "User-Agent", "Doe/1.0")
+	client := ca.issue(t, "modality-1")
+	r, err := s.send(t.Context(), s.client(client.tls()), "/studies/"+i.study+"?PatientName=Doe", i.reader(), i.sizeBytes, "Referer", "https://example.org/Doe", "User-Agent", "Doe/1.0")
 	if err != nil || r.status != http.StatusOK {
 		t.Fatalf("status %d, error %v: %s", r.status, err, r.body)
 	}
@@ -208,14 +209,15 @@ func TestAccessLog(t *testing.T) {
 	want := map[string]any{
 		"level": "INFO", "msg": "request", "request_id": r.header.Get("X-Request-Id"), "remote": "127.0.0.1",
 		"method": "POST", "route": "/studies/{study}", "protocol": "HTTP/1.1", "status": 200.0, "app_status": "200",
-		"tls": "TLSv1.3", "client_dn": "CN=modality-1", "client_verify": "SUCCESS",
+		"tls": "TLSv1.3", "client_dn": "CN=modality-1", "client_issuer": "CN=CA", "client_sha256": fingerprint(client.certificate),
+		"client_serial": fmt.Sprintf("%X", client.certificate.SerialNumber),
 	}
 	for name, value := range want {
 		if got[name] != value {
 			t.Errorf("%s is %v, want %v", name, got[name], value)
 		}
 	}
-	for _, name := range []string{"time", "cipher", "bytes_received", "bytes_sent", "duration_s"} {
+	for _, name := range []string{"time", "cipher", "bytes_received", "bytes_sent", "duration_s", "client_days_left"} {
 		if got[name] == nil || got[name] == "" {
 			t.Errorf("%s is missing", name)
 		}
@@ -240,8 +242,8 @@ func TestLogsHaveNoPHI(t *testing.T) {
 	i := newInstance(t, 0)
 	path := "/studies/" + i.study + "?PatientName=" + secret
 	r, err := s.send(t.Context(), s.client(nil), path, i.reader(), i.sizeBytes, "Referer", "https://example.org/"+secret, "X-Name", secret)
-	if err != nil || r.status != http.StatusBadGateway {
-		t.Fatalf("status %d, want 502 without the app, error %v", r.status, err)
+	if err != nil || r.status != http.StatusServiceUnavailable {
+		t.Fatalf("status %d, want 503 without the app, error %v", r.status, err)
 	}
 	if r, err := s.send(t.Context(), s.client(nil), path, io.LimitReader(&pattern{}, 2*mib), 2*mib); err != nil || r.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d, want 413, error %v", r.status, err)

@@ -23,16 +23,17 @@ type settings struct {
 	CertFolder     string        `env:"CERT_FOLDER"     envDefault:"/certs"` // of LOCAL
 	CertRefresh    time.Duration `env:"CERT_REFRESH"    envDefault:"60s"`    // between two looks at the files, a second or more
 
-	// AllowedClients narrows the clients that truststore.crt verifies to these
-	// subjects, in the form of RFC 4514, separated by semicolons or line ends.
-	// Empty: all of them.
-	AllowedClients        []string `env:"ALLOWED_CLIENT_DNS"      envSeparator:"\n"`
-	CRL                   string   `env:"CRL"                     envDefault:"optional"` // required: nobody is let in without revocation lists
-	ClientMaxBodySize     string   `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // of nginx: bytes, or with k, m, g; 0: no limit
-	ConnectionsPerAddress int      `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // requests at a time of one client address; 0: no limit
+	// AllowedClients narrows the clients that truststore.crt verifies; see parseClients. Empty: all of them.
+	AllowedClients        string        `env:"ALLOWED_CLIENTS"`
+	CRL                   string        `env:"CRL"                     envDefault:"optional"` // required: nobody is let in without revocation lists
+	ClientMaxBodySize     string        `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // of nginx: bytes, or with k, m, g; 0: no limit
+	ConnectionsPerAddress int           `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // requests at a time of one client address; 0: no limit
+	WorkerShutdownTimeout time.Duration `env:"WORKER_SHUTDOWN_TIMEOUT" envDefault:"1h"`       // for requests that began before certificates changed
+	StopTimeout           time.Duration `env:"STOP_TIMEOUT"            envDefault:"119s"`     // for requests in flight at a stop
+	ProxyProtocol         string        `env:"PROXY_PROTOCOL"          envDefault:"off"`      // on: each connection must begin with a PROXY header
 
 	TLSAddress      string `env:"TLS_ADDRESS"       envDefault:":8443"`          // STOW-RS over TLS
-	HealthAddress   string `env:"HEALTH_ADDRESS"    envDefault:":8081"`          // health and metrics
+	HealthAddress   string `env:"HEALTH_ADDRESS"    envDefault:"127.0.0.1:8081"` // health and metrics
 	AppAddress      string `env:"APP_ADDRESS"       envDefault:"127.0.0.1:8080"` // LISTENADDRESS of the app
 	AppAdminAddress string `env:"APP_ADMIN_ADDRESS" envDefault:"127.0.0.1:9090"` // ADMINADDRESS of the app
 
@@ -56,10 +57,9 @@ func loadSettings(environment map[string]string) (settings, error) {
 	if err := env.ParseWithOptions(&c, env.Options{Environment: clean}); err != nil {
 		return c, readable(err, clean)
 	}
-	c.AllowedClients = splitSubjects(strings.Join(c.AllowedClients, "\n"))
 	violations := append(c.validateModes(), c.validateRest()...)
-	if list := clean["ALLOWED_CLIENT_DNS"]; list != "" && len(c.AllowedClients) == 0 {
-		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS=%q: has no subject, and without any all clients could store: write one, or unset it", list))
+	if old := clean["ALLOWED_CLIENT_DNS"]; old != "" {
+		violations = append(violations, fmt.Errorf("ALLOWED_CLIENT_DNS=%q: the variable is ALLOWED_CLIENTS now, with the same subjects", old))
 	}
 	return c, errors.Join(violations...)
 }
@@ -94,9 +94,11 @@ func (c settings) validateRest() []error {
 	}
 	rule(!strings.Contains(c.CertBucketName, "/"), "CERT_BUCKETNAME", c.CertBucketName, "must be the name of a bucket alone; the files lie at its root")
 	rule(c.CertRefresh >= time.Second, "CERT_REFRESH", c.CertRefresh, "must be a second or more, such as 60s")
-	for _, dn := range c.AllowedClients {
-		rule(strings.Contains(dn, "="), "ALLOWED_CLIENT_DNS", dn, "must be subjects such as CN=modality-1,O=Hospital, separated by semicolons: copy client_dn of the access log")
+	if _, err := parseClients(c.AllowedClients); err != nil {
+		violations = append(violations, fmt.Errorf("ALLOWED_CLIENTS=%q: %w", c.AllowedClients, err))
 	}
+	rule(c.WorkerShutdownTimeout >= time.Second, "WORKER_SHUTDOWN_TIMEOUT", c.WorkerShutdownTimeout, "must be a second or more, such as 1h")
+	rule(c.StopTimeout >= time.Second, "STOP_TIMEOUT", c.StopTimeout, "must be a second or more, such as 119s")
 	rule(bodySize.MatchString(c.ClientMaxBodySize), "CLIENT_MAX_BODY_SIZE", c.ClientMaxBodySize, "must be a number of bytes, or one with k, m or g, such as 500m; 0: no limit")
 	rule(c.ConnectionsPerAddress >= 0 && c.ConnectionsPerAddress <= 65535, "CONNECTIONS_PER_ADDRESS", c.ConnectionsPerAddress, "must lie between 0, no limit, and 65535")
 	for _, address := range []struct{ variable, value string }{
@@ -107,29 +109,6 @@ func (c settings) validateRest() []error {
 	rule(filepath.IsAbs(c.RunFolder) && len(c.RunFolder) <= maxRunFolder && !strings.ContainsAny(c.RunFolder, " \t\n;{}\"'\\$"), "RUN_FOLDER", c.RunFolder,
 		fmt.Sprintf("must be an absolute path of at most %d bytes, without spaces and ; { } \" ' \\ $", maxRunFolder))
 	return violations
-}
-
-// splitSubjects separates at semicolons and line ends that no backslash escapes (RFC 4514 §2.4).
-func splitSubjects(list string) []string {
-	var subjects []string
-	var subject strings.Builder
-	end := func() {
-		if s := strings.TrimSpace(subject.String()); s != "" {
-			subjects = append(subjects, s)
-		}
-		subject.Reset()
-	}
-	escaped := false
-	for _, b := range []byte(list) {
-		if !escaped && (b == ';' || b == '\n') {
-			end()
-			continue
-		}
-		escaped = !escaped && b == '\\'
-		subject.WriteByte(b)
-	}
-	end()
-	return subjects
 }
 
 // isAddress: nginx gets it as well, so that names and numbers only may pass.

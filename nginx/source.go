@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // maxFileBytes bounds each file: some 500 client certificates.
@@ -25,31 +26,81 @@ type source interface {
 	place() string
 }
 
-// folder is the source of CERT_MODE=LOCAL.
-type folder string
+// folder is the source of CERT_MODE=LOCAL. It may be one that hangs, such as that of a file server that is gone.
+type folder struct {
+	path string
 
-func (f folder) place() string { return "the folder " + string(f) }
+	mu      sync.Mutex
+	hanging map[string]bool // files that are being read
+}
 
-func (f folder) read(_ context.Context, name string) ([]byte, error) {
-	path := filepath.Join(string(f), name)
-	file, err := os.Open(path) //nolint:gosec // the folder is configured, the name is one of ours
+func newFolder(path string) *folder { return &folder{path: path, hanging: map[string]bool{}} }
+
+func (f *folder) place() string { return "the folder " + f.path }
+
+func (f *folder) read(ctx context.Context, name string) ([]byte, error) {
+	path := filepath.Join(f.path, name)
+	if !f.begin(name) {
+		return nil, hangs(path)
+	}
+	type outcome struct {
+		content []byte
+		err     error
+	}
+	read := make(chan outcome, 1)
+	go func() { // a system call that hangs ends with no context
+		defer f.end(name)
+		content, err := f.readFile(path)
+		read <- outcome{content, err}
+	}()
+	select {
+	case o := <-read:
+		return o.content, o.err
+	case <-ctx.Done():
+		return nil, hangs(path)
+	}
+}
+
+func hangs(path string) problem {
+	return problem{path, "it cannot be read: the file system does not answer", "check the mount, and the file server behind it"}
+}
+
+func (f *folder) begin(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hanging[name] {
+		return false
+	}
+	f.hanging[name] = true
+	return true
+}
+
+func (f *folder) end(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.hanging, name)
+}
+
+func (f *folder) readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
-			return nil, problem{string(f), "the folder does not exist", "mount the folder with the certificates there, or correct CERT_FOLDER"}
+		if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
+			return nil, problem{f.path, "the folder does not exist", "mount the folder with the certificates there, or correct CERT_FOLDER"}
 		}
 		return nil, errAbsent
+	case err == nil && !info.Mode().IsRegular():
+		return nil, problem{path, "it cannot be read: it is " + kindOf(info.Mode()), "put a file in PEM there"}
+	}
+	file, err := os.Open(path) //nolint:gosec // the folder is configured, the name is one of ours
+	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, problem{path, "it cannot be read: permission denied", fmt.Sprintf("let user %d of the container read it (chown or chmod), or give the container the file's owner as its user", os.Getuid())}
 	case err != nil:
 		return nil, problem{path, "it cannot be read: " + err.Error(), "check the mount"}
 	}
 	defer file.Close()
-	content, err := readAll(file, path)
-	if err != nil {
-		return nil, err
-	}
-	return content, nil
+	return readAll(file, path)
 }
 
 func readAll(r io.Reader, path string) ([]byte, error) {
@@ -61,4 +112,11 @@ func readAll(r io.Reader, path string) ([]byte, error) {
 		return nil, problem{path, "it has more than 1 MiB", "put certificates in PEM there, and only those that are needed"}
 	}
 	return content, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	if mode.IsDir() {
+		return "a directory"
+	}
+	return "no file, but " + mode.Type().String()
 }

@@ -17,13 +17,13 @@ func TestFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, truststoreFile), make([]byte, maxFileBytes+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := folder(dir).read(t.Context(), certificateFile); !errors.Is(err, errAbsent) {
+	if _, err := newFolder(dir).read(t.Context(), certificateFile); !errors.Is(err, errAbsent) {
 		t.Errorf("error %v, want errAbsent", err)
 	}
 	for name, words := range map[string][]string{keyFile: {"it cannot be read", "directory"}, truststoreFile: {"more than 1 MiB"}} {
-		_, err := folder(dir).read(t.Context(), name)
+		_, err := newFolder(dir).read(t.Context(), name)
 		wantProblemWords(t, err, words)
 	}
-	_, err := folder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
+	_, err := newFolder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
 	wantProblemWords(t, err, []string{"the folder does not exist", "mount the folder"})
 }

@@ -20,7 +20,8 @@ const (
 type status struct {
 	log     *slog.Logger
 	metrics *metrics
-	always  bool // the status is worth a record even if all is well
+	always  bool          // the status is worth a record even if all is well
+	old     time.Duration // after which the files should have been looked at again
 
 	mu         sync.Mutex
 	inUse      setting
@@ -28,6 +29,7 @@ type status struct {
 	generation int
 	problems   []problem
 	recorded   time.Time
+	looked     time.Time // when set was called
 }
 
 // set takes the outcome of one look at the certificates. What is new is logged at
@@ -36,6 +38,7 @@ func (s *status) set(ctx context.Context, inUse setting, refusing bool, generati
 	s.mu.Lock()
 	before, changed := s.problems, s.generation != generation || s.refusing != refusing || !slices.Equal(s.problems, problems)
 	s.inUse, s.refusing, s.generation, s.problems = inUse, refusing, generation, problems
+	s.looked = time.Now()
 	due := s.always && (changed || time.Since(s.recorded) >= statusEvery)
 	if due {
 		s.recorded = time.Now()
@@ -105,10 +108,14 @@ func (s *status) reloaded(err error) {
 	s.metrics.reloads.WithLabelValues(result).Inc()
 }
 
-// now is the status at this moment.
+// now is the status at this moment. That nobody has looked for long is a problem of its own.
 func (s *status) now() (refusing bool, problems []problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.always && !s.looked.IsZero() && time.Since(s.looked) > s.old {
+		return s.refusing, append(s.problems[:len(s.problems):len(s.problems)], problem{"certificates", "they were last looked at on " + s.looked.UTC().Format(time.RFC3339),
+			"restart the sidecar, and send its records to those who made it"})
+	}
 	return s.refusing, s.problems
 }
 

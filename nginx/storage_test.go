@@ -109,7 +109,7 @@ func startSystem(t *testing.T) (*storage, *app) {
 	b := build(t)
 	theSystem.once.Do(func() {
 		s := &storage{address: freeAddress(t), folder: filepath.Join(built.dir, "data")}
-		s.process = launch(t, nil, b.local, "--listen", freeAddress(t), "--admin-listen", freeAddress(t),
+		s.process = launch(t, nil, nil, b.local, "--listen", freeAddress(t), "--admin-listen", freeAddress(t),
 			"--s3-listen", s.address, "--console-listen", "", "--data", s.folder)
 		shared = append(shared, s.process)
 		s.client = s3.New(s3.Options{BaseEndpoint: aws.String("http://" + s.address), UsePathStyle: true, Region: "us-east-1",
@@ -128,7 +128,7 @@ func startSystem(t *testing.T) (*storage, *app) {
 func launchApp(t *testing.T, s *storage, variables ...string) *app {
 	t.Helper()
 	a := &app{address: freeAddress(t), admin: freeAddress(t)}
-	a.process = launch(t, slices.Concat(s.environment("BUCKETNAME="+dicomBucket, "TRUSTEDPROXY=127.0.0.1", "LOGLEVEL=INFO",
+	a.process = launch(t, nil, slices.Concat(s.environment("BUCKETNAME="+dicomBucket, "TRUSTEDPROXY=127.0.0.1", "LOGLEVEL=INFO",
 		"LISTENADDRESS="+a.address, "ADMINADDRESS="+a.admin), variables), built.stowrs, "serve")
 	return a
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +12,8 @@ import (
 // certificates, nobody can be verified.
 type trust struct {
 	certificates string
+	parsed       []*x509.Certificate             // the same
+	hasOwn       bool                            // one of them is a client's own, and may vouch for nobody else
 	crl          string                          // empty: nothing is revoked
 	notAfter     time.Time                       // the earliest of the usable certificates
 	nextUpdate   time.Time                       // the earliest of the revocation lists; zero: there are none
@@ -24,32 +25,34 @@ type trust struct {
 // The problems beside a usable store name certificates that are of no use in it; a
 // store that is not usable is the last of them.
 func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
-	for rest := withoutMark(content); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
+	blocks, err := pemBlocks(truststoreFile, content)
+	if err != nil {
+		return trust{}, nil, err
+	}
+	for _, block := range blocks {
 		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return trust{}, nil, problem{truststoreFile, "it holds a private key", "take the key out: the store is for certificates alone; whoever could read the file has the key now, so make a new one"}
 		}
 	}
-	certificates, err := parseCertificates(truststoreFile, content)
+	certificates, problems, err := parseCertificates(truststoreFile, content)
 	if err != nil {
-		return trust{}, nil, err
+		return trust{}, problems, err
 	}
-	var problems []problem
-	checked := trust{certificates: string(encodeCertificates(certificates))}
+	checked := trust{certificates: string(encodeCertificates(certificates)), parsed: certificates}
+	var useless []problem
 	for _, c := range certificates {
+		checked.hasOwn = checked.hasOwn || !mayVouch(c)
 		if err := usable(c, certificates, now); err != nil {
-			problems = append(problems, *err)
+			useless = append(useless, *err)
 			continue
 		}
 		if checked.notAfter.IsZero() || c.NotAfter.Before(checked.notAfter) {
 			checked.notAfter = c.NotAfter
 		}
 	}
+	problems = append(problems, useless...)
 	if checked.notAfter.IsZero() {
-		return trust{}, problems[1:], problems[0]
+		return trust{}, problems[:len(problems)-1], problems[len(problems)-1]
 	}
 	return checked, problems, nil
 }
@@ -78,7 +81,7 @@ func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *prob
 		at = parent
 	}
 	p := problem{truststoreFile, fmt.Sprintf("%s was issued by %s, which is not in the file, so that nobody can be verified with it", name(at), at.Issuer),
-		"append the certificates of its issuers, up to the root; ALLOWED_CLIENT_DNS then narrows the CA to the clients that are meant"}
+		"append the certificates of its issuers, up to the root; ALLOWED_CLIENTS then narrows the CA to the clients that are meant"}
 	return &p
 }
 

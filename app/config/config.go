@@ -47,8 +47,8 @@ type Config struct {
 	StopTimeout   time.Duration `env:"STOPTIMEOUT"   envDefault:"110s"` // to finish what is in flight after SIGTERM
 	SweepAge      time.Duration `env:"SWEEPAGE"      envDefault:"30m"`  // own multipart uploads that nothing was added to for so long are aborted
 	PProf         bool          `env:"PPROF"         envDefault:"false"`
-	ListenAddress string        `env:"LISTENADDRESS" envDefault:":8080"` // STOW-RS
-	AdminAddress  string        `env:"ADMINADDRESS"  envDefault:":9090"` // health, readiness, Prometheus metrics
+	ListenAddress string        `env:"LISTENADDRESS" envDefault:":8080"`          // STOW-RS
+	AdminAddress  string        `env:"ADMINADDRESS"  envDefault:"127.0.0.1:9090"` // health, readiness, Prometheus metrics
 }
 
 // Load reads the environment, a map of names to values, and validates it. The

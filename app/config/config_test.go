@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 128, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
 		MaxRequests: 512, RetryTime: time.Minute, OnDuplicate: "overwrite", StopTimeout: 110 * time.Second, SweepAge: 30 * time.Minute,
-		ListenAddress: ":8080", AdminAddress: ":9090",
+		ListenAddress: ":8080", AdminAddress: "127.0.0.1:9090",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration differs (-want +got):\n%s", diff)

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// clients are those that may store, as ALLOWED_CLIENTS names them.
+type clients struct {
+	fingerprints map[string]bool // SHA-256 of the certificate, in lower case hexadecimal
+	subjects     map[string]bool // in the form of RFC 4514, as nginx and OpenSSL write it
+	of           map[string]bool // "subject issued by issuer"
+}
+
+// issuedBy separates a subject from its issuer.
+const issuedBy = " issued by "
+
+var fingerprintSyntax = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// parseClients reads ALLOWED_CLIENTS: entries separated by semicolons or line ends that no backslash escapes (RFC 4514 §2.4).
+// Each is one of
+//
+//	CN=modality-1,O=Hospital                            a subject, whichever CA of truststore.crt has issued it
+//	CN=modality-1,O=Hospital issued by CN=Hospital CA   a subject of one issuer
+//	sha256:3A:0F:…                                      one certificate, with or without colons
+func parseClients(list string) (clients, error) {
+	parsed := clients{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	const remedy = `write a subject such as CN=modality-1,O=Hospital, a subject "issued by" its issuer, or sha256: and a fingerprint, separated by semicolons; client_dn, client_issuer and client_sha256 of the access log can be copied`
+	for _, entry := range splitEscaped(list) {
+		fingerprint, isFingerprint := cutPrefixFold(entry, "sha256:")
+		fingerprint = strings.ToLower(strings.ReplaceAll(fingerprint, ":", ""))
+		subject, issuer, hasIssuer := strings.Cut(entry, issuedBy)
+		switch {
+		case isFingerprint && fingerprintSyntax.MatchString(fingerprint):
+			parsed.fingerprints[fingerprint] = true
+		case isFingerprint:
+			return clients{}, fmt.Errorf("%q has no SHA-256, which is 64 hexadecimal digits; %s", entry, remedy)
+		case !strings.Contains(subject, "=") || hasIssuer && !strings.Contains(issuer, "="):
+			return clients{}, fmt.Errorf("%q is none; %s", entry, remedy)
+		case hasIssuer:
+			parsed.of[openSSLName(strings.TrimSpace(subject))+issuedBy+openSSLName(strings.TrimSpace(issuer))] = true
+		default:
+			parsed.subjects[openSSLName(subject)] = true
+		}
+	}
+	if list != "" && parsed.all() {
+		return clients{}, errors.New("it has no client, and without any all could store: write one, or unset it")
+	}
+	return parsed, nil
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// openSSLName writes what is not ASCII as OpenSSL does in a name: \C3\BC.
+func openSSLName(name string) string {
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if c < 0x80 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\%02X`, c)
+		}
+	}
+	return b.String()
+}
+
+// splitEscaped separates at semicolons and line ends that no backslash escapes.
+func splitEscaped(list string) []string {
+	var entries []string
+	var entry strings.Builder
+	end := func() {
+		if s := strings.TrimSpace(entry.String()); s != "" {
+			entries = append(entries, s)
+		}
+		entry.Reset()
+	}
+	escaped := false
+	for _, b := range []byte(list) {
+		if !escaped && (b == ';' || b == '\n') {
+			end()
+			continue
+		}
+		escaped = !escaped && b == '\\'
+		entry.WriteByte(b)
+	}
+	end()
+	return entries
+}
+
+// all says that there is no list: whom truststore.crt verifies may store.
+func (c clients) all() bool { return len(c.fingerprints)+len(c.subjects)+len(c.of) == 0 }
+
+// has tells whether a client is on the list. Its names are those that nginx tells.
+func (c clients) has(subject, issuer, fingerprint string) bool {
+	return c.fingerprints[fingerprint] || c.subjects[subject] || c.of[subject+issuedBy+issuer]
+}
+
+// fingerprint is the SHA-256 of a certificate in DER, in hexadecimal.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// doorName is that of the socket in RUN_FOLDER where nginx asks for a client (auth_request).
+const doorName = "door.sock"
+
+// door decides whether a client whose certificate OpenSSL has verified may store. OpenSSL lets every
+// certificate of truststore.crt vouch for others that could be a CA; the door lets those only
+// whose duty it is, and knows the clients of ALLOWED_CLIENTS.
+//
+// A client may store if its certificate is in truststore.crt itself, or if it is one that a CA of
+// truststore.crt vouches for; and if it is on the list, where there is one.
+type door struct {
+	allowed clients
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu       sync.Mutex
+	trust    trust
+	verdicts map[string]verdict // by the certificate as nginx gives it
+	ending   map[string]time.Time
+}
+
+// verdict is what nginx is told of a client.
+type verdict struct {
+	refusal     string // empty: it may store
+	fingerprint string
+	notAfter    time.Time
+}
+
+const (
+	// maxVerdicts bounds the memory for clients: some 10 KiB each.
+	maxVerdicts = 1000
+	// endingEvery is how often the end of a client's certificate is recorded.
+	endingEvery = 24 * time.Hour
+)
+
+// trusts makes the door decide by another trust.
+func (d *door) trusts(t trust) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trust, d.verdicts = t, map[string]verdict{}
+}
+
+// ServeHTTP answers nginx: 204, or 403 with the reason. Names of the client are in headers.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := func(name string) string { return r.Header.Get("X-Client-" + name) }
+	subject, issuer := header("Subject"), header("Issuer")
+	v := d.judge(header("Certificate"), subject, issuer)
+	if subject == "" {
+		subject = "sha256:" + v.fingerprint
+	}
+	w.Header().Set("X-Client-Name", subject)
+	w.Header().Set("X-Client-Sha256", v.fingerprint)
+	if v.refusal != "" {
+		w.Header().Set("X-Refusal", v.refusal)
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	d.noteEnd(r.Context(), subject, v)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// judge looks at a certificate, in PEM and percent-encoded, and at its names as nginx writes them.
+func (d *door) judge(escaped, subject, issuer string) verdict {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v, known := d.verdicts[escaped]; known {
+		return v
+	}
+	v := d.look(escaped, subject, issuer)
+	if len(d.verdicts) >= maxVerdicts {
+		clear(d.verdicts)
+	}
+	d.verdicts[escaped] = v
+	return v
+}
+
+func (d *door) look(escaped, subject, issuer string) verdict {
+	text, err := url.PathUnescape(escaped)
+	if err != nil {
+		return verdict{refusal: "the client certificate cannot be read"}
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return verdict{refusal: "the client certificate cannot be read"}
+	}
+	v := verdict{}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil { // OpenSSL can, and its names are the same
+		return verdict{refusal: "the client certificate is of a kind that cannot be read here"}
+	}
+	v.fingerprint, v.notAfter = fingerprint(c), c.NotAfter
+	switch {
+	case !d.trust.vouchesFor(c, !d.allowed.all()):
+		v.refusal = "the issuer of the client certificate is not a CA of " + truststoreFile + " that may vouch for clients"
+	case !d.allowed.all() && !d.allowed.has(subject, issuer, v.fingerprint):
+		v.refusal = "the client certificate is not on the list of allowed clients"
+	}
+	return v
+}
+
+// noteEnd records, once a day, that a client's certificate ends soon.
+func (d *door) noteEnd(ctx context.Context, client string, v verdict) {
+	left := v.notAfter.Sub(d.now())
+	if left > expiresSoon {
+		return
+	}
+	d.mu.Lock()
+	due := d.now().Sub(d.ending[v.fingerprint]) >= endingEvery
+	if due {
+		if d.ending == nil || len(d.ending) >= maxVerdicts {
+			d.ending = map[string]time.Time{}
+		}
+		d.ending[v.fingerprint] = d.now()
+	}
+	d.mu.Unlock()
+	if due {
+		d.log.WarnContext(ctx, "client certificate ends soon", "client", client, "sha256", v.fingerprint, "days_left", int64(left/(24*time.Hour)),
+			"remedy", "give the client a new certificate before it is refused")
+	}
+}
+
+// listen opens the socket.
+func (d *door) listen(ctx context.Context, runFolder string) (net.Listener, error) {
+	path := filepath.Join(runFolder, doorName)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("open the door: %w", err)
+	}
+	if os.Getuid() == 0 { // the workers of nginx are nobody's then; what they ask is no secret
+		if err := errors.Join(os.Chmod(runFolder, 0o711), os.Chmod(path, 0o666)); err != nil { //nolint:gosec // as said
+			return nil, fmt.Errorf("open the door: %w", err)
+		}
+	}
+	return listener, nil
+}
+
+// vouchesFor tells whether the trust lets a certificate in that OpenSSL has verified. strict: its
+// issuer must be in the store itself, since a CA between could take any name.
+func (t trust) vouchesFor(c *x509.Certificate, strict bool) bool {
+	for _, own := range t.parsed {
+		if own.Equal(c) {
+			return true
+		}
+	}
+	for _, ca := range t.parsed {
+		if mayVouch(ca) && issued(ca, c) && c.CheckSignatureFrom(ca) == nil {
+			return true
+		}
+	}
+	return !strict && !t.hasOwn
+}
+
+// mayVouch: a CA has the duty to sign certificates (RFC 5280 §4.2.1.3). Without it, "openssl req -x509"
+// makes a certificate that could, and is meant to be a client's.
+func mayVouch(c *x509.Certificate) bool {
+	return c.IsCA && c.KeyUsage&x509.KeyUsageCertSign != 0
+}
+
+// clientAuthConf asks for certificates, and the door for whose they are.
+func (c settings) clientAuthConf(s setting) string {
+	const names = "auth_request_set $client_name $upstream_http_x_client_name;\n" +
+		"auth_request_set $client_sha256 $upstream_http_x_client_sha256;\n" +
+		"auth_request_set $door_refusal $upstream_http_x_refusal;\n" +
+		"set $unavailable 'the service cannot be reached at the moment, or this client has too many connections';\n"
+	if c.AuthMode == anonymous {
+		return names + "ssl_verify_client off;\n"
+	}
+	if c.refusing(s) {
+		return names + `ssl_verify_client off;
+set $unavailable 'client certificates cannot be verified at the moment, and nobody is let in without; the log of the service says why';
+return 503;
+`
+	}
+	var conf strings.Builder
+	conf.WriteString(names + "auth_request /.door;\nssl_verify_client on;\nssl_verify_depth 3;\nssl_client_certificate " + truststoreFile + ";\n")
+	if s.trust.crl != "" {
+		conf.WriteString("ssl_crl " + crlFile + ";\n")
+	}
+	return conf.String()
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// SIGHUP looks at the certificates at once, however long CERT_REFRESH is.
+func TestHangupLooksNow(t *testing.T) {
+	t.Parallel()
+	old, renewed := newAuthority(t, "CA").issue(t, "old"), newAuthority(t, "CA").issue(t, "renewed")
+	s := startLocal(t, anonymous, served(t, old), "CERT_REFRESH=1h")
+	s.wantServes(t, old)
+	for name, content := range served(t, renewed) {
+		s.certificates(name, content)
+	}
+	s.signal(t, syscall.SIGHUP)
+	s.wantServes(t, renewed)
+}
+
+// A client that is withdrawn ends at once by a kick, and after WORKER_SHUTDOWN_TIMEOUT without.
+func TestWithdrawnClientEnds(t *testing.T) {
+	t.Parallel()
+	nginxProgram(t)
+	b := build(t)
+	ca, other := newAuthority(t, "CA"), newAuthority(t, "another CA")
+	files := served(t, ca.issue(t, "server"))
+	files[truststoreFile] = ca.pem()
+	kick := func(t *testing.T, s *sidecar) {
+		t.Helper()
+		command := exec.Command(b.certsync, "kick")
+		command.Env = []string{"RUN_FOLDER=" + s.runFolder}
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("certsync kick: %v: %s", err, output)
+		}
+		s.record(t, "kicked: what began before the last change of certificates has ended", `"workers":`)
+	}
+	for name, test := range map[string]struct {
+		timeout string
+		kick    func(*testing.T, *sidecar)
+	}{
+		"kicked":    {"1h", kick},
+		"timed out": {"2s", func(*testing.T, *sidecar) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startLocal(t, clientAuth, files, "WORKER_SHUTDOWN_TIMEOUT="+test.timeout, "CERT_REFRESH=1h")
+			u := s.startUpload(t, s.client(ca.issue(t, "stolen").tls()), newInstance(t, 20*mib))
+			s.certificates(truststoreFile, other.pem())
+			s.signal(t, syscall.SIGHUP)
+			s.record(t, "certificates in use", `"generation":4`)
+			select {
+			case <-u.done:
+				t.Fatalf("the upload ended with the reload: %v", u.err)
+			case <-time.After(time.Second):
+			}
+			test.kick(t, s)
+			eventually(t, 10*time.Second, "no worker serves by the old certificates", func() bool {
+				for _, id := range s.workers(t) {
+					if title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id)); err == nil && strings.Contains(string(title), "shutting down") {
+						return false
+					}
+				}
+				return true
+			})
+			close(u.open)
+			if <-u.done; u.err == nil {
+				t.Errorf("the upload got %d, want a cut connection", u.reply.status)
+			}
+			s.s3.wantNotStored(t, u.instance)
+			s.wantStored(t, other.issue(t, "modality-1").tls())
+		})
+	}
+	command := exec.Command(b.certsync, "kick")
+	command.Env = []string{"RUN_FOLDER=" + t.TempDir()}
+	if output, err := command.CombinedOutput(); err == nil || !strings.Contains(string(output), "no certsync can be told") {
+		t.Errorf("without a certsync: error %v: %s", err, output)
+	}
+}
+
+// A client that drips does not hold up a stop beyond STOP_TIMEOUT.
+func TestStopHasAnEnd(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous", "STOP_TIMEOUT=2s")
+	u := s.startUpload(t, s.client(nil), newInstance(t, 20*mib))
+	s.signal(t, stopSignal)
+	s.exitCode(t, 10*time.Second)
+	s.record(t, "stopping at once: requests in flight are cut", "STOP_TIMEOUT is over")
+	close(u.open)
+	if <-u.done; u.err == nil {
+		t.Errorf("the upload got %d, want a cut connection", u.reply.status)
+	}
+}
+
+// An end of nginx that certsync did not ask for is a failure, for whoever restarts it.
+func TestGracefulEndOfNginxIsAFailure(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	if err := syscall.Kill(s.nginxID(t), syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.exitCode(t, 10*time.Second); code != exitFailed {
+		t.Errorf("exit %d, want %d", code, exitFailed)
+	}
+}
+
+// A file that hangs is named, holds up no other, and no stop.
+func TestHangingFiles(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	t.Run("a pipe in the folder", func(t *testing.T) {
+		t.Parallel()
+		folder := t.TempDir()
+		if err := syscall.Mkfifo(filepath.Join(folder, certificateFile), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, truststoreFile), []byte(ca.pem()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := startSidecar(t, "AUTH_MODE=clientauth", "CERT_MODE=LOCAL", "CERT_FOLDER="+folder)
+		s.wantProblem(t, certificateFile, "it is no file, but p")
+		s.wantStored(t, ca.issue(t, "modality-1").tls())
+		s.signal(t, stopSignal)
+		s.exitCode(t, 10*time.Second)
+	})
+	t.Run("S3 that does not answer for the certificate", func(t *testing.T) {
+		t.Parallel()
+		hang := make(chan struct{})
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			switch filepath.Base(r.URL.Path) {
+			case truststoreFile:
+				fmt.Fprint(w, ca.pem())
+			case crlFile:
+				w.WriteHeader(http.StatusNotFound)
+			default:
+				select {
+				case <-hang:
+				case <-r.Context().Done():
+				}
+			}
+		}
+		address := serveHTTP(t, http.HandlerFunc(answer))
+		defer close(hang)
+		began := time.Now()
+		s := startSidecar(t, "AUTH_MODE=clientauth", "CERT_MODE=FROMS3", "CERT_BUCKETNAME=certificates",
+			"AWS_ENDPOINT_URL_S3=http://"+address, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b")
+		if took := time.Since(began); took > fetchTimeout+10*time.Second {
+			t.Errorf("it serves after %s", took)
+		}
+		s.wantStored(t, ca.issue(t, "modality-1").tls())
+		s.wantProblem(t, "certificates", "S3 cannot be reached")
+		s.signal(t, stopSignal)
+		s.exitCode(t, 10*time.Second)
+	})
+}
+
+// A folder whose file server is gone has one read at a time waiting for it.
+func TestHangingFolderIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t.TempDir())
+	if !f.begin(keyFile) {
+		t.Fatal("it hangs from the beginning")
+	}
+	_, err := f.read(t.Context(), keyFile)
+	wantProblemWords(t, err, []string{keyFile, "the file system does not answer"})
+	f.end(keyFile)
+	if _, err := f.read(t.Context(), keyFile); err != errAbsent {
+		t.Errorf("error %v, want that it is absent", err)
+	}
+}
