@@ -40,14 +40,14 @@ func authority(c *x509.Certificate) {
 }
 
 // newAuthority is a root of its own.
-func newAuthority(t *testing.T, name string, changes ...template) identity {
+func newAuthority(t testing.TB, name string, changes ...template) identity {
 	t.Helper()
 	return identity{}.issue(t, name, append([]template{authority}, changes...)...)
 }
 
 // issue signs a certificate for client and server, valid for a day. The zero
 // identity lets it sign itself.
-func (i identity) issue(t *testing.T, name string, changes ...template) identity {
+func (i identity) issue(t testing.TB, name string, changes ...template) identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -94,7 +94,7 @@ func (i identity) chainPEM() string {
 	return string(encodeCertificates(chain))
 }
 
-func (i identity) keyPEM(t *testing.T) string {
+func (i identity) keyPEM(t testing.TB) string {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(i.key)
 	if err != nil {
@@ -115,7 +115,7 @@ func (i identity) tls() *tls.Certificate {
 }
 
 // revoke makes the CA's revocation list, due at nextUpdate.
-func (i identity) revoke(t *testing.T, nextUpdate time.Time, revoked ...identity) string {
+func (i identity) revoke(t testing.TB, nextUpdate time.Time, revoked ...identity) string {
 	t.Helper()
 	return i.list(t, func(list *x509.RevocationList) {
 		list.NextUpdate = nextUpdate
@@ -127,7 +127,7 @@ func (i identity) revoke(t *testing.T, nextUpdate time.Time, revoked ...identity
 }
 
 // list makes a revocation list that is edited before it is signed.
-func (i identity) list(t *testing.T, edit func(*x509.RevocationList)) string {
+func (i identity) list(t testing.TB, edit func(*x509.RevocationList)) string {
 	t.Helper()
 	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: tomorrow}
 	edit(list)
@@ -139,7 +139,7 @@ func (i identity) list(t *testing.T, edit func(*x509.RevocationList)) string {
 }
 
 // partly makes a list that does not have all that is revoked: with the extension id and its value in DER.
-func (i identity) partly(t *testing.T, id asn1.ObjectIdentifier, value ...byte) string {
+func (i identity) partly(t testing.TB, id asn1.ObjectIdentifier, value ...byte) string {
 	t.Helper()
 	return i.list(t, func(list *x509.RevocationList) {
 		list.ExtraExtensions = []pkix.Extension{{Id: id, Critical: true, Value: value}}

@@ -68,18 +68,24 @@ func (s *sidecar) memory(t *testing.T) int64 {
 	t.Helper()
 	var sumBytes int64
 	for _, id := range s.workers(t) {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(status), "VmHWM:")
-		var kib int64
-		if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
-			t.Fatal(err)
-		}
-		sumBytes += kib << 10
+		sumBytes += vmHWM(t, id)
 	}
 	return sumBytes
+}
+
+// vmHWM is the largest resident size that a process had, in bytes.
+func vmHWM(t *testing.T, id int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
 }
 
 // 1 GiB passes through: neither disk nor memory of nginx sees it.

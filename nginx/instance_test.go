@@ -33,7 +33,7 @@ type instance struct {
 	sizeBytes int64
 }
 
-func newInstance(t *testing.T, sizeBytes int64) instance {
+func newInstance(t testing.TB, sizeBytes int64) instance {
 	t.Helper()
 	sample, err := os.ReadFile("../dcm-samples/slice-1.dcm")
 	if err != nil {
@@ -62,12 +62,12 @@ func (i instance) reader() io.Reader {
 	return io.MultiReader(bytes.NewReader(i.head), io.LimitReader(&pattern{}, i.sizeBytes-int64(len(i.head))))
 }
 
-func (i instance) sum(t *testing.T) [sha256.Size]byte {
+func (i instance) sum(t testing.TB) [sha256.Size]byte {
 	t.Helper()
 	return sum(t, i.reader())
 }
 
-func sum(t *testing.T, r io.Reader) [sha256.Size]byte {
+func sum(t testing.TB, r io.Reader) [sha256.Size]byte {
 	t.Helper()
 	hash := sha256.New()
 	if _, err := io.Copy(hash, r); err != nil {

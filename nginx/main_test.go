@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func build(t *testing.T) binaries {
+func build(t testing.TB) binaries {
 	t.Helper()
 	built.once.Do(func() { built.err = buildAll() })
 	if built.err != nil {
@@ -79,7 +79,7 @@ func buildAll() error {
 }
 
 // nginxProgram finds nginx. A machine without it skips the tests that need it, but not in CI.
-func nginxProgram(t *testing.T) string {
+func nginxProgram(t testing.TB) string {
 	t.Helper()
 	if program := os.Getenv("NGINX_PROGRAM"); program != "" {
 		return program

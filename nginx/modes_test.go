@@ -28,7 +28,7 @@ func TestModes(t *testing.T) {
 			t.Error("two sidecars have the same certificate: it is not made at start")
 		}
 	})
-	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+	for name, start := range map[string]func(testing.TB, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
 		t.Run(name+" anonymous", func(t *testing.T) {
 			t.Parallel()
 			s := start(t, anonymous, files)

@@ -27,7 +27,7 @@ type process struct {
 var shared []*process
 
 // launch runs the binary with only these variables in its environment.
-func launch(t *testing.T, stderr *os.File, environment []string, binary string, arguments ...string) *process {
+func launch(t testing.TB, stderr *os.File, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(binary, arguments...), exited: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_EC2_METADATA_DISABLED=true"}, environment...)
@@ -47,13 +47,13 @@ func launch(t *testing.T, stderr *os.File, environment []string, binary string, 
 }
 
 // start runs it for one test.
-func start(t *testing.T, environment []string, binary string, arguments ...string) *process {
+func start(t testing.TB, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	return startWith(t, nil, environment, binary, arguments...)
 }
 
 // startWith starts it with this file as its stderr; nil: it is collected.
-func startWith(t *testing.T, stderr *os.File, environment []string, binary string, arguments ...string) *process {
+func startWith(t testing.TB, stderr *os.File, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	p := launch(t, stderr, environment, binary, arguments...)
 	t.Cleanup(func() {
@@ -74,7 +74,7 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-func (p *process) signal(t *testing.T, signal os.Signal) {
+func (p *process) signal(t testing.TB, signal os.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func (p *process) signal(t *testing.T, signal os.Signal) {
 }
 
 // exitCode waits for the process to end by itself; -1: a signal ended it.
-func (p *process) exitCode(t *testing.T, within time.Duration) int {
+func (p *process) exitCode(t testing.TB, within time.Duration) int {
 	t.Helper()
 	select {
 	case <-p.exited:
@@ -105,7 +105,7 @@ func (p *process) records(message string) []map[string]any {
 }
 
 // record waits for a record that has the message, and all the words in it.
-func (p *process) record(t *testing.T, message string, words ...string) map[string]any {
+func (p *process) record(t testing.TB, message string, words ...string) map[string]any {
 	t.Helper()
 	var found map[string]any
 	eventually(t, 10*time.Second, fmt.Sprintf("a record %q with %q", message, words), func() bool {
@@ -154,7 +154,7 @@ func (o *output) tail() string {
 }
 
 // eventually waits for the condition, which must become true in time.
-func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(within)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -170,7 +170,7 @@ func eventually(t *testing.T, within time.Duration, what string, condition func(
 
 // freeAddress is an address of this machine that nothing listens on, below the
 // ports that systems give to outgoing connections.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
@@ -184,7 +184,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // writeFile returns the path of a file with this content.
-func writeFile(t *testing.T, name, content string) string {
+func writeFile(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

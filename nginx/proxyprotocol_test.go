@@ -40,7 +40,7 @@ func TestProxyProtocol(t *testing.T) {
 	files := served(t, ca.issue(t, "server"))
 	files[truststoreFile] = ca.pem()
 	modality := ca.issue(t, "modality-1").tls()
-	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+	for name, start := range map[string]func(testing.TB, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, clientAuth, files, "PROXY_PROTOCOL=on")

@@ -57,7 +57,7 @@ func (u *upload) wantStored(t *testing.T, s *sidecar) {
 func TestRotationDuringAnUpload(t *testing.T) {
 	ca := newAuthority(t, "CA")
 	old, renewed := ca.issue(t, "old"), ca.issue(t, "renewed")
-	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+	for name, start := range map[string]func(testing.TB, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
 		t.Run(name, func(t *testing.T) {
 			files := served(t, old)
 			files[truststoreFile] = ca.pem()
@@ -131,7 +131,7 @@ func TestBadCertificateLeavesTheGoodOne(t *testing.T) {
 func TestCertificatesArePutLater(t *testing.T) {
 	t.Parallel()
 	server := newAuthority(t, "CA").issue(t, "server")
-	for name, start := range map[string]func(*testing.T, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
+	for name, start := range map[string]func(testing.TB, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, anonymous, nil)

@@ -28,14 +28,14 @@ type sidecar struct {
 }
 
 // startSidecar starts it in front of the shared app. Later variables win over earlier ones.
-func startSidecar(t *testing.T, variables ...string) *sidecar {
+func startSidecar(t testing.TB, variables ...string) *sidecar {
 	t.Helper()
 	program := nginxProgram(t)
 	s3, app := startSystem(t)
 	return startSidecarOf(t, program, s3, app, variables...)
 }
 
-func startSidecarOf(t *testing.T, program string, s3 *storage, app *app, variables ...string) *sidecar {
+func startSidecarOf(t testing.TB, program string, s3 *storage, app *app, variables ...string) *sidecar {
 	t.Helper()
 	s := &sidecar{s3: s3, app: app, address: freeAddress(t), health: freeAddress(t), runFolder: newRunFolder(t)}
 	s.process = start(t, slices.Concat([]string{"RUN_FOLDER=" + s.runFolder, "NGINX_PROGRAM=" + program,
@@ -52,7 +52,7 @@ func startSidecarOf(t *testing.T, program string, s3 *storage, app *app, variabl
 }
 
 // newRunFolder has a short name: that of the socket in it may have 108 bytes.
-func newRunFolder(t *testing.T) string {
+func newRunFolder(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "certsync-run-") //nolint:usetesting // it has the name of the test in it
 	if err != nil {
@@ -63,7 +63,7 @@ func newRunFolder(t *testing.T) string {
 }
 
 // startLocal starts it with CERT_MODE=LOCAL over a folder with these files.
-func startLocal(t *testing.T, authMode string, files map[string]string, variables ...string) *sidecar {
+func startLocal(t testing.TB, authMode string, files map[string]string, variables ...string) *sidecar {
 	t.Helper()
 	folder := t.TempDir()
 	put := func(name, content string) {
@@ -88,7 +88,7 @@ func startLocal(t *testing.T, authMode string, files map[string]string, variable
 }
 
 // startFromS3 starts it with CERT_MODE=FROMS3 over a bucket with these files.
-func startFromS3(t *testing.T, authMode string, files map[string]string, variables ...string) *sidecar {
+func startFromS3(t testing.TB, authMode string, files map[string]string, variables ...string) *sidecar {
 	t.Helper()
 	nginxProgram(t)
 	s3, _ := startSystem(t)
@@ -109,7 +109,7 @@ func startFromS3(t *testing.T, authMode string, files map[string]string, variabl
 }
 
 // served are the files of certificate.crt and certificate.key.
-func served(t *testing.T, i identity) map[string]string {
+func served(t testing.TB, i identity) map[string]string {
 	t.Helper()
 	return map[string]string{certificateFile: i.chainPEM(), keyFile: i.keyPEM(t)}
 }
@@ -132,7 +132,7 @@ type reply struct {
 }
 
 // post sends the instance.
-func (s *sidecar) post(t *testing.T, certificate *tls.Certificate, i instance, header ...string) reply {
+func (s *sidecar) post(t testing.TB, certificate *tls.Certificate, i instance, header ...string) reply {
 	t.Helper()
 	r, err := s.send(t.Context(), s.client(certificate), "/studies", i.reader(), i.sizeBytes, header...)
 	if err != nil {
@@ -167,7 +167,7 @@ func do(client *http.Client, request *http.Request) (reply, error) {
 }
 
 // wantStored sends an instance, which must be stored; the answer is returned.
-func (s *sidecar) wantStored(t *testing.T, certificate *tls.Certificate) reply {
+func (s *sidecar) wantStored(t testing.TB, certificate *tls.Certificate) reply {
 	t.Helper()
 	i := newInstance(t, 0)
 	r := s.post(t, certificate, i)
@@ -179,7 +179,7 @@ func (s *sidecar) wantStored(t *testing.T, certificate *tls.Certificate) reply {
 }
 
 // wantRefused sends an instance, which must be refused with the status and words, and not be stored.
-func (s *sidecar) wantRefused(t *testing.T, certificate *tls.Certificate, status int, words string) reply {
+func (s *sidecar) wantRefused(t testing.TB, certificate *tls.Certificate, status int, words string) reply {
 	t.Helper()
 	i := newInstance(t, 0)
 	r := s.post(t, certificate, i)
@@ -191,7 +191,7 @@ func (s *sidecar) wantRefused(t *testing.T, certificate *tls.Certificate, status
 }
 
 // wantServes: new connections see this certificate, or will within the refresh time.
-func (s *sidecar) wantServes(t *testing.T, i identity) {
+func (s *sidecar) wantServes(t testing.TB, i identity) {
 	t.Helper()
 	eventually(t, 10*time.Second, "new connections see "+i.certificate.Subject.String(), func() bool {
 		c := s.servedCertificate(t)
@@ -200,7 +200,7 @@ func (s *sidecar) wantServes(t *testing.T, i identity) {
 }
 
 // servedCertificate is what a new connection sees, in DER.
-func (s *sidecar) servedCertificate(t *testing.T) string {
+func (s *sidecar) servedCertificate(t testing.TB) string {
 	t.Helper()
 	connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *sidecar) servedCertificate(t *testing.T) string {
 }
 
 // state is the answer of /health.
-func (s *sidecar) state(t *testing.T) (status int, a answer) {
+func (s *sidecar) state(t testing.TB) (status int, a answer) {
 	t.Helper()
 	status, body, err := get(t.Context(), "http://"+s.health+"/health")
 	if err != nil {
@@ -225,7 +225,7 @@ func (s *sidecar) state(t *testing.T) (status int, a answer) {
 
 // wantProblem: within the refresh time health says 200 and degraded, with a problem
 // of the file that has the words in its reason or remedy; the log and the metric too.
-func (s *sidecar) wantProblem(t *testing.T, file, words string) {
+func (s *sidecar) wantProblem(t testing.TB, file, words string) {
 	t.Helper()
 	var last answer
 	matches := func(p problem) bool {
@@ -247,7 +247,7 @@ func (s *sidecar) wantProblem(t *testing.T, file, words string) {
 }
 
 // wantGood: within the refresh time there is no problem left.
-func (s *sidecar) wantGood(t *testing.T) {
+func (s *sidecar) wantGood(t testing.TB) {
 	t.Helper()
 	var last answer
 	eventually(t, 10*time.Second, "no certificate problem", func() bool {
@@ -258,7 +258,7 @@ func (s *sidecar) wantGood(t *testing.T) {
 	s.wantMetric(t, "certsync_refusing 0")
 }
 
-func (s *sidecar) wantMetric(t *testing.T, line string) {
+func (s *sidecar) wantMetric(t testing.TB, line string) {
 	t.Helper()
 	eventually(t, 10*time.Second, "/metrics has "+line, func() bool {
 		_, body, err := get(t.Context(), "http://"+s.health+"/metrics")

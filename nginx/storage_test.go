@@ -36,7 +36,7 @@ func (s *storage) environment(more ...string) []string {
 }
 
 // newBucket makes a bucket for the certificates of one test.
-func (s *storage) newBucket(t *testing.T) string {
+func (s *storage) newBucket(t testing.TB) string {
 	t.Helper()
 	name := "certs-" + time.Now().Format("150405.000000000")
 	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
@@ -45,14 +45,14 @@ func (s *storage) newBucket(t *testing.T) string {
 	return name
 }
 
-func (s *storage) put(t *testing.T, bucket, name, content string) {
+func (s *storage) put(t testing.TB, bucket, name, content string) {
 	t.Helper()
 	if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &name, Body: bytes.NewReader([]byte(content))}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *storage) remove(t *testing.T, bucket, name string) {
+func (s *storage) remove(t testing.TB, bucket, name string) {
 	t.Helper()
 	if _, err := s.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &name}); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func (s *storage) remove(t *testing.T, bucket, name string) {
 }
 
 // wantStored: the bucket has the instance, byte for byte. It is removed: some are large.
-func (s *storage) wantStored(t *testing.T, i instance) {
+func (s *storage) wantStored(t testing.TB, i instance) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(s.folder, "s3", dicomBucket, i.study, "*", i.uid))
 	if err != nil || len(paths) != 1 {
@@ -78,7 +78,7 @@ func (s *storage) wantStored(t *testing.T, i instance) {
 }
 
 // wantNotStored: no request of a client that must be refused leaves an object.
-func (s *storage) wantNotStored(t *testing.T, i instance) {
+func (s *storage) wantNotStored(t testing.TB, i instance) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(s.folder, "s3", dicomBucket, i.study, "*"))
 	if err != nil || len(paths) > 0 {
@@ -98,13 +98,13 @@ func (a *app) variables() []string {
 }
 
 // transaction is the audit record of the request that has the id.
-func (a *app) transaction(t *testing.T, requestID string) map[string]any {
+func (a *app) transaction(t testing.TB, requestID string) map[string]any {
 	t.Helper()
 	return a.record(t, "store transaction", `"request_id":"`+requestID+`"`)
 }
 
 // startSystem starts the S3 server and an app, which the tests share.
-func startSystem(t *testing.T) (*storage, *app) {
+func startSystem(t testing.TB) (*storage, *app) {
 	t.Helper()
 	b := build(t)
 	theSystem.once.Do(func() {
@@ -125,7 +125,7 @@ func startSystem(t *testing.T) (*storage, *app) {
 	return theSystem.s3, theSystem.app
 }
 
-func launchApp(t *testing.T, s *storage, variables ...string) *app {
+func launchApp(t testing.TB, s *storage, variables ...string) *app {
 	t.Helper()
 	a := &app{address: freeAddress(t), admin: freeAddress(t)}
 	a.process = launch(t, nil, slices.Concat(s.environment("BUCKETNAME="+dicomBucket, "TRUSTEDPROXY=127.0.0.1", "LOGLEVEL=INFO",
@@ -134,7 +134,7 @@ func launchApp(t *testing.T, s *storage, variables ...string) *app {
 }
 
 // startApp starts an app for one test.
-func startApp(t *testing.T, s *storage, variables ...string) *app {
+func startApp(t testing.TB, s *storage, variables ...string) *app {
 	t.Helper()
 	a := launchApp(t, s, variables...)
 	t.Cleanup(a.kill)
@@ -142,7 +142,7 @@ func startApp(t *testing.T, s *storage, variables ...string) *app {
 	return a
 }
 
-func (a *app) wait(t *testing.T) {
+func (a *app) wait(t testing.TB) {
 	t.Helper()
 	eventually(t, time.Minute, "the app is ready", func() bool {
 		status, _, err := get(context.Background(), "http://"+a.admin+"/readyz")
