@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,4 +92,66 @@ func BenchmarkUploadAmongStrangers(b *testing.B) {
 		b.ReportMetric(median(among)/median(alone), "ratio")
 		b.ReportMetric(float64(knocked.Load()), "strangers")
 	}
+}
+
+// BenchmarkDoor compares what 1 GiB costs by the service alone, over plain HTTP, with what it costs behind the sidecar over TLS:
+// processor seconds of the service, and of nginx.
+//
+//	go test -run '^$' -bench Door -benchtime 5x
+func BenchmarkDoor(b *testing.B) {
+	ca := newAuthority(b, "CA")
+	files := served(b, ca.issue(b, "server"))
+	files[truststoreFile] = ca.pem()
+	s := startLocal(b, clientAuth, files)
+	plain := &sidecar{s3: s.s3, app: s.app, address: s.app.address, scheme: "http"}
+	client := s.client(ca.issue(b, "modality-1").tls())
+	workers := func() (seconds float64) {
+		for _, id := range s.workers(b) {
+			seconds += cpuSeconds(b, id)
+		}
+		return seconds
+	}
+	var app, appBehind, nginx float64
+	for range b.N {
+		for _, through := range []*sidecar{plain, s} {
+			i := newInstance(b, gib)
+			appBefore, nginxBefore := cpuSeconds(b, s.app.cmd.Process.Pid), workers()
+			r, err := through.send(b.Context(), client, "/studies", i.reader(), i.sizeBytes)
+			if err != nil || r.status != http.StatusOK {
+				b.Fatalf("status %d, error %v", r.status, err)
+			}
+			used := cpuSeconds(b, s.app.cmd.Process.Pid) - appBefore
+			if through == plain {
+				app += used
+			} else {
+				appBehind += used
+				nginx += workers() - nginxBefore
+			}
+			s.s3.wantStored(b, i)
+		}
+	}
+	n := float64(b.N)
+	b.ReportMetric(app/n, "s/GiB-service-alone")
+	b.ReportMetric(appBehind/n, "s/GiB-service-behind")
+	b.ReportMetric(nginx/n, "s/GiB-nginx")
+}
+
+// cpuSeconds is the processor time that a process has had.
+func cpuSeconds(t testing.TB, id int) float64 {
+	t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(content), ") ")
+	fields := strings.Fields(rest)
+	ticks := 0
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return float64(ticks) / 100
 }

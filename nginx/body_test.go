@@ -45,7 +45,7 @@ func (s *sidecar) temporaryFiles(t *testing.T) []string {
 }
 
 // workers of nginx.
-func (s *sidecar) workers(t *testing.T) []int {
+func (s *sidecar) workers(t testing.TB) []int {
 	t.Helper()
 	id := s.nginxID(t)
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", id, id))

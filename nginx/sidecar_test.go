@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -23,6 +24,7 @@ type sidecar struct {
 	s3              *storage
 	app             *app
 	address, health string
+	scheme          string // empty: https
 	runFolder       string
 	certificates    func(name, content string) // puts a file; an empty content removes it
 }
@@ -143,7 +145,7 @@ func (s *sidecar) post(t testing.TB, certificate *tls.Certificate, i instance, h
 
 // send POSTs a body to a path. header are names and values in turn.
 func (s *sidecar) send(ctx context.Context, client *http.Client, path string, body io.Reader, lengthBytes int64, header ...string) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+s.address+path, body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, cmp.Or(s.scheme, "https")+"://"+s.address+path, body)
 	if err != nil {
 		return reply{}, err
 	}

@@ -18,7 +18,7 @@ import (
 const stopSignal = syscall.SIGTERM
 
 // nginxID is the process of nginx below certsync.
-func (s *sidecar) nginxID(t *testing.T) int {
+func (s *sidecar) nginxID(t testing.TB) int {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(s.runFolder, "nginx.pid"))
 	if err != nil {

@@ -36,6 +36,7 @@ func (s *sidecar) stranger(t *testing.T, text string) *tls.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { connection.Close() })
+	connection.SetDeadline(time.Now().Add(20 * time.Second))
 	fmt.Fprint(connection, text)
 	return connection
 }
