@@ -14,6 +14,7 @@ import (
 type pair struct {
 	certificate, key string    // the chain, leaf first; its private key
 	notAfter         time.Time // the earliest of the chain
+	ocsp             bool      // it names a responder, and its issuer is in the chain
 	selfMade         bool      // by newSelfSigned: nobody needs to be told of its end
 }
 
@@ -35,7 +36,7 @@ func checkPair(certificate, key []byte, now time.Time) (pair, error) {
 		return pair{}, problem{keyFile, fmt.Sprintf("it is not the key of the first certificate in %s, %s (%v)", certificateFile, name(chain[0]), err),
 			"put the key that the certificate was made with, and the server's certificate first in " + certificateFile}
 	}
-	checked := pair{certificate: string(encodeCertificates(chain)), key: string(keyPEM), notAfter: chain[0].NotAfter}
+	checked := pair{certificate: string(encodeCertificates(chain)), key: string(keyPEM), notAfter: chain[0].NotAfter, ocsp: len(chain) > 1 && len(chain[0].OCSPServer) > 0}
 	for i, c := range chain {
 		if i+1 < len(chain) && !issued(chain[i+1], c) {
 			return pair{}, problem{certificateFile, fmt.Sprintf("its chain is not in order: certificate %d, %s, was not issued by certificate %d, %s", i+1, name(c), i+2, name(chain[i+1])),

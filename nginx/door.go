@@ -195,5 +195,8 @@ return 503;
 	if s.trust.crl != "" {
 		conf.WriteString("ssl_crl " + crlFile + ";\n")
 	}
+	if c.ClientOCSP == on {
+		conf.WriteString("ssl_ocsp leaf;\nssl_ocsp_cache shared:ocsp:1m;\n")
+	}
 	return conf.String()
 }

@@ -17,7 +17,7 @@ const (
 	crlRequired = "required"
 )
 
-// Values of PROXY_PROTOCOL.
+// Values of PROXY_PROTOCOL, CLIENT_OCSP and OCSP_STAPLING.
 const (
 	off = "off"
 	on  = "on"
@@ -62,8 +62,13 @@ func (c settings) validateModes() []error {
 	case c.CRL == crlRequired && c.AuthMode == anonymous:
 		violations = append(violations, fmt.Errorf("CRL=%s needs AUTH_MODE=%s: without client certificates there is nothing to revoke", crlRequired, clientAuth))
 	}
-	if c.ProxyProtocol != on && c.ProxyProtocol != off {
-		violations = append(violations, fmt.Errorf("PROXY_PROTOCOL=%q: must be %s or %s", c.ProxyProtocol, on, off))
+	for variable, value := range map[string]string{"PROXY_PROTOCOL": c.ProxyProtocol, "CLIENT_OCSP": c.ClientOCSP, "OCSP_STAPLING": c.OCSPStapling} {
+		if value != on && value != off {
+			violations = append(violations, fmt.Errorf("%s=%q: must be %s or %s", variable, value, on, off))
+		}
+	}
+	if c.AuthMode == anonymous && c.ClientOCSP == on {
+		violations = append(violations, fmt.Errorf("CLIENT_OCSP=%s needs AUTH_MODE=%s: without client certificates there is none to ask for", on, clientAuth))
 	}
 	if c.CertMode == modeFromS3 && c.CertBucketName == "" {
 		violations = append(violations, fmt.Errorf("CERT_BUCKETNAME is required with CERT_MODE=%s: the bucket that holds %s and %s", modeFromS3, certificateFile, keyFile))

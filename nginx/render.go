@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -49,6 +51,7 @@ func (c settings) render(s setting, generation int) map[string]string {
 		"shutdown.conf":    fmt.Sprintf("worker_shutdown_timeout %ds;\n", int64(c.WorkerShutdownTimeout.Seconds())),
 		"listen.conf":      c.listenConf(),
 		"clientauth.conf":  c.clientAuthConf(s),
+		"ocsp.conf":        c.ocspConf(s),
 		"limits.conf":      c.limitsConf(),
 		"generation.conf":  fmt.Sprintf("listen unix:%s;\nreturn 200 %d;\n", filepath.Join(c.RunFolder, socketName), generation),
 		certificateFile:    s.pair.certificate,
@@ -85,6 +88,39 @@ func (c settings) listenConf() string {
 		address += " proxy_protocol"
 	}
 	return fmt.Sprintf("listen %s ssl so_keepalive=60s:15s:4;\n", address)
+}
+
+// ocspConf: nginx asks the responder that the certificates name, and of a certificate that names none there is nothing to staple.
+func (c settings) ocspConf(s setting) string {
+	var conf strings.Builder
+	if c.OCSPStapling == on && s.pair.ocsp {
+		conf.WriteString("ssl_stapling on;\n")
+	}
+	if resolver := cmp.Or(c.Resolver, systemResolvers()); resolver != "" {
+		conf.WriteString("resolver " + resolver + ";\n")
+	}
+	return conf.String()
+}
+
+// systemResolvers are the DNS servers of this machine, as nginx has them.
+func systemResolvers() string {
+	content, _ := os.ReadFile("/etc/resolv.conf") // without one no name is resolved
+	var addresses []string
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		address, err := netip.ParseAddr(fields[1])
+		switch {
+		case err != nil || address.Zone() != "": // nginx knows no zones
+		case address.Is6():
+			addresses = append(addresses, "["+address.String()+"]")
+		default:
+			addresses = append(addresses, address.String())
+		}
+	}
+	return strings.Join(addresses, " ")
 }
 
 func (c settings) limitsConf() string {

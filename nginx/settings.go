@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -26,6 +27,9 @@ type settings struct {
 	// AllowedClients narrows the clients that truststore.crt verifies; see parseClients. Empty: all of them.
 	AllowedClients        string        `env:"ALLOWED_CLIENTS"`
 	CRL                   string        `env:"CRL"                     envDefault:"optional"` // required: nobody is let in without revocation lists
+	ClientOCSP            string        `env:"CLIENT_OCSP"             envDefault:"off"`      // on: the CA is asked for the status of each client's certificate
+	OCSPStapling          string        `env:"OCSP_STAPLING"           envDefault:"off"`      // on: handshakes have the CA's word on the server's certificate
+	Resolver              string        `env:"RESOLVER"`                                      // DNS servers for OCSP; empty: those of /etc/resolv.conf
 	ClientMaxBodySize     string        `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // of nginx: bytes, or with k, m, g; 0: no limit
 	ConnectionsPerAddress int           `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // requests at a time of one client address; 0: no limit
 	WorkerShutdownTimeout time.Duration `env:"WORKER_SHUTDOWN_TIMEOUT" envDefault:"1h"`       // for requests that began before certificates changed
@@ -96,6 +100,10 @@ func (c settings) validateRest() []error {
 	rule(c.CertRefresh >= time.Second, "CERT_REFRESH", c.CertRefresh, "must be a second or more, such as 60s")
 	if _, err := parseClients(c.AllowedClients); err != nil {
 		violations = append(violations, fmt.Errorf("ALLOWED_CLIENTS=%q: %w", c.AllowedClients, err))
+	}
+	for address := range strings.FieldsSeq(c.Resolver) {
+		_, err := netip.ParseAddr(address)
+		rule(err == nil, "RESOLVER", c.Resolver, "must be addresses of DNS servers, separated by spaces")
 	}
 	rule(c.WorkerShutdownTimeout >= time.Second, "WORKER_SHUTDOWN_TIMEOUT", c.WorkerShutdownTimeout, "must be a second or more, such as 1h")
 	rule(c.StopTimeout >= time.Second, "STOP_TIMEOUT", c.StopTimeout, "must be a second or more, such as 119s")
