@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"stowrs-to-s3/app/compose"
 	"stowrs-to-s3/app/memory"
@@ -283,8 +284,10 @@ func TestCloseFreesEverything(t *testing.T) {
 			parts.Close()
 		}
 	}
-	if after := runtime.NumGoroutine(); after != before {
-		t.Errorf("%d goroutines are left", after-before)
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left", runtime.NumGoroutine()-before)
+		}
 	}
 }
 
