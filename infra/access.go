@@ -16,10 +16,8 @@ func certificateFiles() []string {
 // action is there. A grant of CDK would give more: tags, legal holds and, for reading, every object.
 // The task role has it, and the policy of the S3 endpoint.
 func (s Storage) access(cfg Config) []awsiam.PolicyStatement {
-	onObjects := []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
-	if cfg.Service.App.Env.OnDuplicate == Reject {
-		onObjects = append(onObjects, "s3:GetObject") // compares with what is stored
-	}
+	// GetObject is for HeadObject: whether an object whose acknowledgement was lost is there, and is the same.
+	onObjects := []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject"}
 	keys := "*"
 	if prefix := strings.Trim(cfg.Service.App.Env.Prefix, "/"); prefix != "" {
 		keys = prefix + "/*"
@@ -48,8 +46,10 @@ func (s Storage) grantKeys(cfg Config, role awsiam.Role) {
 	if s.DicomKey != nil {
 		s.DicomKey.Grant(role, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
 	}
-	if arn := cfg.Service.App.Env.KMSKeyID; arn != "" {
-		role.AddToPrincipalPolicy(allow("KMSKeyID", []string{"kms:GenerateDataKey", "kms:Decrypt"}, jsii.String(arn)))
+	for _, key := range []struct{ sid, arn string }{{"KMSKeyID", cfg.Service.App.Env.KMSKeyID}, {"ExistingDicomKey", cfg.Storage.ExistingDicomKey}} {
+		if key.arn != "" {
+			role.AddToPrincipalPolicy(allow(key.sid, []string{"kms:GenerateDataKey", "kms:Decrypt"}, jsii.String(key.arn)))
+		}
 	}
 	if s.CertificateKey != nil {
 		s.CertificateKey.Grant(role, jsii.String("kms:Decrypt"))

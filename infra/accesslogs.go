@@ -12,12 +12,12 @@ import (
 // encrypts with its own keys only.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
 func newAccessLogBucket(scope constructs.Construct, cfg Config) awss3.Bucket {
-	props := bucketProps(cfg.Storage.Retention)
+	props := bucketProps(Retain) // log delivery goes on for hours after the stack is gone, and a bucket that is not empty would keep it from going
 	props.Encryption = awss3.BucketEncryption_S3_MANAGED
 	props.LifecycleRules = &[]*awss3.LifecycleRule{{
 		Id:                                  jsii.String("log-retention"),
 		Expiration:                          awscdk.Duration_Days(jsii.Number(cfg.Observability.LogRetentionDays)),
-		NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(cfg.Observability.LogRetentionDays)),
+		NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(1)), // of what has expired: its time is over
 		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays)),
 	}}
 	return awss3.NewBucket(scope, jsii.String("AccessLogBucket"), props)

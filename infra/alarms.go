@@ -45,6 +45,8 @@ func alarms(cfg Config, service Service, loadBalancer LoadBalancer) []alarm {
 			record(cfg.AppName, instancesFailed, "Sum", "", 5), atLeast, 1, 1, isWell},
 		{"server-errors", "Five or more requests in five minutes were answered with 5xx. Senders repeat them; the logs of nginx and of the app say why.",
 			record(cfg.AppName, serverErrorCount, "Sum", "", 5), atLeast, 5, 1, isWell},
+		{"nothing-stored", "For ten minutes requests have come and no instance was stored, though tasks are live: S3 refuses, or the bucket's KMS key does. The records \"instance not stored\" in the log of the app say why.",
+			nothingIsStored(cfg.AppName), atLeast, 1, 2, isWell},
 		{"targets-unhealthy", "For five minutes a task has not answered the health check: nginx or the app in it hangs.",
 			loadBalancer.TargetGroup.Metrics().UnHealthyHostCount(options("Maximum", "", 1)), atLeast, 1, 5, isWell},
 		{"no-task", "No task is running: nothing can be stored. The events of the service say why tasks stop.",
@@ -55,6 +57,16 @@ func alarms(cfg Config, service Service, loadBalancer LoadBalancer) []alarm {
 			service.Fargate.MetricMemoryUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
 	}
 	return append(list, certificateAlarms(cfg)...)
+}
+
+// nothingIsStored is 1 for five minutes in which requests were answered 503 and none stored an instance.
+func nothingIsStored(appName string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+		Expression: jsii.String("IF(refused > 0 AND stored == 0, 1, 0)"), Label: jsii.String("nothing is stored"), Period: awscdk.Duration_Minutes(jsii.Number(5)),
+		UsingMetrics: &map[string]awscloudwatch.IMetric{
+			"refused": record(appName, storesRefused, "Sum", "", 5), "stored": record(appName, instancesStored, "Sum", "", 5),
+		},
+	})
 }
 
 func certificateAlarms(cfg Config) []alarm {

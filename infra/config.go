@@ -12,6 +12,10 @@ func configuration() Config {
 	return Config{
 		AppName: "stowrs-to-s3",
 		Region:  defaultRegion(),
+		// Empty: that of the credentials.
+		Account: "",
+		// Set it to true, and deploy again, once the first deployment has succeeded: until then it would stop a rollback.
+		Protection: false,
 
 		Certificate: CertificateConfig{
 			// Anonymous, or ClientAuth (needs CertificateMode FromS3).
@@ -33,6 +37,7 @@ func configuration() Config {
 			AllowEveryone: false,
 			Scheme:        InternetFacing,
 			ElasticIPs:    nil,
+			TLSPolicy:     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
 			DrainSeconds:  900,
 		},
 
@@ -45,6 +50,7 @@ func configuration() Config {
 		Storage: StorageConfig{
 			DicomBucket:           "stowrstos3-dicom",
 			ExistingDicomBucket:   "",
+			ExistingDicomKey:      "",
 			Encryption:            KMS,
 			Retention:             Retain,
 			ObjectLockDays:        0,
@@ -53,19 +59,19 @@ func configuration() Config {
 		},
 
 		Service: ServiceConfig{
-			Memory:          6144,
+			Memory:          4096,
 			CPU:             2048,
 			TaskCount:       1,
 			MaxTaskCount:    4,
 			CPUArchitecture: X86_64,
 			Nginx: NginxConfig{
 				SourceDirectory: "../nginx",
-				Memory:          2048,
+				Memory:          1024,
 				CPU:             1024,
 			},
 			App: AppConfig{
 				SourceDirectory: "../app",
-				Memory:          2048,
+				Memory:          3072,
 				CPU:             1024,
 				Env: AppEnv{
 					Prefix:          "",
@@ -75,7 +81,7 @@ func configuration() Config {
 					ResponseDelay:   0,
 					ThreadCount:     128,
 					RetryTime:       60 * time.Second,
-					MemoryBudget:    256 * MiB,
+					MemoryBudget:    1 * GiB,
 					HeadWindow:      32 * MiB,
 					MetadataLimit:   16 * MiB,
 					MinRate:         16 * KiB,
@@ -109,8 +115,13 @@ type Config struct {
 	// digits and single hyphens, at most 20 characters, a letter first and no hyphen last. Default stowrs-to-s3.
 	AppName string
 	// Region is where all of it is built. Default: CDK_DEFAULT_REGION, which the cdk CLI takes from the AWS
-	// profile, else us-east-1. Nothing is looked up in it at synth.
-	Region        string
+	// profile. Nothing is looked up in it at synth.
+	Region string
+	// Account is the AWS account, 12 digits. Default: that of the credentials.
+	Account string
+	// Protection keeps the stack and its load balancer from being deleted, by mistake or by a rollback. Default false: a first
+	// deployment that fails has to be taken back. Set it when that has succeeded.
+	Protection    bool
 	Certificate   CertificateConfig
 	LoadBalancer  LoadBalancerConfig
 	Network       NetworkConfig
@@ -165,8 +176,12 @@ type LoadBalancerConfig struct {
 	// Scheme is InternetFacing (default) or Internal (reached from the VPC and networks joined to it only).
 	Scheme Scheme
 	// ElasticIPs are allocation ids (eipalloc-…), one for each availability zone, for addresses that stay the same.
-	// InternetFacing only. Default: none, AWS assigns addresses.
+	// InternetFacing only. Default: none, AWS assigns addresses. Another list is another load balancer, with another name.
 	ElasticIPs []string
+	// TLSPolicy is the security policy of the listener with ACM, as AWS names it, such as ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09.
+	// Default: TLS 1.2 and 1.3 with the ciphers that nginx.conf has, and a key exchange that a quantum computer of later years
+	// does not open.
+	TLSPolicy string
 	// DrainSeconds is how long a task that is being replaced keeps its connections, 0 to 3600. Default 900.
 	DrainSeconds int
 }
@@ -210,13 +225,17 @@ type StorageConfig struct {
 	DicomBucket string
 	// ExistingDicomBucket is the whole name of a bucket that is there already and is used instead of a new one; its
 	// own settings stay as they are, and DicomBucket is ignored. Default: none. When KMS encrypts it, put the ARN of
-	// its key into Service.App.Env.KMSKeyID.
+	// its key into ExistingDicomKey.
 	ExistingDicomBucket string
+	// ExistingDicomKey is the ARN of the KMS key that encrypts ExistingDicomBucket: without it every store is refused.
+	// The policy of a key of another account has to let this one in, too. Default: none.
+	ExistingDicomKey string
 	// Encryption of the bucket for DICOM is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
 	// of S3). Logs and certificates have KMS keys of their own in any case.
 	Encryption Encryption
 	// Retention says what destroying the stack does: Retain (default) leaves buckets, keys and logs, Destroy is for
-	// trials and deletes them; a bucket that is not empty stops it.
+	// trials and deletes them; a bucket that is not empty stops it. The bucket for access logs stays in any case: it gets
+	// records for hours after the last request.
 	Retention Retention
 	// ObjectLockDays keeps every version of an object from deletion for that many days (S3 Object Lock, governance
 	// mode), 0 to 36500. Default 0, no lock. Object Lock can never be taken from a bucket again.
@@ -255,10 +274,6 @@ type ObservabilityConfig struct {
 	AlarmEmail string
 }
 
-// defaultRegion is the only thing that is read from the environment.
-func defaultRegion() string {
-	if region := os.Getenv("CDK_DEFAULT_REGION"); region != "" {
-		return region
-	}
-	return "us-east-1"
-}
+// defaultRegion is the only thing that is read from the environment. Without it there is none: images of patients
+// must not go to a region that nobody has named.
+func defaultRegion() string { return os.Getenv("CDK_DEFAULT_REGION") }

@@ -10,7 +10,7 @@ import (
 
 // ServiceConfig is the Fargate service: tasks of two containers, nginx and the app.
 type ServiceConfig struct {
-	// Memory of a task in MiB, both containers together. Default 6144. CPU and Memory must be a pair that Fargate has.
+	// Memory of a task in MiB, both containers together. Default 4096. CPU and Memory must be a pair that Fargate has.
 	Memory int
 	// CPU units of a task, 1024 to a core: 256, 512, 1024, 2048, 4096, 8192 or 16384. Default 2048.
 	CPU int
@@ -37,7 +37,7 @@ const (
 type NginxConfig struct {
 	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../nginx.
 	SourceDirectory string
-	// Memory in MiB, above which the container is killed, 128 or more. Default 2048.
+	// Memory in MiB, above which the container is killed, 128 or more. Default 1024.
 	Memory int
 	// CPU units, its share when the task is busy, 128 or more. Default 1024.
 	CPU int
@@ -47,7 +47,7 @@ type NginxConfig struct {
 type AppConfig struct {
 	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../app.
 	SourceDirectory string
-	// Memory in MiB, above which the container is killed: MemoryBudget and 256 MiB or more. Default 2048.
+	// Memory in MiB, above which the container is killed: MemoryBudget and 256 MiB or more. Default 3072.
 	Memory int
 	// CPU units, its share when the task is busy, 128 or more. Default 1024.
 	CPU int
@@ -74,7 +74,7 @@ type AppEnv struct {
 	// RetryTime is how long one S3 request is tried before its instance fails, 1 s to 1 h. Default 60 s.
 	RetryTime time.Duration `env:"RETRYTIME"`
 	// MemoryBudget is buffers, metadata and what requests hold besides, all together: MetadataLimit, HeadWindow (16 MiB
-	// at least), 16 KiB for each of MaxRequests and 8 MiB, and never less than 32 MiB. Default 256 MiB.
+	// at least), 16 KiB for each of MaxRequests and 8 MiB, and never less than 32 MiB. Default 1 GiB.
 	MemoryBudget ByteSize `env:"MEMORYBUDGET"`
 	// HeadWindow is the longest head before the UIDs, 64 KiB or more. Default 32 MiB.
 	HeadWindow ByteSize `env:"HEADWINDOW"`

@@ -34,8 +34,9 @@ func TestShippedLiteral(t *testing.T) {
 
 func TestRegion(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_REGION", "")
-	if got := configuration().Region; got != "us-east-1" {
-		t.Errorf("without CDK_DEFAULT_REGION: got region %q, want us-east-1", got)
+	c := configuration()
+	if _, violations := Validate(c); c.Region != "" || !slices.Contains(fields(violations), "Region") {
+		t.Errorf("without CDK_DEFAULT_REGION: got region %q and violations of %q, want that a region is missing", c.Region, fields(violations))
 	}
 	t.Setenv("CDK_DEFAULT_REGION", "eu-central-1")
 	if got := configuration().Region; got != "eu-central-1" {
@@ -71,7 +72,7 @@ func TestVariables(t *testing.T) {
 	env.Prefix, env.CORSOrigins, env.StrictAccept = "instance1", []string{"https://a.example.org", "https://b.example.org"}, true
 	env.MaxInstanceSize = 3*GiB + 1
 	want := map[string]string{
-		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "128", "RETRYTIME": "1m0s", "MEMORYBUDGET": "256MiB", "HEADWINDOW": "32MiB",
+		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "128", "RETRYTIME": "1m0s", "MEMORYBUDGET": "1GiB", "HEADWINDOW": "32MiB",
 		"METADATALIMIT": "16MiB", "MINRATE": "16KiB", "MAXREQUESTS": "512", "MAXINSTANCESIZE": "3221225473", "MAXREQUESTSIZE": "0", "ONDUPLICATE": "overwrite",
 		"STRICTACCEPT": "true", "CORSORIGINS": "https://a.example.org,https://b.example.org", "STOPTIMEOUT": "1m50s", "SWEEPAGE": "30m0s", "PPROF": "false",
 	}

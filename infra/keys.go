@@ -66,5 +66,5 @@ func removalPolicy(retention Retention) awscdk.RemovalPolicy {
 	if retention == Destroy {
 		return awscdk.RemovalPolicy_DESTROY
 	}
-	return awscdk.RemovalPolicy_RETAIN
+	return awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE // a creation that is rolled back leaves nothing
 }

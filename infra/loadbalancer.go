@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
@@ -32,9 +35,10 @@ type LoadBalancer struct {
 // begins another to nginx, with FromS3 it passes TCP on.
 func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, accessLogs awss3.Bucket) LoadBalancer {
 	group := newLoadBalancerSecurityGroup(scope, cfg.LoadBalancer.AllowedPeers, network)
+	kind := cfg.LoadBalancer.kind()
 	name := cfg.AppName + "-nlb"
-	if cfg.LoadBalancer.Scheme == Internal {
-		name = cfg.AppName + "-internal" // another scheme makes another load balancer, while the first still has its name
+	if kind != "" {
+		name = cfg.AppName + "-" + strings.ToLower(kind)
 	}
 	props := &elb.NetworkLoadBalancerProps{
 		Vpc:                network.Vpc,
@@ -42,7 +46,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 		InternetFacing:     jsii.Bool(cfg.LoadBalancer.Scheme == InternetFacing),
 		SecurityGroups:     &[]awsec2.ISecurityGroup{group},
 		CrossZoneEnabled:   jsii.Bool(true), // a zone without a healthy task still answers
-		DeletionProtection: jsii.Bool(cfg.Storage.Retention == Retain),
+		DeletionProtection: jsii.Bool(cfg.Protection),
 	}
 	subnets := network.Vpc.SelectSubnets(network.LoadBalancerSubnets)
 	if ids := cfg.LoadBalancer.ElasticIPs; len(ids) > 0 {
@@ -54,7 +58,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	} else {
 		props.VpcSubnets = network.LoadBalancerSubnets
 	}
-	nlb := elb.NewNetworkLoadBalancer(scope, jsii.String("LoadBalancer"), props)
+	nlb := elb.NewNetworkLoadBalancer(scope, jsii.String("LoadBalancer"+kind), props)
 
 	targets := newTargetGroup(scope, cfg, network)
 	listener := &elb.BaseNetworkListenerProps{
@@ -63,17 +67,30 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	if cfg.Certificate.CertificateMode == ACM {
 		listener.Protocol = elb.Protocol_TLS
 		listener.Certificates = &[]elb.IListenerCertificate{elb.ListenerCertificate_FromArn(jsii.String(cfg.Certificate.CertificateArn))}
-		// ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09: TLS 1.2 and 1.3 with the ciphers that nginx.conf has, and a key exchange
-		// that a quantum computer of later years does not open. Images of patients are worth keeping for decades.
-		listener.SslPolicy = elb.SslPolicy_TLS13_12_RES_PQ
 		logConnections(nlb, accessLogs)
 	} else {
 		// A slow disk may keep a sender silent for longer than the 350 s at which TLS listeners are fixed.
 		// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html
 		listener.TcpIdleTimeout = awscdk.Duration_Seconds(jsii.Number(3600))
 	}
-	nlb.AddListener(jsii.String("Https"), listener)
+	made := nlb.AddListener(jsii.String("Https"), listener)
+	if cfg.Certificate.CertificateMode == ACM { // CDK knows some policies by names of its own only
+		made.Node().DefaultChild().(elb.CfnListener).SetSslPolicy(jsii.String(cfg.LoadBalancer.TLSPolicy)) //nolint:forcetypeassert // an L2 listener is made of it
+	}
 	return LoadBalancer{NLB: nlb, TargetGroup: targets}
+}
+
+// kind tells load balancers apart that cannot become one another: CloudFormation makes the one with its target group, which
+// belongs to one load balancer at a time, and then deletes the other. It is empty for the kind that is shipped.
+func (c LoadBalancerConfig) kind() string {
+	switch {
+	case c.Scheme == Internal:
+		return "Internal"
+	case len(c.ElasticIPs) > 0:
+		sum := sha256.Sum256([]byte(strings.Join(c.ElasticIPs, " ")))
+		return "Static" + hex.EncodeToString(sum[:2])
+	}
+	return ""
 }
 
 // newLoadBalancerSecurityGroup lets AllowedPeers in, and the load balancer to the two ports of the tasks.
@@ -100,12 +117,16 @@ func newTargetGroup(scope constructs.Construct, cfg Config, network Network) elb
 	if cfg.Certificate.CertificateMode == ACM {
 		protocol = elb.Protocol_TLS
 	}
-	group := elb.NewNetworkTargetGroup(scope, jsii.String("Targets"), &elb.NetworkTargetGroupProps{
-		Vpc:              network.Vpc,
-		TargetType:       elb.TargetType_IP,
-		Protocol:         protocol,
-		Port:             jsii.Number(tlsPort),
-		PreserveClientIp: jsii.Bool(true), // nginx logs the sender, and the audit record names it
+	group := elb.NewNetworkTargetGroup(scope, jsii.String("Targets"+cfg.LoadBalancer.kind()), &elb.NetworkTargetGroupProps{
+		Vpc:        network.Vpc,
+		TargetType: elb.TargetType_IP,
+		Protocol:   protocol,
+		Port:       jsii.Number(tlsPort),
+		// The sender's address comes in a PROXY header. To preserve it in the packets instead would reset senders behind NAT whose device uses a
+		// port for two zones of the load balancer at a time.
+		// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#client-ip-preservation
+		PreserveClientIp: jsii.Bool(false),
+		ProxyProtocolV2:  jsii.Bool(true),
 		// A task that is replaced keeps its uploads for DrainSeconds, and none is cut when they are over: the task's stop ends them.
 		DeregistrationDelay:   awscdk.Duration_Seconds(jsii.Number(cfg.LoadBalancer.DrainSeconds)),
 		ConnectionTermination: jsii.Bool(false),

@@ -38,7 +38,9 @@ func TestTargets(t *testing.T) {
 			t.Error("has a name: a change of topology, which replaces it, would fail")
 		}
 		want := map[string]any{
-			"preserve_client_ip.enabled":                          "true",
+			// The sender's address comes in a PROXY header, which nginx is told to ask for.
+			"preserve_client_ip.enabled":                          "false",
+			"proxy_protocol_v2.enabled":                           "true",
 			"deregistration_delay.timeout_seconds":                fmt.Sprint(cfg.LoadBalancer.DrainSeconds),
 			"deregistration_delay.connection_termination.enabled": "false",
 			// A target that is unhealthy for a while keeps its uploads.

@@ -24,6 +24,7 @@ type recordMetric struct {
 // well, since a 502 or a refused certificate never reaches the app; of certsync `certificate status`, every 5 minutes.
 const (
 	storeTransactions = `{ $.msg = "store transaction" }`
+	nothingStored     = `{ $.msg = "store transaction" && $.status = 503 && $.stored = 0 }`
 	serverErrors      = `{ $.msg = "request" && $.status >= 500 }`
 	certificateStatus = `{ $.msg = "certificate status" }`
 )
@@ -39,6 +40,7 @@ const (
 	truststoreDays    = "TruststoreDaysLeft"
 	revocationHours   = "RevocationListHoursLeft"
 	certificatesWrong = "CertificatesWrong"
+	storesRefused     = "StoresRefused"
 )
 
 // appMetrics and nginxMetrics are by the log group that they read.
@@ -47,6 +49,7 @@ func appMetrics() []recordMetric {
 		{Name: instancesStored, Pattern: storeTransactions, Value: "$.stored", Unit: awscloudwatch.Unit_COUNT, Zero: true},
 		{Name: instancesFailed, Pattern: storeTransactions, Value: "$.failed", Unit: awscloudwatch.Unit_COUNT, Zero: true},
 		{Name: bytesReceived, Pattern: storeTransactions, Value: "$.bytes", Unit: awscloudwatch.Unit_BYTES, Zero: true},
+		{Name: storesRefused, Pattern: nothingStored, Value: "1", Unit: awscloudwatch.Unit_COUNT, Zero: true},
 		{Name: requestDuration, Pattern: storeTransactions, Value: "$.duration_ms", Unit: awscloudwatch.Unit_MILLISECONDS},
 	}
 }

@@ -44,7 +44,7 @@ func TestMetricFilters(t *testing.T) {
 }
 
 func TestAlarms(t *testing.T) {
-	always := []string{"cpu-high", "instances-failed", "memory-high", "no-task", "server-errors", "targets-unhealthy", "certificate-expiry"}
+	always := []string{"cpu-high", "instances-failed", "memory-high", "no-task", "nothing-stored", "server-errors", "targets-unhealthy", "certificate-expiry"}
 	more := map[string][]string{s3: {"certificates-wrong"}, mTLS: {"certificates-wrong", "truststore-expiry", "crl-expiry"}, everything: {"certificates-wrong", "truststore-expiry", "crl-expiry"}}
 	each(t, func(t *testing.T, got template, cfg Config) {
 		var names []string
@@ -104,15 +104,26 @@ func TestAlarmsWatchMetricsThatAreThere(t *testing.T) {
 		}
 		watched := 0
 		for id, alarm := range got.all("AWS::CloudWatch::Alarm") {
-			if alarm.get("Namespace") == nil {
-				t.Errorf("%s does not watch one metric", id)
+			names, namespace := []any{alarm.get("MetricName")}, alarm.get("Namespace")
+			if queries, _ := alarm.get("Metrics").([]any); queries != nil { // an expression
+				names = nil
+				for _, query := range queries {
+					if metric := at(query, "MetricStat", "Metric"); metric != nil {
+						names, namespace = append(names, at(metric, "MetricName")), at(metric, "Namespace")
+					}
+				}
 			}
-			if alarm.get("Namespace") != cfg.AppName {
+			if namespace == nil {
+				t.Errorf("%s watches nothing", id)
+			}
+			if namespace != cfg.AppName {
 				continue
 			}
 			watched++
-			if !made[alarm.get("MetricName")] {
-				t.Errorf("%s watches %v, which nothing makes", id, alarm.get("MetricName"))
+			for _, name := range names {
+				if !made[name] {
+					t.Errorf("%s watches %v, which nothing makes", id, name)
+				}
 			}
 		}
 		if watched < 2 {
@@ -237,7 +248,8 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("outputs differ (-want +got):\n%s", diff)
 		}
 		command := text(got.Outputs["TestCommand"].Value)
-		wantCommand := `{"Fn::Join":["",["go run ./app send --url https://",{"Fn::GetAtt":["LoadBalancerBE9EEC3A","DNSName"]},"/studies --insecure --response dcm-samples"]]}`
+		id := map[string]string{"": "LoadBalancerBE9EEC3A", "Internal": "LoadBalancerInternal23F68082", "Statice3f7": "LoadBalancerStatice3f77190B0D8"}[cfg.LoadBalancer.kind()]
+		wantCommand := `{"Fn::Join":["",["go run ./app send --url https://",{"Fn::GetAtt":["` + id + `","DNSName"]},"/studies --insecure --response dcm-samples"]]}`
 		if cfg.Certificate.AuthMode == ClientAuth {
 			wantCommand = strings.Replace(wantCommand, " --response", " --cert client.crt --key client.key --response", 1)
 		}

@@ -118,7 +118,7 @@ func TestFiltersMatchTheApp(t *testing.T) {
 	list := records(t, log.String())
 	for _, m := range appMetrics() {
 		got := takes(t, m, list)
-		want := map[string][]float64{instancesStored: {0, 0}, instancesFailed: {1, 0}, bytesReceived: {float64(len(sample)), 0}}[m.Name]
+		want := map[string][]float64{instancesStored: {0, 0}, instancesFailed: {1, 0}, bytesReceived: {float64(len(sample)), 0}, storesRefused: {1}}[m.Name]
 		if m.Name == requestDuration {
 			if len(got) != 2 || got[0] < 0 {
 				t.Errorf("%s: got %v, want a duration for each request", m.Name, got)

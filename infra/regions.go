@@ -20,6 +20,16 @@ func partition(region string) string {
 	}
 }
 
+// fargateZones are the ids of zones to use, where a region has others as well. The same id is another name in each account.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+func fargateZones() map[string]string {
+	return map[string]string{
+		"us-west-1":      "Fargate has usw1-az1 and usw1-az3 only",
+		"ap-northeast-1": "Fargate has apne1-az1, apne1-az2 and apne1-az4 only",
+		"us-east-1":      "use1-az3 lacks services that came later",
+	}
+}
+
 // needsECSEndpoints says whether Fargate tasks without a route to the internet reach ECS only through the interface
 // endpoints ecs, ecs-agent and ecs-telemetry: so it is in regions introduced since 23 December 2023.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html

@@ -13,56 +13,80 @@ const (
 	// targetBytesPerCore is what a core carries in a minute: 30 MB/s. It costs about 1.2 s of CPU a GB in the app
 	// (docs/benchmarks.md) and as much for TLS, so that CPU is not what ends it: the network of a small task is.
 	targetBytesPerCore = 60 * 30e6
+	// targetInFlight is the share of MaxRequests that is used: many slow senders need neither CPU nor bytes.
+	targetInFlight = 0.5
+	// targetPerThread is how many instances a second one of ThreadCount stores: small ones, at the 50 ms of S3, 20, of which
+	// 12 leave room for waves. They need neither CPU nor bytes either.
+	targetPerThread = 12
 	// Uploads of minutes come in waves, and a task that goes has DrainSeconds of work before it.
 	scaleInCooldown  = 30 // minutes
 	scaleOutCooldown = 2  // minutes
 )
 
-// scale keeps the tasks between TaskCount and MaxTaskCount by two measures; the one that wants more tasks wins.
-func scale(scope constructs.Construct, cfg ServiceConfig, service awsecs.FargateService, cluster awsecs.Cluster, loadBalancer LoadBalancer) {
-	in, out := awscdk.Duration_Minutes(jsii.Number(scaleInCooldown)), awscdk.Duration_Minutes(jsii.Number(scaleOutCooldown))
+// scale keeps the tasks between TaskCount and MaxTaskCount by four measures; the one that wants most tasks wins.
+func scale(scope constructs.Construct, cfg Config, service awsecs.FargateService, cluster awsecs.Cluster, loadBalancer LoadBalancer) {
 	target := service.AutoScaleTaskCount(&scaling.EnableScalingProps{
-		MinCapacity: jsii.Number(cfg.TaskCount), MaxCapacity: jsii.Number(cfg.MaxTaskCount),
+		MinCapacity: jsii.Number(cfg.Service.TaskCount), MaxCapacity: jsii.Number(cfg.Service.MaxTaskCount),
 	})
 	target.ScaleOnCpuUtilization(jsii.String("Cpu"), &awsecs.CpuUtilizationScalingProps{
-		TargetUtilizationPercent: jsii.Number(targetCPUPercent), ScaleInCooldown: in, ScaleOutCooldown: out,
+		TargetUtilizationPercent: jsii.Number(targetCPUPercent),
+		ScaleInCooldown:          awscdk.Duration_Minutes(jsii.Number(scaleInCooldown)), ScaleOutCooldown: awscdk.Duration_Minutes(jsii.Number(scaleOutCooldown)),
 	})
+	tasks := metricQuery("tasks", "ECS/ContainerInsights", "RunningTaskCount", "Average",
+		dimension{"ClusterName", cluster.ClusterName()}, dimension{"ServiceName", service.ServiceName()})
+	env := cfg.Service.App.Env
+	for _, measure := range []struct {
+		id, policy, expression string
+		target                 float64
+		sum                    any
+	}{
+		{"BytesScaling", "processed-bytes-per-task", "sum / tasks", targetBytesPerCore * float64(cfg.Service.CPU) / 1024,
+			metricQuery("sum", "AWS/NetworkELB", "ProcessedBytes", "Sum", dimension{"LoadBalancer", loadBalancer.NLB.LoadBalancerFullName()})},
+		// The time that all requests of a minute have taken, in minutes, is how many there were at a time (Little's law).
+		{"RequestsScaling", "requests-in-flight-per-task", "sum / 60000 / tasks", targetInFlight * float64(env.MaxRequests),
+			metricQuery("sum", cfg.AppName, requestDuration, "Sum")},
+		{"InstancesScaling", "instances-per-task", "sum / tasks", 60 * targetPerThread * float64(env.ThreadCount),
+			metricQuery("sum", cfg.AppName, instancesStored, "Sum")},
+	} {
+		// CDK's own target tracking takes no expression of metrics.
+		scaling.NewCfnScalingPolicy(scope, jsii.String(measure.id), &scaling.CfnScalingPolicyProps{
+			PolicyName:      jsii.String(measure.policy),
+			PolicyType:      jsii.String("TargetTrackingScaling"),
+			ScalingTargetId: targetID(service),
+			TargetTrackingScalingPolicyConfiguration: &scaling.CfnScalingPolicy_TargetTrackingScalingPolicyConfigurationProperty{
+				TargetValue:      jsii.Number(measure.target),
+				ScaleInCooldown:  jsii.Number(60 * scaleInCooldown),
+				ScaleOutCooldown: jsii.Number(60 * scaleOutCooldown),
+				CustomizedMetricSpecification: &scaling.CfnScalingPolicy_CustomizedMetricSpecificationProperty{
+					Metrics: []any{measure.sum, tasks, &scaling.CfnScalingPolicy_TargetTrackingMetricDataQueryProperty{
+						Id: jsii.String("each"), Expression: jsii.String(measure.expression), Label: jsii.String(measure.policy), ReturnData: jsii.Bool(true),
+					}},
+				},
+			},
+		})
+	}
+}
 
-	// CDK's own target tracking takes no expression of metrics.
-	query := func(id, namespace, name, statistic string, dimensions ...any) any {
-		return &scaling.CfnScalingPolicy_TargetTrackingMetricDataQueryProperty{
-			Id: jsii.String(id), ReturnData: jsii.Bool(false),
-			MetricStat: &scaling.CfnScalingPolicy_TargetTrackingMetricStatProperty{
-				Metric: &scaling.CfnScalingPolicy_TargetTrackingMetricProperty{
-					Namespace: jsii.String(namespace), MetricName: jsii.String(name), Dimensions: dimensions,
-				},
-				Stat: jsii.String(statistic),
-			},
-		}
+// dimension of a metric.
+type dimension struct {
+	name  string
+	value *string
+}
+
+// metricQuery is a metric of an expression.
+func metricQuery(id, namespace, name, statistic string, dimensions ...dimension) any {
+	var list []any
+	for _, d := range dimensions {
+		list = append(list, &scaling.CfnScalingPolicy_TargetTrackingMetricDimensionProperty{Name: jsii.String(d.name), Value: d.value})
 	}
-	dimension := func(name string, value *string) any {
-		return &scaling.CfnScalingPolicy_TargetTrackingMetricDimensionProperty{Name: jsii.String(name), Value: value}
+	metric := &scaling.CfnScalingPolicy_TargetTrackingMetricProperty{Namespace: jsii.String(namespace), MetricName: jsii.String(name)}
+	if list != nil {
+		metric.Dimensions = list
 	}
-	scaling.NewCfnScalingPolicy(scope, jsii.String("BytesScaling"), &scaling.CfnScalingPolicyProps{
-		PolicyName:      jsii.String("processed-bytes-per-task"),
-		PolicyType:      jsii.String("TargetTrackingScaling"),
-		ScalingTargetId: targetID(service),
-		TargetTrackingScalingPolicyConfiguration: &scaling.CfnScalingPolicy_TargetTrackingScalingPolicyConfigurationProperty{
-			TargetValue:      jsii.Number(targetBytesPerCore * float64(cfg.CPU) / 1024),
-			ScaleInCooldown:  in.ToSeconds(nil),
-			ScaleOutCooldown: out.ToSeconds(nil),
-			CustomizedMetricSpecification: &scaling.CfnScalingPolicy_CustomizedMetricSpecificationProperty{
-				Metrics: []any{
-					query("bytes", "AWS/NetworkELB", "ProcessedBytes", "Sum", dimension("LoadBalancer", loadBalancer.NLB.LoadBalancerFullName())),
-					query("tasks", "ECS/ContainerInsights", "RunningTaskCount", "Average",
-						dimension("ClusterName", cluster.ClusterName()), dimension("ServiceName", service.ServiceName())),
-					&scaling.CfnScalingPolicy_TargetTrackingMetricDataQueryProperty{
-						Id: jsii.String("each"), Expression: jsii.String("bytes / tasks"), Label: jsii.String("bytes a task and minute"), ReturnData: jsii.Bool(true),
-					},
-				},
-			},
-		},
-	})
+	return &scaling.CfnScalingPolicy_TargetTrackingMetricDataQueryProperty{
+		Id: jsii.String(id), ReturnData: jsii.Bool(false),
+		MetricStat: &scaling.CfnScalingPolicy_TargetTrackingMetricStatProperty{Metric: metric, Stat: jsii.String(statistic)},
+	}
 }
 
 // targetID is the id of the scalable target that CDK made for the service.

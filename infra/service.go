@@ -49,7 +49,7 @@ func newService(scope constructs.Construct, cfg Config, network Network, storage
 	loadBalancer.TargetGroup.AddTarget(targets.(elb.INetworkLoadBalancerTarget)) //nolint:forcetypeassert // it is a target of all load balancers
 
 	if cfg.Service.MaxTaskCount > cfg.Service.TaskCount {
-		scale(scope, cfg.Service, service, cluster, loadBalancer)
+		scale(scope, cfg, service, cluster, loadBalancer)
 	}
 	return Service{Cluster: cluster, Fargate: service, Task: task}
 }

@@ -98,9 +98,9 @@ func TestLogsOfContainersAreNotDropped(t *testing.T) {
 func TestEnvironmentOfNginx(t *testing.T) {
 	bucket := `{"Ref":"CertificateBucket5BE1E6F4"}`
 	for name, want := range map[string]map[string]string{
-		acm:  {"AUTH_MODE": "anonymous", "CERT_MODE": "ACM", "AWS_REGION": "us-east-1"},
-		s3:   {"AUTH_MODE": "anonymous", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1"},
-		mTLS: {"AUTH_MODE": "clientauth", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1"},
+		acm:  {"AUTH_MODE": "anonymous", "CERT_MODE": "ACM", "AWS_REGION": "us-east-1", "PROXY_PROTOCOL": "on"},
+		s3:   {"AUTH_MODE": "anonymous", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1", "PROXY_PROTOCOL": "on"},
+		mTLS: {"AUTH_MODE": "clientauth", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1", "PROXY_PROTOCOL": "on"},
 	} {
 		if diff := cmp.Diff(want, environment(t, of(t, name), "nginx")); diff != "" {
 			t.Errorf("%s differs (-want +got):\n%s", name, diff)
@@ -124,12 +124,13 @@ func TestTask(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg Config) {
 		task := got.one(t, "AWS::ECS::TaskDefinition", "")
 		is := []any{task.get("Cpu"), task.get("Memory"), task.get("NetworkMode"), text(task.get("RequiresCompatibilities")), text(task.get("RuntimePlatform"))}
-		want := []any{"2048", "6144", "awsvpc", `["FARGATE"]`, fmt.Sprintf(`{"CpuArchitecture":"%s","OperatingSystemFamily":"LINUX"}`, cfg.Service.CPUArchitecture)}
+		want := []any{"2048", "4096", "awsvpc", `["FARGATE"]`, fmt.Sprintf(`{"CpuArchitecture":"%s","OperatingSystemFamily":"LINUX"}`, cfg.Service.CPUArchitecture)}
 		if diff := cmp.Diff(want, is); diff != "" {
 			t.Errorf("task differs (-want +got):\n%s", diff)
 		}
-		for _, name := range []string{"app", "nginx"} {
-			if c := container(t, got, name); at(c, "Cpu") != 1024.0 || at(c, "Memory") != 2048.0 {
+		// The limits of the containers make up the task: else it could not use what it pays for, and the alarm on its memory could not fire.
+		for name, memory := range map[string]float64{"app": 3072, "nginx": 1024} {
+			if c := container(t, got, name); at(c, "Cpu") != 1024.0 || at(c, "Memory") != memory {
 				t.Errorf("%s has %v units and %v MiB", name, at(c, "Cpu"), at(c, "Memory"))
 			}
 		}
@@ -177,19 +178,28 @@ func TestScaling(t *testing.T) {
 		if target.get("MinCapacity") != 1.0 || target.get("MaxCapacity") != 4.0 {
 			t.Errorf("between %v and %v tasks", target.get("MinCapacity"), target.get("MaxCapacity"))
 		}
-		if len(policies) != 2 {
-			t.Fatalf("got %d policies, want CPU and bytes", len(policies))
+		if len(policies) != 4 {
+			t.Fatalf("got %d policies, want CPU, bytes, requests and instances", len(policies))
+		}
+		const tasks = `"MetricName":"RunningTaskCount","Namespace":"ECS/ContainerInsights"`
+		tracked := map[string][]string{
+			"BytesScaling":     {"1800000000", `"MetricName":"ProcessedBytes","Namespace":"AWS/NetworkELB"`, `"Expression":"sum / tasks"`},
+			"RequestsScaling":  {"256", `"MetricName":"RequestDuration","Namespace":"stowrs-to-s3"`, `"Expression":"sum / 60000 / tasks"`}, // half of MaxRequests at a time
+			"InstancesScaling": {"92160", `"MetricName":"InstancesStored","Namespace":"stowrs-to-s3"`, `"Expression":"sum / tasks"`},       // 12 a second and thread
 		}
 		for id, policy := range policies {
 			tracking := policy.get("TargetTrackingScalingPolicyConfiguration")
 			if in, out := at(tracking, "ScaleInCooldown"), at(tracking, "ScaleOutCooldown"); in != 1800.0 || out != 120.0 {
 				t.Errorf("%s: in after %v s, out after %v s", id, in, out)
 			}
-			if strings.HasPrefix(id, "BytesScaling") {
+			if want := tracked[id]; want != nil {
+				if value := fmt.Sprintf("%.0f", at(tracking, "TargetValue")); id != "BytesScaling" && value != want[0] {
+					t.Errorf("%s: the target is %s, want %s", id, value, want[0])
+				}
 				metrics := text(at(tracking, "CustomizedMetricSpecification", "Metrics"))
-				for _, want := range []string{`"MetricName":"ProcessedBytes","Namespace":"AWS/NetworkELB"`, `"MetricName":"RunningTaskCount","Namespace":"ECS/ContainerInsights"`, `"Expression":"bytes / tasks"`} {
-					if !strings.Contains(metrics, want) {
-						t.Errorf("%s: no %s in %s", id, want, metrics)
+				for _, part := range append(want[1:], tasks) {
+					if !strings.Contains(metrics, part) {
+						t.Errorf("%s: no %s in %s", id, part, metrics)
 					}
 				}
 			} else if metric := text(at(tracking, "PredefinedMetricSpecification")); metric != `{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"}` {
@@ -208,7 +218,7 @@ func TestTaskRole(t *testing.T) {
 	object := func(bucket, key string) string { return `{"Fn::Join":["",[` + bucket + `,"/` + key + `"]]}` }
 	certificateFiles := "[" + strings.Join([]string{object(certs, "certificate.crt"), object(certs, "certificate.key"), object(certs, "crl.pem"), object(certs, "truststore.crt")}, ",") + "]"
 	key := func(id string) string { return `{"Fn::GetAtt":["` + id + `","Arn"]}` }
-	store := `["s3:AbortMultipartUpload","s3:ListMultipartUploadParts","s3:PutObject"] on ` + object(dicom, "*")
+	store := `["s3:AbortMultipartUpload","s3:GetObject","s3:ListMultipartUploadParts","s3:PutObject"] on ` + object(dicom, "*")
 	probe := `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + dicom
 	useKey := `["kms:Decrypt","kms:GenerateDataKey"] on `
 	files := []string{`"s3:GetObject" on ` + certificateFiles, `"s3:ListBucket" on ` + certs, `"kms:Decrypt" on ` + key("CertificateKeyF39219A0")}
@@ -219,8 +229,9 @@ func TestTaskRole(t *testing.T) {
 		mTLS:       append([]string{store, probe, useKey + key("DicomKey7BD01525")}, files...),
 		everything: append([]string{`["s3:AbortMultipartUpload","s3:GetObject","s3:ListMultipartUploadParts","s3:PutObject"] on ` + object(dicom, "instance1/*"), probe}, files...),
 		internal: {
-			`["s3:AbortMultipartUpload","s3:ListMultipartUploadParts","s3:PutObject"] on ` + existing + `/*"`, `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + existing + `"`,
+			`["s3:AbortMultipartUpload","s3:GetObject","s3:ListMultipartUploadParts","s3:PutObject"] on ` + existing + `/*"`, `["s3:ListBucket","s3:ListBucketMultipartUploads"] on ` + existing + `"`,
 			useKey + `"arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"`,
+			useKey + `"arn:aws:kms:ca-west-1:123456789012:key/11234567-89ab-cdef-0123-456789abcdef"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,8 +15,8 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	}
 	stack := awscdk.NewStack(scope, jsii.String(cfg.AppName), &awscdk.StackProps{
 		Description:           jsii.String("STOW-RS (DICOM PS3.18) to Amazon S3"),
-		Env:                   &awscdk.Environment{Region: jsii.String(cfg.Region)},
-		TerminationProtection: jsii.Bool(cfg.Storage.Retention == Retain),
+		Env:                   deployedTo(cfg),
+		TerminationProtection: jsii.Bool(cfg.Protection),
 		Tags:                  &tags, // of the stack itself
 	})
 	for key, value := range tags {
@@ -37,4 +37,13 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	newOutputs(stack, cfg, network, storage, logs, loadBalancer, service)
 	suppress(stack, cfg)
 	return stack
+}
+
+// deployedTo is the account and region of the stack.
+func deployedTo(cfg Config) *awscdk.Environment {
+	env := &awscdk.Environment{Region: jsii.String(cfg.Region)}
+	if cfg.Account != "" {
+		env.Account = jsii.String(cfg.Account)
+	}
+	return env
 }

@@ -32,7 +32,8 @@ func newStorage(scope constructs.Construct, cfg Config) Storage {
 	if cfg.Certificate.CertificateMode == FromS3 {
 		storage.Certificates, storage.CertificateKey = newCertificateBucket(scope, cfg, storage.AccessLogs)
 	}
-	for _, bucket := range []awss3.IBucket{storage.AccessLogs, storage.Dicom, storage.Certificates} {
+	storage.AccessLogs.Policy().ApplyRemovalPolicy(removalPolicy(Retain))
+	for _, bucket := range []awss3.IBucket{storage.Dicom, storage.Certificates} {
 		if bucket != nil && bucket.Policy() != nil { // an existing bucket has none of ours
 			bucket.Policy().ApplyRemovalPolicy(removalPolicy(cfg.Storage.Retention)) // a bucket that stays goes on to answer TLS only
 		}

@@ -37,7 +37,7 @@ func suppressions(cfg Config) []suppression {
 		},
 		{
 			Rule: "AwsSolutions-IAM5", On: []string{"TaskRole"}, Of: []any{map[string]any{"regex": `/^Resource::.*\/\*$/g`}},
-			Reason: "Keys of instances are made of their UIDs and cannot be listed beforehand. It is one bucket (with PREFIX: one folder), three actions that store, abort and look after uploads, and GetObject with ONDUPLICATE=reject only.",
+			Reason: "Keys of instances are made of their UIDs and cannot be listed beforehand. It is one bucket (with PREFIX: one folder), three actions that store, abort and look after uploads, and GetObject, by which HeadObject tells whether an object whose acknowledgement was lost is there.",
 		},
 		{
 			Rule: "AwsSolutions-IAM5", On: []string{"ExecutionRole"}, Of: []any{"Resource::*"},
@@ -66,13 +66,14 @@ func suppressions(cfg Config) []suppression {
 // choices are findings about what the configuration asks for.
 func choices(cfg Config) []suppression {
 	var list []suppression
+	loadBalancer := "LoadBalancer" + cfg.LoadBalancer.kind()
 	if cfg.Certificate.CertificateMode == FromS3 {
 		const nginxLogs = "FromS3: a network load balancer writes access logs of TLS listeners only, and here passes TCP on. nginx logs every request, with the address of the client, into an encrypted log group."
 		list = append(list,
-			suppression{Rule: "AwsSolutions-ELB2", On: []string{"LoadBalancer"}, Reason: nginxLogs},
-			suppression{Rule: "HIPAA.Security-ELBLoggingEnabled", On: []string{"LoadBalancer"}, Reason: nginxLogs},
+			suppression{Rule: "AwsSolutions-ELB2", On: []string{loadBalancer}, Reason: nginxLogs},
+			suppression{Rule: "HIPAA.Security-ELBLoggingEnabled", On: []string{loadBalancer}, Reason: nginxLogs},
 			suppression{
-				Rule: "HIPAA.Security-ELBv2ACMCertificateRequired", On: []string{"LoadBalancer/Https"},
+				Rule: "HIPAA.Security-ELBv2ACMCertificateRequired", On: []string{loadBalancer + "/Https"},
 				Reason: "FromS3: TLS ends at nginx, with the certificate of the certificate bucket, so that it can ask clients for theirs. The load balancer never sees what is inside.",
 			})
 	}
@@ -88,10 +89,10 @@ func choices(cfg Config) []suppression {
 			Reason: "Encryption is S3Managed: the deployer chose AES-256 with keys of S3.",
 		})
 	}
-	if cfg.Storage.Retention == Destroy {
+	if !cfg.Protection {
 		list = append(list, suppression{
-			Rule: "HIPAA.Security-ELBDeletionProtectionEnabled", On: []string{"LoadBalancer"},
-			Reason: "Retention is Destroy, which is for trials: the stack is meant to be destroyed with one command.",
+			Rule: "HIPAA.Security-ELBDeletionProtectionEnabled", On: []string{loadBalancer},
+			Reason: "Protection is off: the first deployment can be taken back, or the stack is for a trial.",
 		})
 	}
 	return list

@@ -48,6 +48,7 @@ func deployments() map[string]Config {
 	c.Storage = StorageConfig{ExistingDicomBucket: "hospital-archive", Encryption: S3Managed, Retention: Destroy}
 	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
 	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+	c.Storage.ExistingDicomKey = "arn:aws:kms:ca-west-1:123456789012:key/11234567-89ab-cdef-0123-456789abcdef"
 	configs[internal] = c
 
 	c = configs[everything]
@@ -56,6 +57,7 @@ func deployments() map[string]Config {
 	c.Service.App.Env.Prefix, c.Service.App.Env.OnDuplicate, c.Service.App.Env.LogLevel = "instance1/", Reject, Debug
 	c.Observability = ObservabilityConfig{LogRetentionDays: 365, AlarmEmail: "imaging@example.org"}
 	c.ResourceTags = map[string]string{"cost-centre": "radiology"}
+	c.Protection = true
 	configs[everything] = c
 	return configs
 }

@@ -66,6 +66,8 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, lo
 		"AUTH_MODE":  jsii.String(string(cfg.Certificate.AuthMode)),
 		"CERT_MODE":  jsii.String(string(cfg.Certificate.CertificateMode)),
 		"AWS_REGION": jsii.String(cfg.Region),
+		// The load balancer says by it who the client is.
+		"PROXY_PROTOCOL": jsii.String("on"),
 	}
 	if storage.Certificates != nil {
 		environment["CERT_BUCKETNAME"] = storage.Certificates.BucketName()

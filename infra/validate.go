@@ -87,7 +87,13 @@ func warn(c Config) []string {
 			"so %s can store into it, without a certificate. AllowEveryone says that this is meant.", peer, who))
 	}
 	if c.Storage.Retention == Destroy {
-		warnings = append(warnings, "Storage.Retention is Destroy: destroying the stack deletes its empty buckets, keys and logs for good. Use Retain for anything but a trial.")
+		warnings = append(warnings, "Storage.Retention is Destroy: destroying the stack deletes its empty buckets, keys and logs for good, but for the bucket of access logs. Use Retain for anything but a trial.")
+	} else if !c.Protection {
+		warnings = append(warnings, "Protection is off: one command deletes the load balancer and the stack. Once the first deployment has succeeded, set it to true and deploy again.")
+	}
+	if zones := fargateZones()[c.Region]; zones != "" && len(c.Network.AvailabilityZones) == 0 {
+		warnings = append(warnings, fmt.Sprintf("Not every zone of %[1]s can have the tasks or the endpoints: %[2]s. Network.AvailabilityZones should name two that can; "+
+			"`aws ec2 describe-availability-zones --region %[1]s --query 'AvailabilityZones[].[ZoneName,ZoneId]' --output text` says which yours are.", c.Region, zones))
 	}
 	return warnings
 }
@@ -107,8 +113,12 @@ func (v *validation) naming(c Config) {
 	v.rule(len(c.AppName) <= appNameMax, "AppName", c.AppName, fmt.Sprintf("has %d characters, and %d are allowed: it begins the names of all resources", len(c.AppName), appNameMax),
 		"shorten it")
 	v.rule(!strings.HasPrefix(c.AppName, "internal-"), "AppName", c.AppName, "must not begin with internal-, which AWS reserves in names of load balancers", "choose another beginning")
-	v.rule(regionName.MatchString(c.Region), "Region", c.Region, "must be the name of an AWS region",
-		"write one such as eu-central-1, or defaultRegion() for that of the AWS profile")
+	if v.rule(c.Region != "", "Region", c.Region, "is empty: the AWS profile has no region, so that CDK_DEFAULT_REGION is not set",
+		"write one such as eu-central-1, or give the profile one: aws configure set region eu-central-1") {
+		v.rule(regionName.MatchString(c.Region), "Region", c.Region, "must be the name of an AWS region",
+			"write one such as eu-central-1, or defaultRegion() for that of the AWS profile")
+	}
+	v.rule(c.Account == "" || account.MatchString(c.Account), "Account", c.Account, "is no account: 12 digits", "copy it from `aws sts get-caller-identity`, or write nothing for that of the credentials")
 }
 
 func (v *validation) certificate(c Config) {

@@ -64,7 +64,7 @@ func (v *validation) env(c Config) {
 	v.rule(e.RetryTime >= time.Second && e.RetryTime <= time.Hour, envField+"RetryTime", e.RetryTime, "must lie between 1 s and 1 h", "write 60 * time.Second")
 	v.rule(e.MaxRequests >= 1 && e.MaxRequests <= mostRequests, envField+"MaxRequests", e.MaxRequests, "must lie between 1 and 1024", "write 512")
 	oneOf(v, envField+"OnDuplicate", e.OnDuplicate, []OnDuplicate{Overwrite, Reject}, "Overwrite or Reject")
-	v.kmsKey(e.KMSKeyID, c.Region)
+	v.kmsKey(envField+"KMSKeyID", e.KMSKeyID, c.Region)
 	class := strings.TrimSpace(e.StorageClass)
 	v.rule(class == "" || strings.Contains(" "+storageClasses()+" ", " "+class+" "), envField+"StorageClass", e.StorageClass, "is no storage class of a general purpose bucket",
 		"write one of "+storageClasses()+", or nothing for STANDARD")
@@ -90,14 +90,14 @@ func (v *validation) responseDelay(c Config) {
 }
 
 // kmsKey checks that the key is named by its ARN, which the role of the task can be granted.
-func (v *validation) kmsKey(arn, region string) {
+func (v *validation) kmsKey(field, arn, region string) {
 	if strings.TrimSpace(arn) == "" {
 		return
 	}
 	shape := fmt.Sprintf("arn:%s:kms:%s:123456789012:key/ID", partition(region), region)
 	parts := strings.SplitN(arn, ":", 6)
 	v.rule(len(parts) == 6 && parts[0] == "arn" && parts[1] == partition(region) && parts[2] == "kms" && parts[3] == region &&
-		account.MatchString(parts[4]) && kmsKeyID.MatchString(parts[5]), envField+"KMSKeyID", arn,
+		account.MatchString(parts[4]) && kmsKeyID.MatchString(parts[5]), field, arn,
 		"is not the ARN of a key in "+region, "write "+shape+", from `aws kms list-keys --region "+region+"`; the bucket's encryption needs none")
 }
 
@@ -112,7 +112,7 @@ func (v *validation) envSizes(c Config) {
 		least ByteSize
 		usual string
 	}{
-		{"MemoryBudget", e.MemoryBudget, leastMemoryBudget, "256 * MiB"},
+		{"MemoryBudget", e.MemoryBudget, leastMemoryBudget, "1 * GiB"},
 		{"HeadWindow", e.HeadWindow, leastWindow, "32 * MiB"},
 		{"MetadataLimit", e.MetadataLimit, leastWindow, "16 * MiB"},
 		{"MinRate", e.MinRate, 0, "16 * KiB, or 0 for no limit"},

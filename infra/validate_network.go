@@ -12,6 +12,8 @@ import (
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
 const maxPeers = 60
 
+var tlsPolicy = regexp.MustCompile(`^ELBSecurityPolicy-TLS13-1-[23]-[A-Za-z0-9-]+$`)
+
 var allocationID = regexp.MustCompile(`^eipalloc-[0-9a-f]{8,17}$`)
 
 func (v *validation) loadBalancer(c Config) {
@@ -29,6 +31,8 @@ func (v *validation) loadBalancer(c Config) {
 		v.rule(lb.AllowEveryone, field+"AllowedPeers", peer, "would let "+who+" store into the archive, since AuthMode is Anonymous",
 			"list the CIDRs of your senders, such as 198.51.100.7/32, or use ClientAuth; if everyone is meant, set AllowEveryone to true")
 	}
+	v.rule(tlsPolicy.MatchString(lb.TLSPolicy), field+"TLSPolicy", lb.TLSPolicy, "is no security policy of a load balancer with TLS 1.2 or 1.3",
+		"write ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, or one of `aws elbv2 describe-ssl-policies --load-balancer-type network`")
 	oneOf(v, field+"Scheme", lb.Scheme, []Scheme{InternetFacing, Internal}, "InternetFacing or Internal")
 	if len(lb.ElasticIPs) > 0 {
 		v.rule(lb.Scheme == InternetFacing, field+"ElasticIPs", lb.ElasticIPs, "are addresses of the internet, and Scheme is not InternetFacing", "delete them, or set Scheme to InternetFacing")

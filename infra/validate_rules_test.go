@@ -100,7 +100,7 @@ func TestRules(t *testing.T) {
 		"too many tags":           {func(c *Config) { c.ResourceTags = manyTags(41) }, "ResourceTags", "has more than 40 tags"},
 
 		"CPU":                  {func(c *Config) { c.Service.CPU = 3000 }, "Service.CPU", "write 256, 512, 1024, 2048, 4096, 8192 or 16384"},
-		"memory too low":       {func(c *Config) { c.Service.Memory = 3072; c.Service.App.Memory = 1024 }, "Service.Memory", "3072: is no size that Fargate has with CPU 2048\n    write 4096 to 16384 in steps of 1024, or change CPU"},
+		"memory too low":       {func(c *Config) { c.Service.Memory = 3072; c.Service.App.Memory = 2048 }, "Service.Memory", "3072: is no size that Fargate has with CPU 2048\n    write 4096 to 16384 in steps of 1024, or change CPU"},
 		"memory off the step":  {func(c *Config) { c.Service.Memory = 6000 }, "Service.Memory", "is no size that Fargate has"},
 		"no task":              {func(c *Config) { c.Service.TaskCount = 0 }, "Service.TaskCount", "must lie between 1 and 250"},
 		"fewer at most":        {func(c *Config) { c.Service.TaskCount = 5 }, "Service.MaxTaskCount", "must lie between TaskCount (5) and 250"},
@@ -109,16 +109,24 @@ func TestRules(t *testing.T) {
 		"architecture":         {func(c *Config) { c.Service.CPUArchitecture = "RISCV" }, "Service.CPUArchitecture", "write ARM64 or X86_64"},
 		"nginx without memory": {func(c *Config) { c.Service.Nginx.Memory = 0 }, "Service.Nginx.Memory", "must be at least 128 MiB"},
 		"app without CPU":      {func(c *Config) { c.Service.App.CPU = 0 }, "Service.App.CPU", "must be at least 128 units"},
-		"containers too large": {func(c *Config) { c.Service.App.Memory = 4097 }, "Service.App.Memory", "4097: and that of nginx (2048) make 6145 MiB, more than Service.Memory (6144)"},
+		"containers too large": {func(c *Config) { c.Service.App.Memory = 4097 }, "Service.App.Memory", "4097: and that of nginx (1024) make 5121 MiB, more than Service.Memory (4096)"},
 		"containers too fast":  {func(c *Config) { c.Service.Nginx.CPU = 1025 }, "Service.App.CPU", "make 2049 units, more than Service.CPU (2048)"},
 		"folder":               {func(c *Config) { c.Service.Nginx.SourceDirectory = "../nowhere" }, "Service.Nginx.SourceDirectory", "is not a folder: "},
 		"no folder":            {func(c *Config) { c.Service.App.SourceDirectory = "" }, "Service.App.SourceDirectory", "is not a folder"},
 		"folder without image": {func(c *Config) { c.Service.App.SourceDirectory = "." }, "Service.App.SourceDirectory", "has no Dockerfile"},
 
-		"delay over TLS":         {env(func(e *AppEnv) { e.ResponseDelay = 350 * time.Second }), "Service.App.Env.ResponseDelay", "5m50s: must be 0 or more and below 350 seconds, after which a TLS listener (CertificateMode ACM) of the load balancer cuts a silent connection"},
-		"delay over TCP":         {func(c *Config) { c.Certificate = clientAuth(); c.Service.App.Env.ResponseDelay = time.Hour }, "Service.App.Env.ResponseDelay", "below 3600 seconds, after which a TCP listener (CertificateMode FromS3)"},
-		"budget over the limit":  {env(func(e *AppEnv) { e.MemoryBudget = 1793 * MiB }), "Service.App.Env.MemoryBudget", "1793MiB: and the 256MiB that the app needs besides it are more than Service.App.Memory (2048 MiB), so the container would be killed"},
-		"stopped too late":       {env(func(e *AppEnv) { e.StopTimeout = 113 * time.Second }), "Service.App.Env.StopTimeout", "at most 112 s: Fargate kills after 120 s"},
+		"delay over TLS":        {env(func(e *AppEnv) { e.ResponseDelay = 350 * time.Second }), "Service.App.Env.ResponseDelay", "5m50s: must be 0 or more and below 350 seconds, after which a TLS listener (CertificateMode ACM) of the load balancer cuts a silent connection"},
+		"delay over TCP":        {func(c *Config) { c.Certificate = clientAuth(); c.Service.App.Env.ResponseDelay = time.Hour }, "Service.App.Env.ResponseDelay", "below 3600 seconds, after which a TCP listener (CertificateMode FromS3)"},
+		"budget over the limit": {env(func(e *AppEnv) { e.MemoryBudget = 2817 * MiB }), "Service.App.Env.MemoryBudget", "2817MiB: and the 256MiB that the app needs besides it are more than Service.App.Memory (3072 MiB), so the container would be killed"},
+		"stopped too late":      {env(func(e *AppEnv) { e.StopTimeout = 113 * time.Second }), "Service.App.Env.StopTimeout", "at most 112 s: Fargate kills after 120 s"},
+		"account":               {func(c *Config) { c.Account = "1234" }, "Account", "is no account: 12 digits"},
+		"no region":             {func(c *Config) { c.Region = ""; c.Certificate.CertificateMode = FromS3 }, "Region", "aws configure set region"},
+		"policy of old TLS":     {func(c *Config) { c.LoadBalancer.TLSPolicy = "ELBSecurityPolicy-2016-08" }, "LoadBalancer.TLSPolicy", "TLS 1.2 or 1.3"},
+		"key of no bucket":      {func(c *Config) { c.Storage.ExistingDicomKey = "arn:aws:kms:us-east-1:123456789012:key/0" }, "Storage.ExistingDicomKey", "there is none"},
+		"key of another region": {func(c *Config) {
+			c.Storage.ExistingDicomBucket = "archive"
+			c.Storage.ExistingDicomKey = "arn:aws:kms:eu-west-1:123456789012:key/0"
+		}, "Storage.ExistingDicomKey", "is not the ARN of a key in us-east-1"},
 		"key by id":              {env(func(e *AppEnv) { e.KMSKeyID = "alias/dicom" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"key elsewhere":          {env(func(e *AppEnv) { e.KMSKeyID = "arn:aws:kms:eu-west-1:123456789012:key/0" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"class of another store": {env(func(e *AppEnv) { e.StorageClass = "EXPRESS_ONEZONE" }), "Service.App.Env.StorageClass", "write one of STANDARD STANDARD_IA"},

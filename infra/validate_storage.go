@@ -34,8 +34,10 @@ func (v *validation) bucketPrefix(field, prefix string) {
 func (v *validation) storage(c Config) {
 	const field = "Storage."
 	s := c.Storage
+	v.kmsKey(field+"ExistingDicomKey", s.ExistingDicomKey, c.Region)
 	if s.ExistingDicomBucket == "" {
 		v.bucketPrefix(field+"DicomBucket", s.DicomBucket)
+		v.rule(s.ExistingDicomKey == "", field+"ExistingDicomKey", s.ExistingDicomKey, "is the key of ExistingDicomBucket, and there is none", "delete it: a new bucket has its own key with Encryption KMS")
 	} else {
 		v.existingBucket(s)
 	}

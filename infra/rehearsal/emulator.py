@@ -127,12 +127,24 @@ def retaining(delete):
     """moto knows DeletionPolicy when a stack is deleted, and forgets it in an update."""
 
     def delete_or_retain(self, resource, template):
-        if template.get("DeletionPolicy") == "Retain":
+        if template.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate"):
             self._parsed_resources.pop(resource.logical_resource_id)
         else:
             delete(self, resource, template)
 
     return delete_or_retain
+
+
+def keeping(delete):
+    """moto does not know RetainExceptOnCreate, which is Retain for a stack that was made."""
+
+    def delete_the_rest(self):
+        for resource in self._resource_json_map.values():
+            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+                resource["DeletionPolicy"] = "Retain"
+        delete(self)
+
+    return delete_the_rest
 
 
 def with_outputs(execute):
@@ -165,6 +177,7 @@ def stand_in_for_the_rest():
     RouteTable.delete_from_cloudformation_json = classmethod(
         lambda cls, name, template, account, region: ec2_backends[account][region].delete_route_table(name)
     )
+    ResourceMap.delete = keeping(ResourceMap.delete)
     ResourceMap._delete_resource = retaining(ResourceMap._delete_resource)
     CloudFormationBackend.execute_change_set = with_outputs(CloudFormationBackend.execute_change_set)
     CloudFormationResponse.update_termination_protection = lambda self: (

@@ -88,4 +88,4 @@ def test_made_again_beside_what_was_left(stack):
 def test_create_and_delete(stack, deployment):
     stack.create(deployment)
     stack.delete()
-    assert len(stack.buckets()) == (0 if "existing-bucket" in deployment else 2 if deployment == ACM else 3)
+    assert len(stack.buckets()) == (1 if "existing-bucket" in deployment else 2 if deployment == ACM else 3)
