@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // complete makes the object of its parts, or aborts the upload when err is set or completing fails.
@@ -93,8 +95,14 @@ func (s *Store) abort(ctx context.Context, key, uploadID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	err := s.do(ctx, s.asking, operation{name: "AbortMultipartUpload", single: true}, func(ctx context.Context, _ *watch) error {
-		_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID}, singleAttempt)
-		return err
+		out, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID}, singleAttempt)
+		if err != nil {
+			return err
+		}
+		if answer, is := middleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); !is || answer.StatusCode != http.StatusNoContent {
+			return errForeign
+		}
+		return nil
 	})
 	if errorCode(err) == "NoSuchUpload" {
 		return nil
@@ -141,6 +149,9 @@ func (u *Upload) compare() error {
 		out, err = u.store.client.HeadObject(ctx, &s3.HeadObjectInput{
 			Bucket: &u.store.config.Bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled,
 		}, singleAttempt)
+		if err == nil && aws.ToString(out.ETag) == "" {
+			return errForeign
+		}
 		return err
 	})
 	switch {

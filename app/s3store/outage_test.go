@@ -167,6 +167,30 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
+// Nothing is thought of a list that is not S3's, and an abort that S3 has not answered is tried again: else an upload would stay that nobody knows of.
+func TestForeignAnswersWhileTidying(t *testing.T) {
+	for _, operation := range []string{"ListMultipartUploads", "ListParts", "AbortMultipartUpload"} {
+		t.Run(operation, func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			config := small()
+			config.RetryTime = 300 * time.Millisecond
+			store := newStore(t, server, config)
+			server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", CutAfter: true, Times: 1})
+			if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err != nil {
+				t.Fatal(err)
+			}
+			server.Inject(s3test.Fault{Operation: operation, Foreign: true})
+			store.AbortSuspects(t.Context())
+			if open := server.OpenUploads(); len(open) != 1 {
+				t.Fatalf("open are %v, want the one that was lost", open)
+			}
+			server.ClearFaults()
+			store.AbortSuspects(t.Context())
+			wantClean(t, server, store)
+		})
+	}
+}
+
 // Where somebody else's object is under the key, a lost upload is no success.
 func TestLostUploadIsNotTakenForAnotherObject(t *testing.T) {
 	server := s3test.Start(t, "dicom")

@@ -123,16 +123,20 @@ func (s *Store) sweep(ctx context.Context, prefix string, left func(upload) bool
 	const uid = `[0-9]+(\.[0-9]+)*`
 	own := regexp.MustCompile("^" + regexp.QuoteMeta(strings.TrimSuffix(Key(s.config.Prefix, "", "", "", ""), "//")) +
 		uid + "/" + uid + "/" + uid + regexp.QuoteMeta(s.config.Suffix) + "$")
-	pages := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.config.Bucket, Prefix: &prefix})
-	for pages.HasMorePages() {
+	input := &s3.ListMultipartUploadsInput{Bucket: &s.config.Bucket, Prefix: &prefix}
+	for more := true; more; {
 		var page *s3.ListMultipartUploadsOutput
 		err := s.do(ctx, s.asking, operation{name: "ListMultipartUploads"}, func(ctx context.Context, _ *watch) (err error) {
-			page, err = pages.NextPage(ctx, singleAttempt)
+			if page, err = s.client.ListMultipartUploads(ctx, input, singleAttempt); err == nil && page.IsTruncated == nil {
+				return errForeign // nothing must be thought of what it does not list
+			}
 			return err
 		})
 		if err != nil {
 			return aborted, fmt.Errorf("list multipart uploads: %w", s.explain(err, "s3:ListBucketMultipartUploads"))
 		}
+		more = *page.IsTruncated && page.NextKeyMarker != nil
+		input.KeyMarker, input.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
 		for _, listed := range page.Uploads {
 			u, id := upload{key: aws.ToString(listed.Key), begun: aws.ToTime(listed.Initiated)}, aws.ToString(listed.UploadId)
 			if !own.MatchString(u.key) || s.isActive(id) || !left(u) {
@@ -161,11 +165,13 @@ func (s *Store) isActive(uploadID string) bool {
 
 // partTimes are the times at which the parts of an upload were added; none when it is gone.
 func (s *Store) partTimes(ctx context.Context, key, uploadID string) (times []time.Time, err error) {
-	pages := s3.NewListPartsPaginator(s.client, &s3.ListPartsInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID})
-	for pages.HasMorePages() {
+	input := &s3.ListPartsInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID}
+	for more := true; more; {
 		var page *s3.ListPartsOutput
 		err := s.do(ctx, s.asking, operation{name: "ListParts"}, func(ctx context.Context, _ *watch) (err error) {
-			page, err = pages.NextPage(ctx, singleAttempt)
+			if page, err = s.client.ListParts(ctx, input, singleAttempt); err == nil && page.IsTruncated == nil {
+				return errForeign
+			}
 			return err
 		})
 		if errorCode(err) == "NoSuchUpload" {
@@ -174,6 +180,8 @@ func (s *Store) partTimes(ctx context.Context, key, uploadID string) (times []ti
 		if err != nil {
 			return nil, fmt.Errorf("list parts: %w", s.explain(err, "s3:ListMultipartUploadParts"))
 		}
+		more = *page.IsTruncated && page.NextPartNumberMarker != nil
+		input.PartNumberMarker = page.NextPartNumberMarker
 		for _, p := range page.Parts {
 			times = append(times, aws.ToTime(p.LastModified))
 		}
