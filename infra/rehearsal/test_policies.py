@@ -1,0 +1,189 @@
+"""Policies, evaluated for each call that the service makes, and for what it must not do: role, bucket, key and endpoint together.
+
+Of moto is how a statement matches an action and a resource; what conditions say, and how policies add up, is here
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html).
+"""
+
+import fnmatch
+import json
+
+import pytest
+from conftest import TEMPLATES
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+
+ACCOUNT = "123456789012"
+CONTEXT = {"aws:PrincipalAccount": ACCOUNT, "aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+DEPLOYMENTS = sorted(path.stem for path in TEMPLATES.glob("*.json"))
+
+
+def text(value):
+    """A value of a template with names in place of what CloudFormation fills in."""
+    match value:
+        case {"Fn::GetAtt": [name, "Arn"]}:
+            return f"arn:{name}"
+        case {"Fn::GetAtt": [name, *_]} | {"Ref": name}:
+            return {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws"}.get(name, name)
+        case {"Fn::Sub": template}:
+            return template.replace("${AWS::AccountId}", ACCOUNT)
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(text(part) for part in parts)
+        case list():
+            return [text(item) for item in value]
+        case dict():
+            return {key: text(item) for key, item in value.items()}
+    return value
+
+
+def holds(condition, context):
+    """Whether the condition of a statement is met. An operator that is not known here fails the test."""
+    operators = {
+        "StringEquals": lambda actual, wanted: actual == wanted,
+        "ArnLike": lambda actual, wanted: fnmatch.fnmatchcase(actual, wanted),
+        "Bool": lambda actual, wanted: actual == wanted,
+        "NumericLessThan": lambda actual, wanted: float(actual) < float(wanted),
+    }
+    for operator, keys in condition.items():
+        for key, wanted in keys.items():
+            if key not in context or not any(operators[operator](context[key], str(one)) for one in (wanted if isinstance(wanted, list) else [wanted])):
+                return False
+    return True
+
+
+class Deployment:
+    def __init__(self, name):
+        self.resources = json.loads((TEMPLATES / f"{name}.json").read_text())["Resources"]
+
+    def all(self, kind):
+        return {name: resource["Properties"] for name, resource in self.resources.items() if resource["Type"] == kind}
+
+    def verdict(self, document, action, resource, context, principal=None):
+        results = set()
+        for statement in text(document)["Statement"]:
+            who = statement.pop("Principal", None)
+            if principal and not self.names(who, principal) or not holds(statement.pop("Condition", {}), context):
+                continue
+            results.add(IAMPolicyStatement(statement).is_action_permitted(action, resource))
+        return PermissionResult.DENIED if PermissionResult.DENIED in results else PermissionResult.PERMITTED if PermissionResult.PERMITTED in results else None
+
+    @staticmethod
+    def names(who, principal):
+        one = who if isinstance(who, str) else next(iter(who.values()))
+        return "*" in one or principal in one
+
+    def role_allows(self, role, action, resource):
+        """The policies of a role of this stack."""
+        documents = [p["PolicyDocument"] for p in self.all("AWS::IAM::Policy").values() if any(text(r).startswith(role) for r in p["Roles"])]
+        assert documents
+        return any(self.verdict(d, action, resource, CONTEXT) == PermissionResult.PERMITTED for d in documents)
+
+    def resource_denies(self, action, resource, context):
+        """The policy of a bucket, which may deny what the role allows."""
+        return any(
+            self.verdict(p["PolicyDocument"], action, resource, context, "task") == PermissionResult.DENIED
+            for p in self.all("AWS::S3::BucketPolicy").values()
+            if resource.startswith("arn:" + text(p["Bucket"]))
+        )
+
+    def endpoint_allows(self, service, action, resource, context=CONTEXT):
+        for endpoint in self.all("AWS::EC2::VPCEndpoint").values():
+            if text(endpoint["ServiceName"]).endswith(service):
+                return "PolicyDocument" not in endpoint or self.verdict(endpoint["PolicyDocument"], action, resource, context, "*") == PermissionResult.PERMITTED
+        raise AssertionError(f"no endpoint of {service}")
+
+    def allows(self, action, resource, context=CONTEXT):
+        """What a task can do in S3: by its role, through the endpoint, and past the bucket's policy."""
+        return self.role_allows("TaskRole", action, resource) and self.endpoint_allows(".s3", action, resource, context) and not self.resource_denies(action, resource, context)
+
+    def bucket(self, name):
+        found = [f"arn:{n}" for n in self.all("AWS::S3::Bucket") if n.startswith(name)]
+        return found[0] if found else "arn:aws:s3:::hospital-archive" if name == "DicomBucket" else None
+
+
+@pytest.fixture(params=DEPLOYMENTS)
+def deployment(request):
+    d = Deployment(request.param)
+    d.prefix = "instance1/" if request.param.endswith("everything") else ""
+    return d
+
+
+# HeadBucket is s3:ListBucket, HeadObject s3:GetObject, and a multipart upload s3:PutObject (package comment of app/s3store).
+ON_OBJECTS = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+ON_THE_BUCKET = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+
+
+def test_the_service_may_do_all_that_it_does(deployment):
+    dicom = deployment.bucket("DicomBucket")
+    for action in ON_OBJECTS:
+        assert deployment.allows(action, f"{dicom}/{deployment.prefix}1.2/3/4"), action
+    for action in ON_THE_BUCKET:
+        assert deployment.allows(action, dicom), action
+    for name in deployment.all("AWS::KMS::Key"):
+        wanted = {"DicomKey": ["kms:GenerateDataKey", "kms:Decrypt"], "CertificateKey": ["kms:Decrypt"], "RecordsKey": []}[name[:-8]]
+        for action in ["kms:GenerateDataKey", "kms:Decrypt"]:
+            assert deployment.role_allows("TaskRole", action, f"arn:{name}") == (action in wanted), (name, action)
+    if certificates := deployment.bucket("CertificateBucket"):
+        for file in ["certificate.crt", "certificate.key", "truststore.crt", "crl.pem"]:
+            assert deployment.allows("s3:GetObject", f"{certificates}/{file}"), file
+        assert deployment.allows("s3:ListBucket", certificates)
+
+
+def test_the_service_may_do_nothing_else(deployment):
+    dicom, certificates = deployment.bucket("DicomBucket"), deployment.bucket("CertificateBucket")
+    for action in ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectVersion", "s3:PutObjectAcl", "s3:BypassGovernanceRetention", "s3:PutObjectRetention", "s3:PutObjectTagging"]:
+        assert not deployment.allows(action, f"{dicom}/{deployment.prefix}1.2/3/4"), action
+    for action in ["s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration", "s3:PutBucketVersioning"]:
+        assert not deployment.allows(action, dicom), action
+    if deployment.prefix:
+        assert not deployment.allows("s3:PutObject", f"{dicom}/elsewhere/1.2/3/4")
+    if certificates:
+        assert not deployment.allows("s3:PutObject", f"{certificates}/truststore.crt")
+        assert not deployment.allows("s3:GetObject", f"{certificates}/other")
+    for other in ["arn:aws:s3:::somebody-elses", deployment.bucket("AccessLogBucket")]:
+        for action in ON_OBJECTS:
+            assert not deployment.allows(action, f"{other}/1.2/3/4"), (other, action)
+    for action in ["kms:ScheduleKeyDeletion", "iam:PassRole", "sts:AssumeRole", "logs:DeleteLogGroup"]:
+        assert not deployment.role_allows("TaskRole", action, "*"), action
+
+
+def test_nothing_without_tls(deployment):
+    dicom = deployment.bucket("DicomBucket")
+    if dicom.startswith("arn:aws"):
+        return  # an existing bucket has its own policy
+    for context in [{**CONTEXT, "aws:SecureTransport": "false"}, {**CONTEXT, "s3:TlsVersion": "1.1"}]:
+        assert not deployment.allows("s3:PutObject", f"{dicom}/{deployment.prefix}1.2/3/4", context), context
+
+
+def test_tasks_start(deployment):
+    repository = next(text(s["Resource"]) for p in deployment.all("AWS::IAM::Policy").values() for s in p["PolicyDocument"]["Statement"] if "ecr:BatchGetImage" in s["Action"])
+    for action in ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]:
+        assert deployment.role_allows("ExecutionRole", action, repository) and deployment.endpoint_allows(".ecr.api", action, repository)
+    assert deployment.role_allows("ExecutionRole", "ecr:GetAuthorizationToken", "*")
+    for group in ["AppLogs", "NginxLogs"]:
+        arn = next(f"arn:{n}" for n in deployment.all("AWS::Logs::LogGroup") if n.startswith(group))
+        for action in ["logs:CreateLogStream", "logs:PutLogEvents"]:
+            assert deployment.role_allows("ExecutionRole", action, arn) and deployment.endpoint_allows(".logs", action, arn)
+    strangers = {**CONTEXT, "aws:PrincipalAccount": "999999999999"}
+    assert not deployment.endpoint_allows(".logs", "logs:PutLogEvents", "arn:theirs", strangers)
+    assert not deployment.role_allows("ExecutionRole", "s3:GetObject", f"{deployment.bucket('DicomBucket')}/1.2/3/4")
+    layers = next(s for p in deployment.all("AWS::EC2::VPCEndpoint").values() if text(p["ServiceName"]).endswith(".s3") for s in p["PolicyDocument"]["Statement"] if s.get("Sid") == "ImageLayers")
+    assert deployment.endpoint_allows(".s3", "s3:GetObject", text(layers["Resource"]).replace("*", "layer"))
+
+
+def test_the_trail_writes(deployment):
+    trails = deployment.all("AWS::CloudTrail::Trail")
+    if not trails:
+        return
+    trail = next(iter(trails.values()))
+    source = {"aws:SourceArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/{trail['TrailName']}", "aws:SourceAccount": ACCOUNT}
+    bucket = text(trail["S3BucketName"])
+    policy = next(p["PolicyDocument"] for p in deployment.all("AWS::S3::BucketPolicy").values() if text(p["Bucket"]) == bucket)
+    write = {**CONTEXT, **source, "s3:x-amz-acl": "bucket-owner-full-control"}
+    key = f"arn:{bucket}/cloudtrail/AWSLogs/{ACCOUNT}/CloudTrail/file"
+    assert deployment.verdict(policy, "s3:PutObject", key, write, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED
+    assert deployment.verdict(policy, "s3:GetBucketAcl", f"arn:{bucket}", {**CONTEXT, **source}, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED
+    other = {**write, "aws:SourceArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/another"}
+    assert deployment.verdict(policy, "s3:PutObject", key, other, "cloudtrail.amazonaws.com") != PermissionResult.PERMITTED
+    records = next(p["KeyPolicy"] for n, p in deployment.all("AWS::KMS::Key").items() if n.startswith("RecordsKey"))
+    encrypts = {**CONTEXT, **source, "kms:EncryptionContext:aws:cloudtrail:arn": source["aws:SourceArn"]}
+    assert deployment.verdict(records, "kms:GenerateDataKey", "*", encrypts, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED
+    assert deployment.verdict(records, "kms:DescribeKey", "*", {**CONTEXT, **source}, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED  # which has no encryption context
