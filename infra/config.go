@@ -109,6 +109,17 @@ func configuration() Config {
 	}
 }
 
+// environments are the deployments that there are, by name. With several, `-c environment=NAME` chooses:
+//
+//	production := configuration()
+//	production.Account, production.Region, production.Protection = "123456789012", "eu-central-1", true
+//	test := configuration()
+//	test.AppName, test.Account, test.Storage.Retention = "stowrs-test", "210987654321", Destroy
+//	return map[string]Config{"production": production, "test": test}
+func environments() map[string]Config {
+	return map[string]Config{"default": configuration()}
+}
+
 // Config is one deployment. Every construct takes the part that is its own.
 type Config struct {
 	// AppName begins the names of all resources and is the value of their tag `deployment`: lower case letters,

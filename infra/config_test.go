@@ -169,3 +169,21 @@ func section(t *testing.T, file, heading string) string {
 	before, _, _ := strings.Cut(after, "\n## ")
 	return before
 }
+
+// One environment needs no name; of several one is chosen, and none by mistake.
+func TestEnvironments(t *testing.T) {
+	one := environments()
+	two := map[string]Config{"production": {AppName: "a"}, "test": {AppName: "b"}}
+	for _, row := range []struct {
+		of         map[string]Config
+		name, want string // AppName; empty: refused
+	}{{one, "", "stowrs-to-s3"}, {one, "default", "stowrs-to-s3"}, {one, "production", ""}, {two, "test", "b"}, {two, "", ""}, {two, "tset", ""}} {
+		cfg, err := choose(row.of, row.name)
+		if cfg.AppName != row.want || (err == nil) != (row.want != "") {
+			t.Errorf("%q of %d: got %q, error %v, want %q", row.name, len(row.of), cfg.AppName, err, row.want)
+		}
+		if err != nil && !strings.Contains(err.Error(), "cdk deploy -c environment=") {
+			t.Errorf("%q: the error does not say how: %v", row.name, err)
+		}
+	}
+}

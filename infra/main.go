@@ -4,7 +4,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -12,7 +15,13 @@ import (
 
 func main() {
 	defer jsii.Close()
-	cfg := configuration()
+	app := awscdk.NewApp(nil) // the CLI brings the feature flags of cdk.json, and -c
+	chosen, _ := app.Node().TryGetContext(jsii.String("environment")).(string)
+	cfg, err := choose(environments(), chosen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "\n"+err.Error())
+		os.Exit(1)
+	}
 	warnings, violations := Validate(cfg)
 	for _, warning := range warnings {
 		fmt.Fprintln(os.Stderr, "\nWARNING: "+warning)
@@ -24,7 +33,19 @@ func main() {
 		}
 		os.Exit(1)
 	}
-	app := awscdk.NewApp(nil) // the CLI brings the feature flags of cdk.json
 	newStack(app, cfg)
 	app.Synth(nil)
+}
+
+// choose is the configuration of the environment that -c environment=NAME names; with a single one nothing has to be named.
+func choose(environments map[string]Config, name string) (Config, error) {
+	names := slices.Sorted(maps.Keys(environments))
+	if name == "" && len(names) == 1 {
+		name = names[0]
+	}
+	cfg, found := environments[name]
+	if !found {
+		return Config{}, fmt.Errorf("-c environment=%s: infra/config.go has %s; choose one of them, as in: cdk deploy -c environment=%s", name, strings.Join(names, ", "), names[0])
+	}
+	return cfg, nil
 }
