@@ -68,6 +68,14 @@ func configuration() Config {
 				SourceDirectory: "../nginx",
 				Memory:          1024,
 				CPU:             1024,
+				Env: NginxEnv{
+					AllowedClients:        nil,
+					RequireCRL:            false,
+					ClientMaxBodySize:     0,
+					ConnectionsPerAddress: 0,
+					CertRefresh:           60 * time.Second,
+					WorkerShutdownTimeout: time.Hour,
+				},
 			},
 			App: AppConfig{
 				SourceDirectory: "../app",

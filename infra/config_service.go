@@ -41,6 +41,41 @@ type NginxConfig struct {
 	Memory int
 	// CPU units, its share when the task is busy, 128 or more. Default 1024.
 	CPU int
+	Env NginxEnv
+}
+
+// NginxEnv is the environment of the sidecar, except what the other fields say. docs/operations.md describes the variables.
+type NginxEnv struct {
+	// AllowedClients are the only clients that may store, with ClientAuth: subjects such as CN=modality-1,O=Hospital, subjects
+	// "issued by" an issuer, or sha256: and a fingerprint. Default none: all that truststore.crt verifies.
+	AllowedClients []string `env:"ALLOWED_CLIENTS"`
+	// RequireCRL lets nobody in, with ClientAuth, while there is no usable crl.pem in the certificate bucket. Default false.
+	RequireCRL bool `env:"CRL"`
+	// ClientMaxBodySize of a request in bytes. Default 0: no limit but MaxRequestSize.
+	ClientMaxBodySize ByteSize `env:"CLIENT_MAX_BODY_SIZE"`
+	// ConnectionsPerAddress is requests at a time of one client address, 0 to 65535. Default 0: no limit.
+	ConnectionsPerAddress int `env:"CONNECTIONS_PER_ADDRESS"`
+	// CertRefresh is the time between two looks at the certificate bucket, a second or more. Default 60 s.
+	CertRefresh time.Duration `env:"CERT_REFRESH"`
+	// WorkerShutdownTimeout is how long a request may go on that began before certificates changed, a second or more. Default 1 h.
+	WorkerShutdownTimeout time.Duration `env:"WORKER_SHUTDOWN_TIMEOUT"`
+}
+
+// Variables is the environment as the container gets it.
+func (e NginxEnv) Variables() map[string]string {
+	variables := map[string]string{
+		"CLIENT_MAX_BODY_SIZE":    strconv.FormatInt(int64(e.ClientMaxBodySize), 10),
+		"CONNECTIONS_PER_ADDRESS": strconv.Itoa(e.ConnectionsPerAddress),
+		"CERT_REFRESH":            e.CertRefresh.String(),
+		"WORKER_SHUTDOWN_TIMEOUT": e.WorkerShutdownTimeout.String(),
+	}
+	if len(e.AllowedClients) > 0 {
+		variables["ALLOWED_CLIENTS"] = strings.Join(e.AllowedClients, ";")
+	}
+	if e.RequireCRL {
+		variables["CRL"] = "required"
+	}
+	return variables
 }
 
 // AppConfig is the container of the service itself.

@@ -102,6 +102,7 @@ func TestEnvironmentOfNginx(t *testing.T) {
 		s3:   {"AUTH_MODE": "anonymous", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1", "PROXY_PROTOCOL": "on"},
 		mTLS: {"AUTH_MODE": "clientauth", "CERT_MODE": "FROMS3", "CERT_BUCKETNAME": bucket, "AWS_REGION": "us-east-1", "PROXY_PROTOCOL": "on"},
 	} {
+		want["CERT_REFRESH"], want["WORKER_SHUTDOWN_TIMEOUT"], want["CLIENT_MAX_BODY_SIZE"], want["CONNECTIONS_PER_ADDRESS"] = "1m0s", "1h0m0s", "0", "0"
 		if diff := cmp.Diff(want, environment(t, of(t, name), "nginx")); diff != "" {
 			t.Errorf("%s differs (-want +got):\n%s", name, diff)
 		}

@@ -69,6 +69,9 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, lo
 		// The load balancer says by it who the client is.
 		"PROXY_PROTOCOL": jsii.String("on"),
 	}
+	for name, value := range cfg.Service.Nginx.Env.Variables() {
+		environment[name] = jsii.String(value)
+	}
 	if storage.Certificates != nil {
 		environment["CERT_BUCKETNAME"] = storage.Certificates.BucketName()
 	}

@@ -33,6 +33,7 @@ func Validate(c Config) (warnings []string, violations []Violation) {
 	v.storage(c)
 	v.service(c)
 	v.containers(c)
+	v.nginxEnv(c)
 	v.env(c)
 	v.envSizes(c)
 	v.observability(c.Observability)

@@ -127,6 +127,16 @@ func TestRules(t *testing.T) {
 			c.Storage.ExistingDicomBucket = "archive"
 			c.Storage.ExistingDicomKey = "arn:aws:kms:eu-west-1:123456789012:key/0"
 		}, "Storage.ExistingDicomKey", "is not the ARN of a key in us-east-1"},
+		"clients, anonymous": {func(c *Config) { c.Service.Nginx.Env.AllowedClients = []string{"CN=a"} }, "Service.Nginx.Env.AllowedClients", "needs AuthMode ClientAuth"},
+		"client that is none": {func(c *Config) {
+			c.Certificate = clientAuth()
+			c.Service.Nginx.Env.AllowedClients = []string{"modality-1"}
+		}, "Service.Nginx.Env.AllowedClients[0]", "write a subject such as"},
+		"lists, anonymous":       {func(c *Config) { c.Service.Nginx.Env.RequireCRL = true }, "Service.Nginx.Env.RequireCRL", "nothing to revoke"},
+		"body below zero":        {func(c *Config) { c.Service.Nginx.Env.ClientMaxBodySize = -1 }, "Service.Nginx.Env.ClientMaxBodySize", "0 or more"},
+		"connections":            {func(c *Config) { c.Service.Nginx.Env.ConnectionsPerAddress = 70000 }, "Service.Nginx.Env.ConnectionsPerAddress", "65535"},
+		"looked at all the time": {func(c *Config) { c.Service.Nginx.Env.CertRefresh = 0 }, "Service.Nginx.Env.CertRefresh", "a second or more"},
+		"no end of old requests": {func(c *Config) { c.Service.Nginx.Env.WorkerShutdownTimeout = 0 }, "Service.Nginx.Env.WorkerShutdownTimeout", "a second or more"},
 		"key by id":              {env(func(e *AppEnv) { e.KMSKeyID = "alias/dicom" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"key elsewhere":          {env(func(e *AppEnv) { e.KMSKeyID = "arn:aws:kms:eu-west-1:123456789012:key/0" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"class of another store": {env(func(e *AppEnv) { e.StorageClass = "EXPRESS_ONEZONE" }), "Service.App.Env.StorageClass", "write one of STANDARD STANDARD_IA"},

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // fargateSize is a CPU value of Fargate on Linux with its memory, in MiB, from least to most in steps.
@@ -94,6 +95,23 @@ func (v *validation) containers(c Config) {
 	v.rule(budget <= 0 || budget > maxByteSize || budget+appOverhead <= ByteSize(s.App.Memory)*MiB, app+"Env.MemoryBudget", budget,
 		fmt.Sprintf("and the %s that the app needs besides it are more than Service.App.Memory (%d MiB), so the container would be killed", appOverhead, s.App.Memory),
 		"lower it, or raise Service.App.Memory")
+}
+
+// nginxEnv checks the environment of the sidecar; what an entry of AllowedClients may be, it says itself.
+func (v *validation) nginxEnv(c Config) {
+	const field = "Service.Nginx.Env."
+	e := c.Service.Nginx.Env
+	withClients := c.Certificate.AuthMode == ClientAuth
+	v.rule(withClients || len(e.AllowedClients) == 0, field+"AllowedClients", e.AllowedClients, "needs AuthMode ClientAuth: without client certificates there is no name to compare", "delete them, or set AuthMode to ClientAuth")
+	for i, client := range e.AllowedClients {
+		v.rule(strings.ContainsAny(client, "=:") && !strings.ContainsAny(client, "\r\n"), fmt.Sprintf("%sAllowedClients[%d]", field, i), client, "is no client",
+			"write a subject such as CN=modality-1,O=Hospital, a subject \"issued by\" its issuer, or sha256: and a fingerprint")
+	}
+	v.rule(withClients || !e.RequireCRL, field+"RequireCRL", e.RequireCRL, "needs AuthMode ClientAuth: without client certificates there is nothing to revoke", "set it to false, or AuthMode to ClientAuth")
+	v.rule(e.ClientMaxBodySize >= 0 && e.ClientMaxBodySize <= maxByteSize, field+"ClientMaxBodySize", e.ClientMaxBodySize, "must be 0 or more", "write 0 for no limit")
+	v.rule(e.ConnectionsPerAddress >= 0 && e.ConnectionsPerAddress <= 65535, field+"ConnectionsPerAddress", e.ConnectionsPerAddress, "must lie between 0 and 65535", "write 0 for no limit")
+	v.rule(e.CertRefresh >= time.Second, field+"CertRefresh", e.CertRefresh, "must be a second or more", "write 60 * time.Second")
+	v.rule(e.WorkerShutdownTimeout >= time.Second, field+"WorkerShutdownTimeout", e.WorkerShutdownTimeout, "must be a second or more", "write time.Hour")
 }
 
 func (v *validation) sourceDirectory(field, directory string) {
