@@ -64,6 +64,8 @@ func configuration() Config {
 			TaskCount:       1,
 			MaxTaskCount:    4,
 			CPUArchitecture: X86_64,
+			ImageRevision:   "1",
+			BuildArgs:       nil,
 			Nginx: NginxConfig{
 				SourceDirectory: "../nginx",
 				Memory:          1024,

@@ -20,8 +20,15 @@ type ServiceConfig struct {
 	MaxTaskCount int
 	// CPUArchitecture of tasks and images is X86_64 (default) or ARM64. Docker must be able to build for it.
 	CPUArchitecture CPUArchitecture
-	Nginx           NginxConfig
-	App             AppConfig
+	// ImageRevision names the build of the images: the programs report it as their version, and with another one the images are
+	// built anew, on base images of that day; else they are only when a file in their folder changes. Letters, digits and - _ .
+	// Default 1.
+	ImageRevision string
+	// BuildArgs of both images, besides VERSION, which is ImageRevision: GO_IMAGE, NGINX_IMAGE and GOPROXY name mirrors.
+	// Default none.
+	BuildArgs map[string]string
+	Nginx     NginxConfig
+	App       AppConfig
 }
 
 // CPUArchitecture of tasks and images.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,5 +27,39 @@ func TestImagesAreWhatTheTaskExpects(t *testing.T) {
 				t.Errorf("%s has no %s", file, want)
 			}
 		}
+	}
+}
+
+// The build gets a version, mirrors reach it, and another revision is another image.
+func TestBuildArguments(t *testing.T) {
+	built := func(edit func(*ServiceConfig)) string {
+		cfg := deployments()[acm]
+		edit(&cfg.Service)
+		app, folder, err := testApp(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(folder)
+		newStack(app, cfg)
+		app.Synth(nil)
+		manifest, err := os.ReadFile(filepath.Join(folder, cfg.AppName+".assets.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var assets struct{ DockerImages map[string]any }
+		if err := json.Unmarshal(manifest, &assets); err != nil {
+			t.Fatal(err)
+		}
+		return text(assets.DockerImages)
+	}
+	first := built(func(c *ServiceConfig) { c.BuildArgs = map[string]string{"GOPROXY": "https://mirror.example.org"} })
+	if want := `"dockerBuildArgs":{"GOPROXY":"https://mirror.example.org","VERSION":"1"}`; !strings.Contains(first, want) {
+		t.Errorf("the build has no %s: %s", want, first)
+	}
+	second := built(func(c *ServiceConfig) {
+		c.ImageRevision, c.BuildArgs = "2", map[string]string{"GOPROXY": "https://mirror.example.org"}
+	})
+	if first == second || !strings.Contains(second, `"VERSION":"2"`) {
+		t.Errorf("another revision is built as %s", second)
 	}
 }

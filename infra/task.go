@@ -54,7 +54,7 @@ func addApp(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, log 
 	}
 	props := hardened(appUser, log, []string{"CMD", "/stowrs", "health", "--live"})
 	props.ContainerName = jsii.String("app")
-	props.Image = image(cfg.Service.App.SourceDirectory, cfg.Service.CPUArchitecture)
+	props.Image = image(cfg.Service.App.SourceDirectory, cfg.Service)
 	props.Cpu, props.MemoryLimitMiB = jsii.Number(cfg.Service.App.CPU), jsii.Number(cfg.Service.App.Memory)
 	props.Environment = &environment
 	props.LinuxParameters = withoutCapabilities(task, "AppLinux")
@@ -77,7 +77,7 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, lo
 	}
 	props := hardened(nginxUser, log, []string{"CMD", "/certsync", "health"})
 	props.ContainerName = jsii.String("nginx")
-	props.Image = image(cfg.Service.Nginx.SourceDirectory, cfg.Service.CPUArchitecture)
+	props.Image = image(cfg.Service.Nginx.SourceDirectory, cfg.Service)
 	props.Cpu, props.MemoryLimitMiB = jsii.Number(cfg.Service.Nginx.CPU), jsii.Number(cfg.Service.Nginx.Memory)
 	props.Environment = &environment
 	props.LinuxParameters = withoutCapabilities(task, "NginxLinux")
@@ -155,12 +155,17 @@ func tasksOf(scope constructs.Construct) awsiam.ServicePrincipal {
 }
 
 // image is built from a folder at deployment and pushed to ECR; at synth its folder is hashed only.
-func image(sourceDirectory string, architecture CPUArchitecture) awsecs.ContainerImage {
+// CDK builds it anew when the folder or an argument changes.
+func image(sourceDirectory string, cfg ServiceConfig) awsecs.ContainerImage {
 	platform := awsecrassets.Platform_LINUX_AMD64()
-	if architecture == ARM64 {
+	if cfg.CPUArchitecture == ARM64 {
 		platform = awsecrassets.Platform_LINUX_ARM64()
 	}
-	return awsecs.ContainerImage_FromAsset(jsii.String(folder(sourceDirectory)), &awsecs.AssetImageProps{Platform: platform})
+	arguments := map[string]*string{"VERSION": jsii.String(cfg.ImageRevision)}
+	for name, value := range cfg.BuildArgs {
+		arguments[name] = jsii.String(value)
+	}
+	return awsecs.ContainerImage_FromAsset(jsii.String(folder(sourceDirectory)), &awsecs.AssetImageProps{Platform: platform, BuildArgs: &arguments})
 }
 
 func cpuArchitecture(architecture CPUArchitecture) awsecs.CpuArchitecture {

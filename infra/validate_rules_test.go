@@ -137,6 +137,8 @@ func TestRules(t *testing.T) {
 		"connections":            {func(c *Config) { c.Service.Nginx.Env.ConnectionsPerAddress = 70000 }, "Service.Nginx.Env.ConnectionsPerAddress", "65535"},
 		"looked at all the time": {func(c *Config) { c.Service.Nginx.Env.CertRefresh = 0 }, "Service.Nginx.Env.CertRefresh", "a second or more"},
 		"no end of old requests": {func(c *Config) { c.Service.Nginx.Env.WorkerShutdownTimeout = 0 }, "Service.Nginx.Env.WorkerShutdownTimeout", "a second or more"},
+		"no revision":            {func(c *Config) { c.Service.ImageRevision = "" }, "Service.ImageRevision", "when the images are to be built anew"},
+		"version twice":          {func(c *Config) { c.Service.BuildArgs = map[string]string{"VERSION": "2"} }, `Service.BuildArgs["VERSION"]`, "ImageRevision"},
 		"key by id":              {env(func(e *AppEnv) { e.KMSKeyID = "alias/dicom" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"key elsewhere":          {env(func(e *AppEnv) { e.KMSKeyID = "arn:aws:kms:eu-west-1:123456789012:key/0" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"class of another store": {env(func(e *AppEnv) { e.StorageClass = "EXPRESS_ONEZONE" }), "Service.App.Env.StorageClass", "write one of STANDARD STANDARD_IA"},

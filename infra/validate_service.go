@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -55,8 +57,18 @@ func (v *validation) service(c Config) {
 		fmt.Sprintf("must lie between TaskCount (%d) and %d", s.TaskCount, maxTasks), "write TaskCount for a service that does not scale")
 	v.rule(s.TaskCount <= 1 || c.Network.zones() >= 2, field+"TaskCount", s.TaskCount, "needs two availability zones: tasks in a single one fail together",
 		"name a second zone in Network.AvailabilityZones, or none")
+	v.rule(imageRevision.MatchString(s.ImageRevision), field+"ImageRevision", s.ImageRevision, "must be 1 to 64 letters, digits and - _ .", "write 1, and another one when the images are to be built anew")
+	for _, name := range slices.Sorted(maps.Keys(s.BuildArgs)) {
+		v.rule(buildArgument.MatchString(name) && name != "VERSION", fmt.Sprintf("%sBuildArgs[%q]", field, name), s.BuildArgs[name], "is no argument of a Dockerfile, or is the one that ImageRevision sets",
+			"write GO_IMAGE, NGINX_IMAGE or GOPROXY")
+	}
 	oneOf(v, field+"CPUArchitecture", s.CPUArchitecture, []CPUArchitecture{ARM64, X86_64}, "ARM64 or X86_64")
 }
+
+var (
+	imageRevision = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	buildArgument = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 const (
 	leastContainerMemory = 128 // MiB

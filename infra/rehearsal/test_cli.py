@@ -69,7 +69,7 @@ def test_cdk(checkout, stack):
     output = checkout.cdk(".", "deploy", "--require-approval", "never")
     assert "TestCommand = go run ./app send --url https://" in output
     built = (checkout.root / "docker.log").read_text()
-    assert built.count("build --tag") == built.count("push ") == 2 and built.count("--platform linux/amd64") == 2
+    assert built.count("--tag") == built.count("--build-arg VERSION=1") == built.count("push ") == built.count("--platform linux/amd64") == 2, built
     assert "There were no differences" in checkout.cdk("infra", "diff", "--no-change-set")
     dicom = stack.outputs()["DicomBucketName"]
 
