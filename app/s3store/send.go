@@ -85,7 +85,7 @@ func (u *Upload) create() (string, error) {
 			lost = lost || statusCode(err) == 0
 			return err
 		}
-		if id = aws.ToString(out.UploadId); id == "" || out.Key != nil && *out.Key != u.key {
+		if id = aws.ToString(out.UploadId); id == "" {
 			lost = true
 			return errForeign
 		}
