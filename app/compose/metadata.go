@@ -60,7 +60,7 @@ func (c *Composer) readMetadata(r io.Reader) error {
 
 // unreadable says that a part of metadata is not what it should be, while others may be.
 func unreadable(err error) bool {
-	return errors.Is(err, metadata.ErrSyntax) || errors.Is(err, related.ErrPartLength)
+	return errors.Is(err, metadata.ErrSyntax) || errors.Is(err, related.ErrPart)
 }
 
 // source notes the error of a reader, which the readers of metadata wrap.

@@ -224,7 +224,7 @@ func (b *part) drop() {
 
 // fail is the error of the instance, if the part alone is wrong and not the body.
 func (b *part) fail(err error) error {
-	if errors.Is(err, related.ErrPartLength) {
+	if errors.Is(err, related.ErrPart) {
 		err = invalid("bulkdata part %q: %w", b.name(), err)
 	}
 	b.failed = err

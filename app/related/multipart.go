@@ -4,6 +4,7 @@ package related
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/textproto"
 	"slices"
@@ -23,10 +24,12 @@ const (
 
 // Errors of a body.
 var (
-	ErrTruncated  = errors.New("the body ends before the closing boundary")
+	ErrTruncated  = errors.New("the body ends too early: it was cut on its way, or lacks its closing boundary")
 	ErrPartHeader = errors.New("a part has more than 16 KiB of headers")
 	errClosed     = errors.New("the body is read after its end")
-	ErrPartLength = errors.New("the part is not as long as its Content-Length says")
+	// ErrPart: the part alone is not what its header says.
+	ErrPart       = errors.New("the part is not what its header says")
+	errPartLength = fmt.Errorf("%w: it is not as long as its Content-Length", ErrPart)
 )
 
 // Reader is step 2: it takes a multipart/related body (RFC 2046 §5.1, RFC 2387)
@@ -162,7 +165,8 @@ func (s *Reader) skipEpilogue() error {
 
 // readHeaders are those that anybody reads. Others are not kept: a few bytes on the line
 // would be a few hundred in memory.
-var readHeaders = []string{"Content-Type", "Content-Location", "Content-Length", "Content-Encoding", "Content-Transfer-Encoding"}
+var readHeaders = []string{"Content-Type", "Content-Location", "Content-Length", "Content-Encoding", "Content-Transfer-Encoding",
+	"Content-Md5", "Content-Digest", "Repr-Digest", "Digest"}
 
 // header reads the part's header up to its blank line (RFC 2046 §5.1). Lines
 // that begin with white space go on with the line before (RFC 5322 §2.2.3); others

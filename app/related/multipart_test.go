@@ -25,7 +25,7 @@ func split(body io.Reader, boundary string) (parts []string, err error) {
 			return parts, err
 		}
 		data, err := io.ReadAll(p)
-		if err != nil && !errors.Is(err, ErrPartLength) {
+		if err != nil && !errors.Is(err, ErrPart) {
 			return parts, err
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package related
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/textproto"
 	"strconv"
@@ -14,6 +15,7 @@ type Part struct {
 	Header        textproto.MIMEHeader
 	DeclaredBytes int64 // its Content-Length; -1: it has none, or one that is no length
 	wrongLength   bool  // it has one that is no length
+	digests       Digests
 	reader        *Reader
 	read          int64
 	atStart       bool
@@ -21,7 +23,7 @@ type Part struct {
 }
 
 func newPart(header textproto.MIMEHeader, reader *Reader) *Part {
-	p := &Part{Header: header, DeclaredBytes: -1, reader: reader, atStart: true}
+	p := &Part{Header: header, DeclaredBytes: -1, digests: NewDigests(header), reader: reader, atStart: true}
 	for _, value := range header.Values("Content-Length") {
 		n, err := strconv.ParseUint(value, 10, 63)
 		if p.wrongLength = p.wrongLength || err != nil || p.DeclaredBytes >= 0 && p.DeclaredBytes != int64(n); !p.wrongLength {
@@ -41,12 +43,15 @@ func (p *Part) Read(b []byte) (int, error) {
 	}
 	s := p.reader
 	for p.err == nil && s.data == 0 {
-		s.data, p.err = p.scan()
+		if s.data, p.err = p.scan(); p.err == io.EOF { //nolint:errorlint // io.EOF itself ends a part
+			p.err = p.check()
+		}
 	}
 	if s.data == 0 {
 		return 0, p.err
 	}
 	n := copy(b, s.window()[:s.data])
+	p.digests.Add(b[:n])
 	s.consume(n)
 	s.data -= n
 	p.read += int64(n)
@@ -103,10 +108,18 @@ func (p *Part) scan() (int, error) {
 		return 1, nil
 	}
 	s.consume(after)
-	if p.wrongLength || p.DeclaredBytes >= 0 && p.DeclaredBytes != p.read {
-		return 0, ErrPartLength
-	}
 	return 0, io.EOF
+}
+
+// check is io.EOF, the end of a part that was read, if it is what its header says.
+func (p *Part) check() error {
+	if p.wrongLength || p.DeclaredBytes >= 0 && p.DeclaredBytes != p.read {
+		return errPartLength
+	}
+	if err := p.digests.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPart, err)
+	}
+	return io.EOF
 }
 
 // skip reads to the delimiter.
@@ -114,10 +127,9 @@ func (p *Part) skip() error {
 	s := p.reader
 	for p.err == nil {
 		s.consume(s.data)
-		p.read += int64(s.data)
 		s.data, p.err = p.scan()
 	}
-	if p.err == io.EOF || errors.Is(p.err, ErrPartLength) { //nolint:errorlint // io.EOF itself ends a part
+	if p.err == io.EOF || errors.Is(p.err, ErrPart) { //nolint:errorlint // io.EOF itself ends a part
 		return nil
 	}
 	return p.err

@@ -25,6 +25,7 @@ var (
 	errStopping        = errors.New("the service stops")
 	errRequestTooLarge = errors.New("the request is larger than MAXREQUESTSIZE")
 	errBroken          = errors.New("the body cannot be read")
+	errDamaged         = errors.New("the body is not what its header says, and nothing of it counts as stored: send all of it again")
 )
 
 // body is the request body with its limits. There is one rule of progress: while the
@@ -41,6 +42,7 @@ type body struct {
 
 	minRate int64 // bytes per second, 0: none
 	limit   int64 // bytes, 0: none
+	digests related.Digests
 	stall   time.Duration
 	window  time.Duration
 
@@ -80,6 +82,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.source.Read(p)
 	verdict := b.stopWaiting(int64(n))
 	b.read += int64(n)
+	b.digests.Add(p[:n])
 	switch {
 	case b.limit > 0 && b.read > b.limit: // by the one byte too many
 		b.read--
@@ -87,6 +90,9 @@ func (b *body) Read(p []byte) (int, error) {
 	case err == io.EOF: // io.EOF itself ends a body
 		// Behind it net/http goes on reading, to see whether the client leaves: without a deadline.
 		_ = b.setDeadline(time.Time{}) // the connection may be gone
+		if err := b.digests.Check(); err != nil {
+			return n, fmt.Errorf("%w: %w", errDamaged, err)
+		}
 		return n, io.EOF
 	case verdict != nil && b.stop.Err() == nil:
 		return n, verdict

@@ -26,6 +26,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"stowrs-to-s3/app/memory"
+	"stowrs-to-s3/app/related"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/storeresponse"
 )
@@ -189,7 +190,7 @@ func (h *Handler) begin(ctx context.Context, c echo.Context, framing framing) *t
 	}
 	t.outcomes = outcomes{kept: t.kept, log: t.logFailure, uploads: map[string]*s3store.Upload{}}
 	t.body = &body{
-		source: r.Body, stop: h.Stop, setDeadline: http.NewResponseController(c.Response()).SetReadDeadline,
+		source: r.Body, digests: related.NewDigests(r.Header), stop: h.Stop, setDeadline: http.NewResponseController(c.Response()).SetReadDeadline,
 		holds: t.heldBytes, short: h.short, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes,
 		stall: h.Config.StallTimeout, window: h.Config.RateWindow,
 	}

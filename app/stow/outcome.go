@@ -160,6 +160,15 @@ func (s *outcomes) fail(o *outcome, err error) {
 	}
 }
 
+// withdraw lets nothing count as stored.
+func (s *outcomes) withdraw(err error) {
+	for _, o := range s.all {
+		if o.reason == 0 {
+			s.fail(o, err)
+		}
+	}
+}
+
 // tally counts the outcomes of a request.
 type tally struct {
 	stored, failed, warnings int

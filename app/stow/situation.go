@@ -48,6 +48,7 @@ var situations = []situation{
 	{cause: wraps(errStalled), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusRequestTimeout},
 	{cause: wraps(related.ErrTruncated), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
 	{cause: wraps(related.ErrPartHeader), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
+	{cause: wraps(errDamaged), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
 	{cause: wraps(errBroken), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest, words: errBroken.Error()},
 
 	// The metadata of several instances, or of one, are not what they should be.
@@ -56,7 +57,7 @@ var situations = []situation{
 	{cause: wraps(compose.ErrNoRoom), reason: storeresponse.ReasonOutOfResources, status: http.StatusConflict},
 
 	// One instance is not what it should be.
-	{cause: wraps(related.ErrPartLength), reason: storeresponse.ReasonCannotUnderstand, status: http.StatusConflict},
+	{cause: wraps(related.ErrPart), reason: storeresponse.ReasonCannotUnderstand, status: http.StatusConflict},
 	{cause: wraps(dicom.ErrNotDICOM), reason: storeresponse.ReasonCannotUnderstand, status: http.StatusConflict},
 	{cause: wraps(dicom.ErrNamedTwice), reason: storeresponse.ReasonCannotUnderstand, status: http.StatusConflict},
 	{cause: wraps(dicom.ErrWindow), reason: storeresponse.ReasonCannotUnderstand, status: http.StatusConflict},

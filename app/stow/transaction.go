@@ -45,9 +45,15 @@ type transaction struct {
 }
 
 // run receives all parts and waits for their uploads. Its error is what ended
-// the body early; what was received whole before that is stored all the same.
+// the body early; what was received whole before that is stored all the same. Only a body
+// whose digest says that it was damaged has nothing that counts: which bytes are wrong is not known.
 func (t *transaction) run() error {
 	err := t.guard(t.receiveAll)
+	if errors.Is(err, errDamaged) {
+		t.outcomes.settle(true)
+		t.outcomes.withdraw(err)
+		return err
+	}
 	if err != nil && !t.told && len(t.outcomes.all) > 0 { // it ended between two parts
 		t.outcomes.fail(t.outcomes.add(), err)
 	}
