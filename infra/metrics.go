@@ -21,7 +21,7 @@ type recordMetric struct {
 }
 
 // The records: of the app `store transaction`, one a request, at all log levels; of nginx `request`, one a request as
-// well, since a 502 or a refused certificate never reaches the app; of certsync `certificate status`, every 5 minutes.
+// well, since what nginx answers itself never reaches the app; of certsync `certificate status`, every 5 minutes.
 const (
 	storeTransactions = `{ $.msg = "store transaction" }`
 	nothingStored     = `{ $.msg = "store transaction" && $.status = 503 && $.stored = 0 }`

@@ -236,7 +236,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 		return err
 	}
 	k.door.trusts(next.trust) // both the old and the new must let a client in meanwhile
-	if k.nginx.process != nil {
+	if k.nginx.process.Load() != nil {
 		err := k.nginx.reload(ctx, generation)
 		if ctx.Err() != nil {
 			return ctx.Err() //nolint:wrapcheck // stopping

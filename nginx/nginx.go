@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,8 +38,8 @@ type nginx struct {
 	log     *slog.Logger
 	refused *sampler // what strangers cause
 
-	process *os.Process
-	exited  chan struct{} // closed when it has ended, with the exit status in code
+	process atomic.Pointer[os.Process] // nil until it is started
+	exited  chan struct{}              // closed when it has ended, with the exit status in code
 	code    int
 }
 
@@ -126,7 +127,7 @@ func (n *nginx) start() error {
 	if err := <-started; err != nil {
 		return fmt.Errorf("start nginx: %w", err)
 	}
-	n.process = cmd.Process
+	n.process.Store(cmd.Process)
 	return nil
 }
 
@@ -196,11 +197,11 @@ func (n *nginx) addError(line errorLine) {
 }
 
 // kill ends nginx and its workers whatever they do.
-func (n *nginx) kill() { _ = syscall.Kill(-n.process.Pid, syscall.SIGKILL) } // it has a group of its own
+func (n *nginx) kill() { _ = syscall.Kill(-n.process.Load().Pid, syscall.SIGKILL) } // it has a group of its own
 
 // signal tells nginx: SIGHUP to reload, SIGQUIT to finish what is in flight and end, SIGTERM to end.
 func (n *nginx) signal(s os.Signal) {
-	if err := n.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := n.process.Load().Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		n.log.Error("nginx cannot be signalled", "signal", s.String(), "error", err)
 	}
 }

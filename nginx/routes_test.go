@@ -210,7 +210,7 @@ func TestAccessLog(t *testing.T) {
 		"level": "INFO", "msg": "request", "request_id": r.header.Get("X-Request-Id"), "remote": "127.0.0.1",
 		"method": "POST", "route": "/studies/{study}", "protocol": "HTTP/1.1", "status": 200.0, "app_status": "200",
 		"tls": "TLSv1.3", "client_dn": "CN=modality-1", "client_issuer": "CN=CA", "client_sha256": fingerprint(client.certificate),
-		"client_serial": fmt.Sprintf("%X", client.certificate.SerialNumber),
+		"client_serial": fmt.Sprintf("%X", client.certificate.SerialNumber.Bytes()),
 	}
 	for name, value := range want {
 		if got[name] != value {

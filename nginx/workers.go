@@ -83,10 +83,11 @@ type worker struct {
 
 // workers looks at the processes, as Linux shows them.
 func (n *nginx) workers() ([]worker, error) {
-	if n.process == nil {
+	process := n.process.Load()
+	if process == nil {
 		return nil, nil
 	}
-	pid := n.process.Pid
+	pid := process.Pid
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return nil, fmt.Errorf("look at the workers of nginx: %w", err)
