@@ -15,8 +15,14 @@ import (
 func TestDigests(t *testing.T) {
 	s3 := startS3(t)
 	s := startService(t, s3)
-	md5Of := func(text string) string { sum := md5.Sum([]byte(text)); return base64.StdEncoding.EncodeToString(sum[:]) }
-	sha256Of := func(text string) string { sum := sha256.Sum256([]byte(text)); return base64.StdEncoding.EncodeToString(sum[:]) }
+	md5Of := func(text string) string {
+		sum := md5.Sum([]byte(text))
+		return base64.StdEncoding.EncodeToString(sum[:])
+	}
+	sha256Of := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return base64.StdEncoding.EncodeToString(sum[:])
+	}
 	headers := func(text string) []string {
 		return []string{"Content-MD5: " + md5Of(text), "Digest: SHA-256=" + sha256Of(text), "Digest: unixsum=1,md5=" + md5Of(text),
 			"Content-Digest: sha-256=:" + sha256Of(text) + ":", "Repr-Digest: unknown=:AA==:, sha-256=:" + sha256Of(text) + ":"}
