@@ -61,3 +61,14 @@ func TestFirstDeploymentCanBeTakenBack(t *testing.T) {
 		t.Errorf("with Protection, deletion protection is %v", protection)
 	}
 }
+
+// Where an account lets roles be made with a boundary only, one role without it fails the deployment.
+func TestPermissionsBoundary(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		for id, role := range got.all("AWS::IAM::Role") {
+			if boundary, _ := role.get("PermissionsBoundary").(string); boundary != cfg.PermissionsBoundary {
+				t.Errorf("%s is bounded by %q, want %q", id, boundary, cfg.PermissionsBoundary)
+			}
+		}
+	})
+}

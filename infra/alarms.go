@@ -93,10 +93,12 @@ func certificateAlarms(cfg Config) []alarm {
 	return list
 }
 
-// newAlarms makes the alarms, and has AlarmEmail told when one goes off and when it is over.
+// newAlarms makes the alarms, and has AlarmEmail or AlarmTopic told when one goes off and when it is over.
 func newAlarms(scope constructs.Construct, cfg Config, list []alarm, key awskms.IKey) []awscloudwatch.Alarm {
 	var action awscloudwatch.IAlarmAction
-	if cfg.Observability.AlarmEmail != "" {
+	if arn := cfg.Observability.AlarmTopic; arn != "" {
+		action = actions.NewSnsAction(awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(arn)))
+	} else if cfg.Observability.AlarmEmail != "" {
 		action = actions.NewSnsAction(newAlarmTopic(scope, cfg, key))
 	}
 	made := []awscloudwatch.Alarm{}

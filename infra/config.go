@@ -16,6 +16,8 @@ func configuration() Config {
 		Account: "",
 		// Set it to true, and deploy again, once the first deployment has succeeded: until then it would stop a rollback.
 		Protection: false,
+		// arn:aws:iam::ACCOUNT:policy/NAME, where roles must have one.
+		PermissionsBoundary: "",
 
 		Certificate: CertificateConfig{
 			// Anonymous, or ClientAuth (needs CertificateMode FromS3).
@@ -55,6 +57,7 @@ func configuration() Config {
 			Retention:             Retain,
 			ObjectLockDays:        0,
 			NoncurrentVersionDays: 0,
+			Transitions:           nil,
 			CloudTrailDataEvents:  true,
 		},
 
@@ -113,6 +116,7 @@ func configuration() Config {
 		Observability: ObservabilityConfig{
 			LogRetentionDays: 2192,
 			AlarmEmail:       "",
+			AlarmTopic:       "",
 		},
 
 		ResourceTags: map[string]string{},
@@ -142,7 +146,11 @@ type Config struct {
 	Account string
 	// Protection keeps the stack and its load balancer from being deleted, by mistake or by a rollback. Default false: a first
 	// deployment that fails has to be taken back. Set it when that has succeeded.
-	Protection    bool
+	Protection bool
+	// PermissionsBoundary is the ARN of the IAM policy that bounds what every role of the stack may do, for accounts that let
+	// roles be made with it only. What it does not allow, none of them can do. Default: none.
+	PermissionsBoundary string
+
 	Certificate   CertificateConfig
 	LoadBalancer  LoadBalancerConfig
 	Network       NetworkConfig
@@ -188,8 +196,8 @@ const (
 
 // LoadBalancerConfig is the network load balancer.
 type LoadBalancerConfig struct {
-	// AllowedPeers are the IPv4 CIDRs that may connect to port 443, 60 at most (the quota of rules of a security
-	// group). Default 0.0.0.0/0, everyone.
+	// AllowedPeers are the IPv4 CIDRs that may connect to port 443, and ids of prefix lists (pl-…), which are kept elsewhere: 60 at most,
+	// the quota of rules of a security group, in which a prefix list counts as all the entries that it may have. Default 0.0.0.0/0, everyone.
 	AllowedPeers []string
 	// AllowEveryone says that AllowedPeers larger than /8 are meant with Anonymous: whoever reaches the load balancer can then store
 	// into the archive. Default false.
@@ -238,53 +246,6 @@ const (
 	NAT       Egress = "nat"
 )
 
-// StorageConfig is the buckets, and how what they hold is kept.
-type StorageConfig struct {
-	// DicomBucket is the prefix of the name of the bucket for DICOM: lower case letters, digits, dots and hyphens, at
-	// most 50 characters; 12 random ones follow it. Default stowrstos3-dicom. Changing it makes another bucket and
-	// leaves the old one where it is.
-	DicomBucket string
-	// ExistingDicomBucket is the whole name of a bucket that is there already and is used instead of a new one; its
-	// own settings stay as they are, and DicomBucket is ignored. Default: none. When KMS encrypts it, put the ARN of
-	// its key into ExistingDicomKey.
-	ExistingDicomBucket string
-	// ExistingDicomKey is the ARN of the KMS key that encrypts ExistingDicomBucket: without it every store is refused.
-	// The policy of a key of another account has to let this one in, too. Default: none.
-	ExistingDicomKey string
-	// Encryption of the bucket for DICOM is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
-	// of S3). Logs and certificates have KMS keys of their own in any case.
-	Encryption Encryption
-	// Retention says what destroying the stack does: Retain (default) leaves buckets, keys and logs, Destroy is for
-	// trials and deletes them; a bucket that is not empty stops it. The bucket for access logs stays in any case: it gets
-	// records for hours after the last request.
-	Retention Retention
-	// ObjectLockDays keeps every version of an object from deletion for that many days (S3 Object Lock, governance
-	// mode), 0 to 36500. Default 0, no lock. Object Lock can never be taken from a bucket again.
-	ObjectLockDays int
-	// NoncurrentVersionDays deletes versions that were overwritten this many days ago, 0 to 36500. Default 0: never.
-	NoncurrentVersionDays int
-	// CloudTrailDataEvents records every access to an object of the DICOM bucket in a trail. Default true.
-	CloudTrailDataEvents bool
-}
-
-// Encryption says whose keys encrypt the buckets.
-type Encryption string
-
-// Values of Encryption.
-const (
-	S3Managed Encryption = "S3Managed"
-	KMS       Encryption = "KMS"
-)
-
-// Retention says what becomes of stored data when the stack is destroyed.
-type Retention string
-
-// Values of Retention.
-const (
-	Retain  Retention = "retain"
-	Destroy Retention = "destroy"
-)
-
 // ObservabilityConfig is logs and alarms.
 type ObservabilityConfig struct {
 	// LogRetentionDays is how long logs are kept, one of the numbers that CloudWatch Logs knows (1, 3, 5, 7, 14, 30, …
@@ -293,6 +254,9 @@ type ObservabilityConfig struct {
 	// AlarmEmail is the address to which alarms are sent; AWS asks it to confirm first. Default: none, alarms are
 	// seen in the console only.
 	AlarmEmail string
+	// AlarmTopic is the ARN of an SNS topic in Region to which alarms are sent instead. Its policy, and that of its key, have to let
+	// cloudwatch.amazonaws.com publish. Default: none.
+	AlarmTopic string
 }
 
 // defaultRegion is the only thing that is read from the environment. Without it there is none: images of patients

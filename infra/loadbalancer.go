@@ -99,7 +99,11 @@ func newLoadBalancerSecurityGroup(scope constructs.Construct, peers []string, ne
 		Vpc: network.Vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Load balancer: in from AllowedPeers, out to the tasks"),
 	})
 	for _, peer := range peers {
-		group.AddIngressRule(awsec2.Peer_Ipv4(jsii.String(peer)), awsec2.Port_Tcp(jsii.Number(publicPort)), jsii.String("STOW-RS from an allowed peer"), nil)
+		from := awsec2.Peer_Ipv4
+		if prefixListID.MatchString(peer) {
+			from = awsec2.Peer_PrefixList
+		}
+		group.AddIngressRule(from(jsii.String(peer)), awsec2.Port_Tcp(jsii.Number(publicPort)), jsii.String("STOW-RS from an allowed peer"), nil)
 	}
 	for _, port := range []struct {
 		number int

@@ -73,6 +73,9 @@ func rules(got template, group, direction string) []string {
 				other = text(r.get("DestinationSecurityGroupId"))
 			}
 			name, _, _ := strings.Cut(strings.TrimPrefix(other, `{"Fn::GetAtt":["`), "SecurityGroup")
+			if list, of := r.get("SourcePrefixListId").(string); of {
+				name = list
+			}
 			found = append(found, fmt.Sprintf("%s %v", name, r.get("FromPort")))
 		}
 	}
@@ -82,12 +85,16 @@ func rules(got template, group, direction string) []string {
 
 // Who may talk to whom: clients to the load balancer, that to the tasks, those to AWS; no more.
 func TestSecurityGroups(t *testing.T) {
-	each(t, func(t *testing.T, got template, _ Config) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		var peers []string
+		for _, peer := range cfg.LoadBalancer.AllowedPeers {
+			peers = append(peers, peer+" 443")
+		}
 		for _, row := range []struct {
 			group, direction string
 			want             []string
 		}{
-			{"LoadBalancerSecurityGroup", "Ingress", []string{"198.51.100.0/24 443", "203.0.113.7/32 443"}},
+			{"LoadBalancerSecurityGroup", "Ingress", peers},
 			{"LoadBalancerSecurityGroup", "Egress", []string{"Task 8081", "Task 8443"}},
 			{"TaskSecurityGroup", "Ingress", []string{"LoadBalancer 8081", "LoadBalancer 8443"}},
 			{"TaskSecurityGroup", "Egress", []string{"0.0.0.0/0 443"}},

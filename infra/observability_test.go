@@ -51,7 +51,9 @@ func TestAlarms(t *testing.T) {
 		for id, alarm := range got.all("AWS::CloudWatch::Alarm") {
 			names = append(names, strings.TrimPrefix(alarm.get("AlarmName").(string), cfg.AppName+"-"))
 			wantActions := "null"
-			if cfg.Observability.AlarmEmail != "" {
+			if topic := cfg.Observability.AlarmTopic; topic != "" {
+				wantActions = `["` + topic + `"]`
+			} else if cfg.Observability.AlarmEmail != "" {
 				wantActions = `[{"Ref":"AlarmTopicD01E77F9"}]`
 			}
 			if actions := text(alarm.get("AlarmActions")); actions != wantActions || text(alarm.get("OKActions")) != wantActions {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -23,6 +24,10 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 		awscdk.Tags_Of(stack).Add(jsii.String(key), value, nil) // of what is in it
 	}
 
+	if arn := cfg.PermissionsBoundary; arn != "" {
+		boundary := awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("PermissionsBoundary"), jsii.String(arn))
+		awsiam.PermissionsBoundary_Of(stack).Apply(boundary)
+	}
 	records := newRecordsKey(stack, cfg)
 	logs := newLogs(stack, cfg, records)
 	storage := newStorage(stack, cfg)

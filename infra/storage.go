@@ -54,6 +54,15 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 			Id: jsii.String("overwritten-versions"), NoncurrentVersionExpiration: awscdk.Duration_Days(jsii.Number(days)),
 		})
 	}
+	if transitions := cfg.Storage.Transitions; len(transitions) > 0 {
+		steps := []*awss3.Transition{}
+		for _, t := range transitions {
+			steps = append(steps, &awss3.Transition{
+				StorageClass: awss3.NewStorageClass(jsii.String(t.StorageClass)), TransitionAfter: awscdk.Duration_Days(jsii.Number(t.AfterDays)),
+			})
+		}
+		*props.LifecycleRules = append(*props.LifecycleRules, &awss3.LifecycleRule{Id: jsii.String("transitions"), Transitions: &steps})
+	}
 	if days := cfg.Storage.ObjectLockDays; days > 0 {
 		// Governance: someone with s3:BypassGovernanceRetention can still erase what must be erased. The service cannot.
 		props.ObjectLockEnabled = jsii.Bool(true)

@@ -126,6 +126,10 @@ func TestVersionsAreKeptOrLocked(t *testing.T) {
 	if days := text(bucket.get("LifecycleConfiguration", "Rules", 1, "NoncurrentVersionExpiration")); days != `{"NoncurrentDays":90}` {
 		t.Errorf("NoncurrentVersionDays: got %s", days)
 	}
+	want := `[{"StorageClass":"STANDARD_IA","TransitionInDays":30},{"StorageClass":"DEEP_ARCHIVE","TransitionInDays":365}]`
+	if transitions := text(bucket.get("LifecycleConfiguration", "Rules", 2, "Transitions")); transitions != want {
+		t.Errorf("Transitions: got %s, want %s", transitions, want)
+	}
 	if lock := text(bucket.get("ObjectLockConfiguration", "Rule", "DefaultRetention")); lock != `{"Days":2192,"Mode":"GOVERNANCE"}` || bucket.get("ObjectLockEnabled") != true {
 		t.Errorf("ObjectLockDays: got %s", lock)
 	}

@@ -77,10 +77,10 @@ func choices(cfg Config) []suppression {
 				Reason: "FromS3: TLS ends at nginx, with the certificate of the certificate bucket, so that it can ask clients for theirs. The load balancer never sees what is inside.",
 			})
 	}
-	if cfg.Observability.AlarmEmail == "" {
+	if cfg.Observability.AlarmEmail == "" && cfg.Observability.AlarmTopic == "" {
 		list = append(list, suppression{
 			Rule: "HIPAA.Security-CloudWatchAlarmAction", On: []string{alarmPrefix + "*"},
-			Reason: "AlarmEmail is empty: alarms are seen on the dashboard only. With an address, each one notifies it.",
+			Reason: "AlarmEmail and AlarmTopic are empty: alarms are seen on the dashboard only. With one of them, each one notifies it.",
 		})
 	}
 	if cfg.Storage.Encryption == S3Managed {

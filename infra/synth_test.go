@@ -46,6 +46,8 @@ func deployments() map[string]Config {
 	c.Certificate.CertificateArn = strings.Replace(testArn, "us-east-1", "ca-west-1", 1)
 	c.LoadBalancer.Scheme, c.Network.Egress, c.Network.AvailabilityZones = Internal, NAT, []string{"ca-west-1a", "ca-west-1b", "ca-west-1c"}
 	c.Storage = StorageConfig{ExistingDicomBucket: "hospital-archive", Encryption: S3Managed, Retention: Destroy}
+	c.LoadBalancer.AllowedPeers = append(c.LoadBalancer.AllowedPeers, "pl-0123456789abcdef0")
+	c.PermissionsBoundary, c.Observability.AlarmTopic = "arn:aws:iam::123456789012:policy/imaging/boundary", "arn:aws:sns:ca-west-1:123456789012:imaging"
 	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
 	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 	c.Storage.ExistingDicomKey = "arn:aws:kms:ca-west-1:123456789012:key/11234567-89ab-cdef-0123-456789abcdef"
@@ -54,6 +56,7 @@ func deployments() map[string]Config {
 	c = configs[everything]
 	c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1"}
 	c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays, c.Storage.Encryption = 2192, 90, S3Managed
+	c.Storage.Transitions = []Transition{{AfterDays: 30, StorageClass: "STANDARD_IA"}, {AfterDays: 365, StorageClass: "DEEP_ARCHIVE"}}
 	c.Service.App.Env.Prefix, c.Service.App.Env.OnDuplicate, c.Service.App.Env.LogLevel = "instance1/", Reject, Debug
 	c.Observability = ObservabilityConfig{LogRetentionDays: 365, AlarmEmail: "imaging@example.org"}
 	c.ResourceTags = map[string]string{"cost-centre": "radiology"}

@@ -36,7 +36,7 @@ func Validate(c Config) (warnings []string, violations []Violation) {
 	v.nginxEnv(c)
 	v.env(c)
 	v.envSizes(c)
-	v.observability(c.Observability)
+	v.observability(c)
 	v.tags(c.ResourceTags)
 	return warn(c), v.violations
 }
@@ -119,6 +119,8 @@ func (v *validation) naming(c Config) {
 		v.rule(regionName.MatchString(c.Region), "Region", c.Region, "must be the name of an AWS region",
 			"write one such as eu-central-1, or defaultRegion() for that of the AWS profile")
 	}
+	v.rule(c.PermissionsBoundary == "" || policyArn.MatchString(c.PermissionsBoundary) && strings.HasPrefix(c.PermissionsBoundary, "arn:"+partition(c.Region)+":"), "PermissionsBoundary", c.PermissionsBoundary,
+		"is not the ARN of an IAM policy", fmt.Sprintf("write arn:%s:iam::123456789012:policy/NAME, from `aws iam list-policies --scope Local`, or nothing", partition(c.Region)))
 	v.rule(c.Account == "" || account.MatchString(c.Account), "Account", c.Account, "is no account: 12 digits", "copy it from `aws sts get-caller-identity`, or write nothing for that of the credentials")
 }
 
@@ -140,6 +142,9 @@ func (v *validation) certificate(c Config) {
 		"set CertificateMode to FromS3 and put certificate.crt, certificate.key and truststore.crt into the certificate bucket, or set AuthMode to Anonymous")
 	v.certificateArn(field+"CertificateArn", cert.CertificateArn, c.Region)
 }
+
+// policyArn is that of a policy of the account, or of AWS.
+var policyArn = regexp.MustCompile(`^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
 
 var (
 	account       = regexp.MustCompile(`^[0-9]{12}$`)

@@ -48,8 +48,14 @@ func (v *validation) loadBalancer(c Config) {
 	v.rule(lb.DrainSeconds >= 0 && lb.DrainSeconds <= 3600, field+"DrainSeconds", lb.DrainSeconds, "must lie between 0 and 3600 seconds", "write 900 for uploads of up to 15 minutes")
 }
 
+// prefixListID names a list of CIDRs that somebody keeps for many security groups.
+var prefixListID = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+
 // peer reports the first rule that an entry of AllowedPeers breaks.
 func (v *validation) peer(path, peer string) {
+	if prefixListID.MatchString(peer) {
+		return
+	}
 	if addr, err := netip.ParseAddr(peer); err == nil && addr.Is4() {
 		v.rule(false, path, peer, "is an address, and must be a CIDR", "write "+peer+"/32")
 		return
@@ -61,7 +67,7 @@ func (v *validation) peer(path, peer string) {
 			"write the IPv4 CIDR from which it connects")
 		return
 	}
-	if v.rule(err == nil, path, peer, "is not an IPv4 CIDR", "write address/bits, such as 198.51.100.7/32 or 198.51.100.0/24") {
+	if v.rule(err == nil, path, peer, "is not an IPv4 CIDR", "write address/bits, such as 198.51.100.7/32 or 198.51.100.0/24, or the id of a prefix list, pl-0123456789abcdef0") {
 		v.rule(prefix == prefix.Masked(), path, peer, fmt.Sprintf("has bits behind its first %d", prefix.Bits()),
 			fmt.Sprintf("write %s for the network, or %s/32 for the address", prefix.Masked(), prefix.Addr()))
 	}

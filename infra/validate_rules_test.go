@@ -12,6 +12,10 @@ import (
 // Each rule, alone: the edit breaks nothing else.
 func TestRules(t *testing.T) {
 	arn := func(s string) func(*Config) { return func(c *Config) { c.Certificate.CertificateArn = s } }
+	topic := func(arn, email string) func(*Config) {
+		return func(c *Config) { c.Observability.AlarmTopic, c.Observability.AlarmEmail = arn, email }
+	}
+	move := func(list ...Transition) func(*Config) { return func(c *Config) { c.Storage.Transitions = list } }
 	peers := func(s ...string) func(*Config) { return func(c *Config) { c.LoadBalancer.AllowedPeers = s } }
 	vpc := func(s string) func(*Config) { return func(c *Config) { c.Network.VpcCIDR = s } }
 	zones := func(s ...string) func(*Config) { return func(c *Config) { c.Network.AvailabilityZones = s } }
@@ -119,6 +123,19 @@ func TestRules(t *testing.T) {
 		"delay over TCP":        {func(c *Config) { c.Certificate = clientAuth(); c.Service.App.Env.ResponseDelay = time.Hour }, "Service.App.Env.ResponseDelay", "below 3600 seconds, after which a TCP listener (CertificateMode FromS3)"},
 		"budget over the limit": {env(func(e *AppEnv) { e.MemoryBudget = 2817 * MiB }), "Service.App.Env.MemoryBudget", "2817MiB: and the 256MiB that the app needs besides it are more than Service.App.Memory (3072 MiB), so the container would be killed"},
 		"stopped too late":      {env(func(e *AppEnv) { e.StopTimeout = 113 * time.Second }), "Service.App.Env.StopTimeout", "at most 112 s: Fargate kills after 120 s"},
+		"boundary":              {func(c *Config) { c.PermissionsBoundary = "boundary" }, "PermissionsBoundary", "arn:aws:iam::123456789012:policy/NAME"},
+		"boundary, a role":      {func(c *Config) { c.PermissionsBoundary = "arn:aws:iam::123456789012:role/x" }, "PermissionsBoundary", "is not the ARN of an IAM policy"},
+		"topic elsewhere":       {topic("arn:aws:sns:eu-west-1:123456789012:imaging", ""), "Observability.AlarmTopic", "is not the ARN of a topic in us-east-1"},
+		"topic and address":     {topic("arn:aws:sns:us-east-1:123456789012:imaging", "imaging@example.org"), "Observability.AlarmTopic", "delete one of the two"},
+		"prefix list misspelt":  {peers("pl-xyz"), "LoadBalancer.AllowedPeers[0]", "or the id of a prefix list"},
+		"to no class":           {move(Transition{1, "COLD"}), "Storage.Transitions[0].StorageClass", "write one of STANDARD_IA INTELLIGENT_TIERING"},
+		"back to a dearer one":  {move(Transition{1, "GLACIER"}, Transition{400, "STANDARD_IA"}), "Storage.Transitions[1].StorageClass", "none to which S3 moves objects from GLACIER"},
+		"from one zone":         {move(Transition{30, "ONEZONE_IA"}, Transition{90, "GLACIER_IR"}), "Storage.Transitions[1].StorageClass", "not from ONEZONE_IA to GLACIER_IR"},
+		"before it is there":    {move(Transition{-1, "GLACIER"}), "Storage.Transitions[0].AfterDays", "must lie between 0"},
+		"moved too early":       {move(Transition{29, "STANDARD_IA"}), "Storage.Transitions[0].AfterDays", "between 30 and 36500 days: S3 moves nothing there that is younger"},
+		"moved on too early":    {move(Transition{30, "STANDARD_IA"}, Transition{59, "GLACIER"}), "Storage.Transitions[1].AfterDays", "between 60 and 36500 days: S3 charges for 30 days in STANDARD_IA"},
+		"moved both at once":    {move(Transition{90, "GLACIER"}, Transition{90, "DEEP_ARCHIVE"}), "Storage.Transitions[1].AfterDays", "between 91 and 36500 days: ages rise"},
+		"existing to be moved":  {func(c *Config) { c.Storage.ExistingDicomBucket = "images"; move(Transition{1, "GLACIER"})(c) }, "Storage.Transitions", "ExistingDicomBucket keeps its own"},
 		"account":               {func(c *Config) { c.Account = "1234" }, "Account", "is no account: 12 digits"},
 		"no region":             {func(c *Config) { c.Region = ""; c.Certificate.CertificateMode = FromS3 }, "Region", "aws configure set region"},
 		"policy of old TLS":     {func(c *Config) { c.LoadBalancer.TLSPolicy = "ELBSecurityPolicy-2016-08" }, "LoadBalancer.TLSPolicy", "TLS 1.2 or 1.3"},

@@ -48,8 +48,38 @@ func (v *validation) storage(c Config) {
 	}
 	days("ObjectLockDays", s.ObjectLockDays)
 	days("NoncurrentVersionDays", s.NoncurrentVersionDays)
+	v.transitions(s.Transitions)
 	v.rule(s.ObjectLockDays <= 0 || s.Retention != Destroy, field+"ObjectLockDays", s.ObjectLockDays, "locks objects, and with Retention Destroy the bucket is to be deleted with the stack",
 		"set Retention to Retain, or ObjectLockDays to 0")
+}
+
+// transitionClasses are those to which a lifecycle rule can move an object, from those of lower steps only.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+func transitionClasses() map[string]int {
+	return map[string]int{"STANDARD_IA": 1, "INTELLIGENT_TIERING": 2, "ONEZONE_IA": 3, "GLACIER_IR": 3, "GLACIER": 4, "DEEP_ARCHIVE": 5}
+}
+
+func (v *validation) transitions(list []Transition) {
+	const (
+		classes = "STANDARD_IA INTELLIGENT_TIERING ONEZONE_IA GLACIER_IR GLACIER DEEP_ARCHIVE"
+		iaDays  = 30 // an object's first days are not for STANDARD_IA and ONEZONE_IA, and S3 charges for as many there
+	)
+	step, infrequent, before := transitionClasses(), func(class string) bool { return strings.HasSuffix(class, "_IA") }, Transition{AfterDays: -1}
+	for i, t := range list {
+		path := fmt.Sprintf("Storage.Transitions[%d].", i)
+		if v.rule(step[t.StorageClass] > 0, path+"StorageClass", t.StorageClass, "is no storage class to which S3 moves objects", "write one of "+classes) {
+			v.rule(step[t.StorageClass] > step[before.StorageClass], path+"StorageClass", t.StorageClass, "is none to which S3 moves objects from "+before.StorageClass,
+				"keep to the order "+classes+", and not from ONEZONE_IA to GLACIER_IR")
+		}
+		least, why := before.AfterDays+1, "ages rise from one to the next"
+		if infrequent(before.StorageClass) {
+			least, why = before.AfterDays+iaDays, "S3 charges for 30 days in "+before.StorageClass
+		} else if infrequent(t.StorageClass) && least < iaDays {
+			least, why = iaDays, "S3 moves nothing there that is younger"
+		}
+		v.rule(t.AfterDays >= least && t.AfterDays <= 36500, path+"AfterDays", t.AfterDays, fmt.Sprintf("must lie between %d and 36500 days: %s", least, why), "write another number")
+		before = t
+	}
 }
 
 // existingBucket checks the name of a bucket that is adopted, and that nothing is asked of it that only a new one can be given.
@@ -61,6 +91,7 @@ func (v *validation) existingBucket(s StorageConfig) {
 	const untouched = "is a setting of a new bucket, and ExistingDicomBucket keeps its own"
 	v.rule(s.ObjectLockDays == 0, field+"ObjectLockDays", s.ObjectLockDays, untouched, "set it to 0, and lock the bucket itself")
 	v.rule(s.NoncurrentVersionDays == 0, field+"NoncurrentVersionDays", s.NoncurrentVersionDays, untouched, "set it to 0, and give the bucket a lifecycle rule itself")
+	v.rule(len(s.Transitions) == 0, field+"Transitions", s.Transitions, untouched, "delete them, and give the bucket a lifecycle rule itself")
 }
 
 // logRetentionDays are the periods that CloudWatch Logs knows.
@@ -69,13 +100,23 @@ func logRetentionDays() []int {
 	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 }
 
-func (v *validation) observability(o ObservabilityConfig) {
+var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+
+func (v *validation) observability(c Config) {
 	const field = "Observability."
+	o := c.Observability
 	v.rule(slices.Contains(logRetentionDays(), o.LogRetentionDays), field+"LogRetentionDays", o.LogRetentionDays, "is no period that CloudWatch Logs knows",
 		"write one of "+strings.Trim(fmt.Sprint(logRetentionDays()), "[]"))
 	address, err := mail.ParseAddress(o.AlarmEmail)
 	v.rule(o.AlarmEmail == "" || err == nil && address.Address == o.AlarmEmail, field+"AlarmEmail", o.AlarmEmail, "is not an email address",
 		"write one such as imaging@example.org, or nothing")
+	if o.AlarmTopic == "" {
+		return
+	}
+	parts := strings.SplitN(o.AlarmTopic, ":", 6)
+	v.rule(len(parts) == 6 && parts[0] == "arn" && parts[1] == partition(c.Region) && parts[2] == "sns" && parts[3] == c.Region && account.MatchString(parts[4]) && topicName.MatchString(parts[5]),
+		field+"AlarmTopic", o.AlarmTopic, "is not the ARN of a topic in "+c.Region, fmt.Sprintf("write arn:%s:sns:%s:123456789012:NAME, from `aws sns list-topics --region %[2]s`", partition(c.Region), c.Region))
+	v.rule(o.AlarmEmail == "", field+"AlarmTopic", o.AlarmTopic, "is told instead of an address, and AlarmEmail has one", "delete one of the two: the topic may have the address as a subscriber")
 }
 
 // Limits of tags; `deployment` and those of CDK need some of the 50 that a resource may have.
