@@ -71,6 +71,7 @@ func configuration() Config {
 			BuildArgs:       nil,
 			Nginx: NginxConfig{
 				SourceDirectory: "../nginx",
+				Image:           "",
 				Memory:          1024,
 				CPU:             1024,
 				Env: NginxEnv{
@@ -84,6 +85,7 @@ func configuration() Config {
 			},
 			App: AppConfig{
 				SourceDirectory: "../app",
+				Image:           "",
 				Memory:          3072,
 				CPU:             1024,
 				Env: AppEnv{

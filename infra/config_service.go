@@ -44,6 +44,9 @@ const (
 type NginxConfig struct {
 	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../nginx.
 	SourceDirectory string
+	// Image is one that was built, scanned and signed elsewhere, used instead of SourceDirectory: in a repository of ECR in Region, by
+	// its digest, 123456789012.dkr.ecr.eu-central-1.amazonaws.com/NAME@sha256:…. Default: none, it is built at deployment.
+	Image string
 	// Memory in MiB, above which the container is killed, 128 or more. Default 1024.
 	Memory int
 	// CPU units, its share when the task is busy, 128 or more. Default 1024.
@@ -89,6 +92,8 @@ func (e NginxEnv) Variables() map[string]string {
 type AppConfig struct {
 	// SourceDirectory holds the Dockerfile, relative to the folder infra. Default ../app.
 	SourceDirectory string
+	// Image is as that of NginxConfig.
+	Image string
 	// Memory in MiB, above which the container is killed: MemoryBudget and 256 MiB or more. Default 3072.
 	Memory int
 	// CPU units, its share when the task is busy, 128 or more. Default 1024.

@@ -63,3 +63,17 @@ func TestBuildArguments(t *testing.T) {
 		t.Errorf("another revision is built as %s", second)
 	}
 }
+
+// An image that is there already is pulled by its digest, by a role that may pull from that repository. (The template is looked at without digests.)
+func TestImageOfARepository(t *testing.T) {
+	got := of(t, internal)
+	app := got.one(t, "AWS::ECS::TaskDefinition", "").get("ContainerDefinitions", 0, "Image")
+	if want := `{"Fn::Join":["",["210987654321.dkr.ecr.ca-west-1.",{"Ref":"AWS::URLSuffix"},"/imaging/stowrs@sha256:ASSET"]]}`; text(app) != want {
+		t.Errorf("the image of the app is %s, want %s", text(app), want)
+	}
+	policy := text(got.one(t, "AWS::IAM::Policy", "ExecutionRole").get("PolicyDocument"))
+	want := `"Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Effect":"Allow","Resource":["arn:aws:ecr:ca-west-1:210987654321:repository/imaging/stowrs",`
+	if !strings.Contains(policy, want) {
+		t.Errorf("the execution role cannot pull it: %s", policy)
+	}
+}

@@ -41,7 +41,7 @@ func suppressions(cfg Config) []suppression {
 		},
 		{
 			Rule: "AwsSolutions-IAM5", On: []string{"ExecutionRole"}, Of: []any{"Resource::*"},
-			Reason: "ecr:GetAuthorizationToken knows no resources. Images come from one repository, named in the same policy.",
+			Reason: "ecr:GetAuthorizationToken knows no resources. The repositories of the images are named in the same policy.",
 		},
 		{
 			Rule: "AwsSolutions-ECS2", On: []string{"Task"},

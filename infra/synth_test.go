@@ -51,6 +51,7 @@ func deployments() map[string]Config {
 	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
 	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 	c.Storage.ExistingDicomKey = "arn:aws:kms:ca-west-1:123456789012:key/11234567-89ab-cdef-0123-456789abcdef"
+	c.Service.App.Image = "210987654321.dkr.ecr.ca-west-1.amazonaws.com/imaging/stowrs@sha256:" + strings.Repeat("1", 64)
 	configs[internal] = c
 
 	c = configs[everything]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecr"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecrassets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -54,7 +55,7 @@ func addApp(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, log 
 	}
 	props := hardened(appUser, log, []string{"CMD", "/stowrs", "health", "--live"})
 	props.ContainerName = jsii.String("app")
-	props.Image = image(cfg.Service.App.SourceDirectory, cfg.Service)
+	props.Image = image(task, "AppRepository", cfg.Service.App.Image, cfg.Service.App.SourceDirectory, cfg)
 	props.Cpu, props.MemoryLimitMiB = jsii.Number(cfg.Service.App.CPU), jsii.Number(cfg.Service.App.Memory)
 	props.Environment = &environment
 	props.LinuxParameters = withoutCapabilities(task, "AppLinux")
@@ -77,7 +78,7 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg Config, storage Storage, lo
 	}
 	props := hardened(nginxUser, log, []string{"CMD", "/certsync", "health"})
 	props.ContainerName = jsii.String("nginx")
-	props.Image = image(cfg.Service.Nginx.SourceDirectory, cfg.Service)
+	props.Image = image(task, "NginxRepository", cfg.Service.Nginx.Image, cfg.Service.Nginx.SourceDirectory, cfg)
 	props.Cpu, props.MemoryLimitMiB = jsii.Number(cfg.Service.Nginx.CPU), jsii.Number(cfg.Service.Nginx.Memory)
 	props.Environment = &environment
 	props.LinuxParameters = withoutCapabilities(task, "NginxLinux")
@@ -154,15 +155,22 @@ func tasksOf(scope constructs.Construct) awsiam.ServicePrincipal {
 	}})
 }
 
-// image is built from a folder at deployment and pushed to ECR; at synth its folder is hashed only.
-// CDK builds it anew when the folder or an argument changes.
-func image(sourceDirectory string, cfg ServiceConfig) awsecs.ContainerImage {
+// image is one of a repository, or built from a folder at deployment and pushed to ECR: at synth the folder is only hashed, and CDK
+// builds it anew when the folder or an argument changes.
+func image(scope constructs.Construct, id, uri, sourceDirectory string, cfg Config) awsecs.ContainerImage {
+	if parts := imageURI.FindStringSubmatch(uri); parts != nil {
+		repository := awsecr.Repository_FromRepositoryAttributes(scope, jsii.String(id), &awsecr.RepositoryAttributes{
+			RepositoryName: jsii.String(parts[3]),
+			RepositoryArn:  jsii.String("arn:" + partition(parts[2]) + ":ecr:" + parts[2] + ":" + parts[1] + ":repository/" + parts[3]),
+		})
+		return awsecs.ContainerImage_FromEcrRepository(repository, jsii.String(parts[4]))
+	}
 	platform := awsecrassets.Platform_LINUX_AMD64()
-	if cfg.CPUArchitecture == ARM64 {
+	if cfg.Service.CPUArchitecture == ARM64 {
 		platform = awsecrassets.Platform_LINUX_ARM64()
 	}
-	arguments := map[string]*string{"VERSION": jsii.String(cfg.ImageRevision)}
-	for name, value := range cfg.BuildArgs {
+	arguments := map[string]*string{"VERSION": jsii.String(cfg.Service.ImageRevision)}
+	for name, value := range cfg.Service.BuildArgs {
 		arguments[name] = jsii.String(value)
 	}
 	return awsecs.ContainerImage_FromAsset(jsii.String(folder(sourceDirectory)), &awsecs.AssetImageProps{Platform: platform, BuildArgs: &arguments})

@@ -115,6 +115,10 @@ func TestRules(t *testing.T) {
 		"app without CPU":      {func(c *Config) { c.Service.App.CPU = 0 }, "Service.App.CPU", "must be at least 128 units"},
 		"containers too large": {func(c *Config) { c.Service.App.Memory = 4097 }, "Service.App.Memory", "4097: and that of nginx (1024) make 5121 MiB, more than Service.Memory (4096)"},
 		"containers too fast":  {func(c *Config) { c.Service.Nginx.CPU = 1025 }, "Service.App.CPU", "make 2049 units, more than Service.CPU (2048)"},
+		"image by tag":         {func(c *Config) { c.Service.App.Image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/stowrs:1" }, "Service.App.Image", "with its digest"},
+		"image elsewhere": {func(c *Config) {
+			c.Service.Nginx.Image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/certsync@sha256:" + strings.Repeat("0", 64)
+		}, "Service.Nginx.Image", "in us-east-1"},
 		"folder":               {func(c *Config) { c.Service.Nginx.SourceDirectory = "../nowhere" }, "Service.Nginx.SourceDirectory", "is not a folder: "},
 		"no folder":            {func(c *Config) { c.Service.App.SourceDirectory = "" }, "Service.App.SourceDirectory", "is not a folder"},
 		"folder without image": {func(c *Config) { c.Service.App.SourceDirectory = "." }, "Service.App.SourceDirectory", "has no Dockerfile"},

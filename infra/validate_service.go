@@ -83,13 +83,17 @@ func (v *validation) containers(c Config) {
 	s := c.Service
 	sized := true
 	for _, container := range []struct {
-		path, directory string
-		memory, cpu     int
+		path, image, directory string
+		memory, cpu            int
 	}{
-		{nginx, s.Nginx.SourceDirectory, s.Nginx.Memory, s.Nginx.CPU},
-		{app, s.App.SourceDirectory, s.App.Memory, s.App.CPU},
+		{nginx, s.Nginx.Image, s.Nginx.SourceDirectory, s.Nginx.Memory, s.Nginx.CPU},
+		{app, s.App.Image, s.App.SourceDirectory, s.App.Memory, s.App.CPU},
 	} {
-		v.sourceDirectory(container.path+"SourceDirectory", container.directory)
+		if container.image == "" {
+			v.sourceDirectory(container.path+"SourceDirectory", container.directory)
+		} else {
+			v.image(container.path+"Image", container.image, c.Region)
+		}
 		memory := v.rule(container.memory >= leastContainerMemory, container.path+"Memory", container.memory, fmt.Sprintf("must be at least %d MiB", leastContainerMemory), "write 2048")
 		cpu := v.rule(container.cpu >= leastContainerCPU, container.path+"CPU", container.cpu, fmt.Sprintf("must be at least %d units", leastContainerCPU), "write 1024")
 		sized = sized && memory && cpu
@@ -124,6 +128,15 @@ func (v *validation) nginxEnv(c Config) {
 	v.rule(e.ConnectionsPerAddress >= 0 && e.ConnectionsPerAddress <= 65535, field+"ConnectionsPerAddress", e.ConnectionsPerAddress, "must lie between 0 and 65535", "write 0 for no limit")
 	v.rule(e.CertRefresh >= time.Second, field+"CertRefresh", e.CertRefresh, "must be a second or more", "write 60 * time.Second")
 	v.rule(e.WorkerShutdownTimeout >= time.Second, field+"WorkerShutdownTimeout", e.WorkerShutdownTimeout, "must be a second or more", "write time.Hour")
+}
+
+// imageURI is account, region, repository and digest. The tasks reach ECR of their region, and a tag may be another image tomorrow.
+var imageURI = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9]+(?:[._/-][a-z0-9]+)*)@(sha256:[0-9a-f]{64})$`)
+
+func (v *validation) image(field, uri, region string) {
+	parts := imageURI.FindStringSubmatch(uri)
+	v.rule(parts != nil && parts[2] == region, field, uri, "is no image of a repository of ECR in "+region+", with its digest",
+		fmt.Sprintf("write 123456789012.dkr.ecr.%s.amazonaws.com/NAME@sha256:DIGEST, from `aws ecr describe-images --region %[1]s --repository-name NAME`; images of other registries come through a pull-through cache", region))
 }
 
 func (v *validation) sourceDirectory(field, directory string) {

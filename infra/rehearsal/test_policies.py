@@ -154,9 +154,10 @@ def test_nothing_without_tls(deployment):
 
 
 def test_tasks_start(deployment):
-    repository = next(text(s["Resource"]) for p in deployment.all("AWS::IAM::Policy").values() for s in p["PolicyDocument"]["Statement"] if "ecr:BatchGetImage" in s["Action"])
-    for action in ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]:
-        assert deployment.role_allows("ExecutionRole", action, repository) and deployment.endpoint_allows(".ecr.api", action, repository)
+    resources = next(s["Resource"] for p in deployment.all("AWS::IAM::Policy").values() for s in p["PolicyDocument"]["Statement"] if "ecr:BatchGetImage" in s["Action"])
+    for repository in map(text, resources if isinstance(resources, list) else [resources]):
+        for action in ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]:
+            assert deployment.role_allows("ExecutionRole", action, repository) and deployment.endpoint_allows(".ecr.api", action, repository)
     assert deployment.role_allows("ExecutionRole", "ecr:GetAuthorizationToken", "*")
     for group in ["AppLogs", "NginxLogs"]:
         arn = next(f"arn:{n}" for n in deployment.all("AWS::Logs::LogGroup") if n.startswith(group))
