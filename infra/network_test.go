@@ -85,16 +85,12 @@ func rules(got template, group, direction string) []string {
 
 // Who may talk to whom: clients to the load balancer, that to the tasks, those to AWS; no more.
 func TestSecurityGroups(t *testing.T) {
-	each(t, func(t *testing.T, got template, cfg Config) {
-		var peers []string
-		for _, peer := range cfg.LoadBalancer.AllowedPeers {
-			peers = append(peers, peer+" 443")
-		}
+	each(t, func(t *testing.T, got template, _ Config) {
 		for _, row := range []struct {
 			group, direction string
 			want             []string
 		}{
-			{"LoadBalancerSecurityGroup", "Ingress", peers},
+			{"LoadBalancerSecurityGroup", "Ingress", []string{"198.51.100.0/24 443", "203.0.113.7/32 443"}},
 			{"LoadBalancerSecurityGroup", "Egress", []string{"Task 8081", "Task 8443"}},
 			{"TaskSecurityGroup", "Ingress", []string{"LoadBalancer 8081", "LoadBalancer 8443"}},
 			{"TaskSecurityGroup", "Egress", []string{"0.0.0.0/0 443"}},
@@ -106,6 +102,19 @@ func TestSecurityGroups(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A prefix list is one that others keep. (The emulator knows none, so that no deployment of the golden templates has one.)
+func TestPrefixListMayConnect(t *testing.T) {
+	cfg := deployments()[acm]
+	cfg.LoadBalancer.AllowedPeers = []string{"198.51.100.0/24", "pl-0123456789abcdef0"}
+	got, err := synthesised(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"198.51.100.0/24 443", "pl-0123456789abcdef0 443"}, rules(got, "LoadBalancerSecurityGroup", "Ingress")); diff != "" {
+		t.Errorf("who may connect differs (-want +got):\n%s", diff)
+	}
 }
 
 func TestEndpoints(t *testing.T) {
