@@ -24,7 +24,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the service and an S3 server on this machine, until Ctrl-C
-	go run ./local
+	@go build -o bin/local ./local
+	@bin/local
 
 send: ## send the samples to the service that make run has started
 	go run ./app send --url $(URL) --response $(SAMPLES)
@@ -108,7 +109,8 @@ lint: ## run golangci-lint on all modules
 	done
 
 bench: ## measure the service against its S3 server alone, in pairs
-	go run ./local/bench
+	@go build -o bin/local ./local
+	@bin/local/bench
 
 diagrams: ## draw img/*.png of their sources; needs Graphviz
 	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
