@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,15 +25,9 @@ type keeper struct {
 	door       *door
 	log        *slog.Logger
 	inUse      setting
-	generation int                // that is in use
-	written    int                // the last one that was written: none is used twice
-	refusals   map[string]refusal // by file: what nginx -t did not take, so that it is not asked each time
-	wanted     chan request       // looks that somebody asked for
-}
-
-type refusal struct {
-	setting setting
-	problem problem
+	generation int          // that is in use
+	written    int          // the last one that was written: none is used twice
+	wanted     chan request // looks that somebody asked for
 }
 
 // request is what a signal asks for.
@@ -46,7 +41,6 @@ func (k *keeper) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.refusals = map[string]refusal{}
 	if err := k.apply(ctx, setting{pair: selfSigned}); err != nil {
 		return err
 	}
@@ -188,22 +182,17 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 	return problems
 }
 
-// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it.
+// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it. It is asked at each look:
+// what it says may be of something else, such as a name that could not be resolved, and a revocation must not wait for other bytes.
 func (k *keeper) adopt(ctx context.Context, next setting, file string, files map[string][]byte) error {
 	if next.same(k.inUse) {
 		return nil
 	}
-	if known, found := k.refusals[file]; found && known.setting.same(next) {
-		return known.problem
-	}
-	delete(k.refusals, file)
 	before := k.inUse
 	err := k.apply(ctx, next)
 	var refused *refusedError
 	if errors.As(err, &refused) {
-		p := problem{file, "nginx does not take it: " + refused.Error(), "mend what nginx names, and put the file again"}
-		k.refusals[file] = refusal{next, p}
-		return p
+		return problem{file, "nginx does not take it: " + refused.Error(), "mend what nginx names, and put the file again"}
 	}
 	if err != nil {
 		return problem{file, "it is good, but is not served: " + err.Error(), "see the records before this one; it is tried again every CERT_REFRESH"}
@@ -214,9 +203,9 @@ func (k *keeper) adopt(ctx context.Context, next setting, file string, files map
 
 // refusedError is what nginx -t says of files that have passed our own checks: a key too
 // short for OpenSSL's security level, for example.
-type refusedError struct{ err error }
+type refusedError struct{ words string }
 
-func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Error() string { return e.words }
 
 // apply writes a generation, has nginx test it, and serves it if nginx runs.
 func (k *keeper) apply(ctx context.Context, next setting) error {
@@ -230,7 +219,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 		if ctx.Err() != nil {
 			return ctx.Err() //nolint:wrapcheck // stopping
 		}
-		return errors.Join(&refusedError{err}, os.RemoveAll(folder))
+		return errors.Join(&refusedError{strings.ReplaceAll(err.Error(), folder+"/", "")}, os.RemoveAll(folder))
 	}
 	if err := k.settings.switchTo(generation); err != nil {
 		return err

@@ -54,6 +54,7 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(exitConfiguration)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away
 	records := newLines(os.Stderr)
 	log := newLog(records)
 	code := exitConfiguration
@@ -70,8 +71,9 @@ func main() {
 func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	looks := make(chan os.Signal, 1) // those that come together are one
-	signal.Notify(looks, syscall.SIGHUP, kickSignal)
+	looks, kicks := make(chan os.Signal, 1), make(chan os.Signal, 1) // those that come together are one
+	signal.Notify(looks, syscall.SIGHUP)
+	signal.Notify(kicks, kickSignal)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
@@ -101,7 +103,7 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	}
 	go serve(health, listener, log)
 	defer health.Close()
-	go k.ask(ctx, looks)
+	go k.ask(ctx, looks, kicks)
 
 	looked := make(chan struct{})
 	go func() {
@@ -165,18 +167,21 @@ func serve(s *http.Server, l net.Listener, log *slog.Logger) {
 	}
 }
 
-// ask passes signals on as looks at the certificates.
-func (k *keeper) ask(ctx context.Context, looks <-chan os.Signal) {
+// ask passes signals on as looks at the certificates. They have a channel each: no number of looks may stand in the way of a kick.
+func (k *keeper) ask(ctx context.Context, looks, kicks <-chan os.Signal) {
 	for {
+		var asked request
 		select {
 		case <-ctx.Done():
 			return
-		case s := <-looks:
-			select {
-			case k.wanted <- request{kick: s == kickSignal}:
-			case <-ctx.Done():
-				return
-			}
+		case <-looks:
+		case <-kicks:
+			asked.kick = true
+		}
+		select {
+		case k.wanted <- asked:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

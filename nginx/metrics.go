@@ -34,7 +34,7 @@ func newMetrics(version string) *metrics {
 		}, []string{"result"}),
 		lastRefresh: gauge("certsync_last_refresh_timestamp_seconds", "When the certificate files were last looked at."),
 		refusals: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "certsync_refusals_total", Help: "Handshakes and requests refused for who the client is; the log has a record a minute for those alike.",
+			Name: "certsync_refusals_total", Help: "Handshakes and requests refused for who the client is, and what is no request; the log has a record a minute for those alike.",
 		}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -151,8 +151,10 @@ func (n *nginx) copyAccess(r io.ReadCloser) {
 		line, err := reader.ReadBytes('\n')
 		if refusal, is := bytes.CutPrefix(line, []byte("refused ")); is {
 			n.addRefusal(refusal)
-		} else if len(line) > 0 {
+		} else if json.Valid(line) {
 			_, _ = n.records.Write(line) // it never fails
+		} else if len(line) > 0 {
+			n.refused.add(sample{slog.LevelWarn, "nginx", "", "a record that cannot be read"})
 		}
 		if err != nil {
 			return

@@ -88,6 +88,9 @@ func (f *folder) readFile(path string) ([]byte, error) {
 		if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
 			return nil, problem{f.path, "the folder does not exist", "mount the folder with the certificates there, or correct CERT_FOLDER"}
 		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return nil, problem{path, "it cannot be read: it is a symbolic link to what is not there", "check the mount that it points into, or remove it"}
+		}
 		return nil, errAbsent
 	case err == nil && !info.Mode().IsRegular():
 		return nil, problem{path, "it cannot be read: it is " + kindOf(info.Mode()), "put a file in PEM there"}

@@ -24,6 +24,12 @@ func TestFolder(t *testing.T) {
 		_, err := newFolder(dir).read(t.Context(), name)
 		wantProblemWords(t, err, words)
 	}
-	_, err := newFolder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
+	// A mount that is gone must not look like a revocation list that was never there.
+	if err := os.Symlink(filepath.Join(dir, "unmounted"), filepath.Join(dir, crlFile)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newFolder(dir).read(t.Context(), crlFile)
+	wantProblemWords(t, err, []string{"symbolic link", "check the mount"})
+	_, err = newFolder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
 	wantProblemWords(t, err, []string{"the folder does not exist", "mount the folder"})
 }

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -171,6 +173,51 @@ func TestFloodIsSampled(t *testing.T) {
 	s.exitCode(t, 10*time.Second)
 	s.record(t, "refused", "no client certificate was sent", fmt.Sprintf(`"count":%d`, flood-1))
 	s.record(t, "refused", "TLS handshake: unsupported protocol", fmt.Sprintf(`"count":%d`, flood-1))
+}
+
+// What is no request is refused and counted like a stranger without a certificate, and none of it is in the log at length.
+func TestGarbageIsSampled(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	files := served(t, ca.issue(t, "server"))
+	files[truststoreFile] = ca.pem()
+	s := startLocal(t, clientAuth, files)
+	garbage := []string{strings.Repeat("G", 15_000) + " / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "\x00\xff\r\n\r\n"}
+	for n := range 50 {
+		connection, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(connection, garbage[n%len(garbage)])
+		io.Copy(io.Discard, connection)
+		connection.Close()
+	}
+	s.record(t, "refused", "it is not HTTP as nginx reads it", `"count":1`)
+	s.wantStored(t, ca.issue(t, "modality-1").tls())
+	s.wantMetric(t, "certsync_refusals_total 50")
+	if log := s.stderr.String(); strings.Contains(log, "GGGGGGGGGGGGGGGGGGGG") || len(s.records("refused")) > 8 || len(s.records("request")) != 1 {
+		t.Errorf("it is told as %s", s.stderr.tail())
+	}
+}
+
+// A certificate that a stranger makes as large as they like neither tears the records of others, nor is copied into the log.
+func TestLargeSubjectIsCut(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	files := served(t, ca.issue(t, "server"))
+	files[truststoreFile] = ca.pem()
+	s := startLocal(t, clientAuth, files)
+	large := newAuthority(t, "stranger", func(c *x509.Certificate) {
+		c.Subject.OrganizationalUnit = slices.Repeat([]string{strings.Repeat("\\\"", 30)}, 300)
+	})
+	s.wantRefused(t, large.tls(), http.StatusBadRequest, "the client certificate was not verified")
+	s.record(t, "refused", "the client certificate was not verified")
+	s.wantStored(t, ca.issue(t, "modality-1").tls())
+	for _, r := range s.records("refused") {
+		if dn, _ := r["client_dn"].(string); len(dn) > 500 {
+			t.Errorf("client_dn has %d bytes", len(dn))
+		}
+	}
 }
 
 // A log that nobody reads holds up neither requests nor a stop.
