@@ -2,10 +2,13 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"log/slog"
 	"math/big"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +100,28 @@ func TestCheckTruststoreNamesWhatIsOfNoUse(t *testing.T) {
 	}
 }
 
+// RFC 8446 §4.2.4: what nginx asks a client with has the names of all whom it trusts, and no more than 65,535 bytes of them.
+func TestCheckTruststoreOfTooManyNames(t *testing.T) {
+	t.Parallel()
+	long := func(n int) string {
+		return newAuthority(t, strings.Repeat("x", 60), func(c *x509.Certificate) {
+			c.Subject.OrganizationalUnit = slices.Repeat([]string{strings.Repeat(strconv.Itoa(n%10), 60)}, 40+n)
+		}).pem()
+	}
+	var store string
+	for n := range 10 {
+		store += long(n)
+	}
+	if _, _, err := checkTruststore([]byte(store+store), time.Now()); err != nil { // each name counts once
+		t.Error(err)
+	}
+	for n := range 20 {
+		store += long(10 + n)
+	}
+	_, _, err := checkTruststore([]byte(store), time.Now())
+	wantProblemWords(t, err, []string{"no handshake would succeed", "by a CA"})
+}
+
 // A list of every CA is needed, up to the root; that of an intermediate CA revokes its clients.
 func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 	t.Parallel()
@@ -116,12 +141,16 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 		"broken":             {ca.pem(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", []string{"list 1 in it cannot be parsed"}},
 		"a certificate":      {ca.pem(), ca.pem(), []string{"no revocation list in PEM", "openssl crl -inform der"}},
 		// RFC 5280 §5.2.4, §5.2.5: these have not all that is revoked.
-		"a delta list":                   {ca.pem(), both + ca.partly(t, deltaIndicator, 2, 1, 1), []string{"list 3 in it, of CN=CA, is a delta list"}},
-		"an indirect list":               {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0xFF), []string{"is an indirect one"}},
-		"a list of some reasons":         {ca.pem(), ca.partly(t, distributionPoint, 0x30, 4, 0x83, 2, 6, 0x40), []string{"is one of some reasons only"}},
-		"a list of CA certificates":      {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x82, 1, 0xFF), []string{"is one of CA certificates only"}},
-		"a list of all":                  {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0), nil},
-		"a list of users":                {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), nil},
+		"a delta list":              {ca.pem(), both + ca.partly(t, deltaIndicator, 2, 1, 1), []string{"list 3 in it, of CN=CA, is a delta list"}},
+		"an indirect list":          {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0xFF), []string{"is an indirect one"}},
+		"a list of some reasons":    {ca.pem(), ca.partly(t, distributionPoint, 0x30, 4, 0x83, 2, 6, 0x40), []string{"is one of some reasons only"}},
+		"a list of CA certificates": {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x82, 1, 0xFF), []string{"is one of CA certificates only"}},
+		"a list of all":             {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0), nil},
+		// nginx has OpenSSL look into the root's list for the root, too.
+		"a root's list of users":         {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), []string{"for certificates of users", "would refuse all clients"}},
+		"a root's list of one point":     {ca.pem(), ca.partly(t, distributionPoint, 0x30, 9, 0xA0, 7, 0xA0, 5, 0x86, 3, 'u', ':', 'x'), []string{"for one distribution point"}},
+		"a list of users of another CA":  {ca.pem() + intermediate.pem(), ca.revoke(t, tomorrow) + intermediate.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), nil},
+		"an extension nobody knows":      {ca.pem(), ca.partly(t, asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, 5, 0), []string{"has the critical extension 1.3.6.1.4.1.99999.1"}},
 		"the CA's next key":              {ca.pem() + next.pem(), ca.revoke(t, tomorrow) + next.revoke(t, tomorrow), nil},
 		"the CA's next key, other order": {ca.pem() + next.pem(), next.revoke(t, tomorrow) + ca.revoke(t, tomorrow), nil},
 		"no list of the next key":        {ca.pem() + next.pem(), ca.revoke(t, tomorrow), []string{"the list of CN=CA was not signed by"}},

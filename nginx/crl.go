@@ -31,6 +31,9 @@ func (t trust) checkCRL(content []byte, inUse trust, now time.Time) (trust, []pr
 		if err != nil {
 			return trust{}, nil, err
 		}
+		if why := unread(list, selfIssued(c)); why != "" {
+			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s %s: nginx would refuse all clients of this CA", list.Issuer, why), "have the CA make a complete list, without that extension"}
+		}
 		used := inUse.lists[key]
 		switch {
 		case list.ThisUpdate.After(now):
@@ -91,6 +94,29 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 		return nil, problem{crlFile, "it has no revocation list in PEM", "put blocks that begin with -----BEGIN X509 CRL-----; from DER: openssl crl -inform der -in crl.der -out crl.pem"}
 	}
 	return lists, nil
+}
+
+// unread says why OpenSSL would not take a list for what it has to check; empty: it does. nginx has it check each certificate up to the
+// root, so that the root's list is asked for a certificate of a CA that names no distribution point (RFC 5280 §5.2, §5.2.5).
+func unread(list *x509.RevocationList, ofRoot bool) string {
+	for _, extension := range list.Extensions {
+		switch id := extension.Id.String(); id {
+		case "2.5.29.20", "2.5.29.35": // CRLNumber, AuthorityKeyIdentifier
+		case "2.5.29.28": // IssuingDistributionPoint, which partial has read
+			var fields []asn1.RawValue
+			_, _ = asn1.Unmarshal(extension.Value, &fields)
+			for _, field := range fields {
+				if ofRoot && (field.Tag == 0 || field.Tag == 1 && !bytes.Equal(field.Bytes, []byte{0})) {
+					return "is for one distribution point, or for certificates of users, and not for the CA's own"
+				}
+			}
+		default:
+			if extension.Critical {
+				return "has the critical extension " + id
+			}
+		}
+	}
+	return ""
 }
 
 // partial says why a list does not have all that a CA has revoked; empty: it has (RFC 5280 §5.2.4, §5.2.5).

@@ -20,6 +20,9 @@ type trust struct {
 	lists        map[string]*x509.RevocationList // by the raw subject and public key of the CA
 }
 
+// maxNames is what a CertificateRequest can hold of names of CAs, with some room for what else is in it (RFC 8446 §4.2.4: 65,535 bytes).
+const maxNames = 64_000
+
 // checkTruststore checks truststore.crt. It is usable when one of its certificates
 // is: a CA certificate up to whose root all are there, or a self-signed one.
 // The problems beside a usable store name certificates that are of no use in it; a
@@ -37,6 +40,18 @@ func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
 	certificates, problems, err := parseCertificates(truststoreFile, content)
 	if err != nil {
 		return trust{}, problems, err
+	}
+	names := map[string]bool{}
+	size := 0
+	for _, c := range certificates {
+		if !names[string(c.RawSubject)] {
+			names[string(c.RawSubject)] = true
+			size += 2 + len(c.RawSubject)
+		}
+	}
+	if size > maxNames {
+		return trust{}, problems, problem{truststoreFile, fmt.Sprintf("the names of its %d certificates have %d bytes, and nginx could send a client no more than %d: no handshake would succeed", len(certificates), size, maxNames),
+			"issue the clients' certificates by a CA, and put that there instead of each client's own"}
 	}
 	checked := trust{certificates: string(encodeCertificates(certificates)), parsed: certificates}
 	var useless []problem
