@@ -109,8 +109,7 @@ lint: ## run golangci-lint on all modules
 	done
 
 bench: ## measure the service against its S3 server alone, in pairs
-	@go build -o bin/local ./local
-	@bin/local/bench
+	go run ./local/bench
 
 diagrams: ## draw img/*.png of their sources; needs Graphviz
 	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
