@@ -182,8 +182,8 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 	return problems
 }
 
-// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it. It is asked at each look:
-// what it says may be of something else, such as a name that could not be resolved, and a revocation must not wait for other bytes.
+// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it, which is asked
+// at each look: what it says may be of something else, such as a name that was not resolved, and a revocation must not wait for other bytes.
 func (k *keeper) adopt(ctx context.Context, next setting, file string, files map[string][]byte) error {
 	if next.same(k.inUse) {
 		return nil

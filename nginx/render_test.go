@@ -139,3 +139,25 @@ func TestWhatNginxDoesNotTakeIsNotServed(t *testing.T) {
 		t.Error("the refused generation is left in RUN_FOLDER")
 	}
 }
+
+// What ended a test of nginx may not be of the files, such as a kernel without memory: it is asked again at the next look.
+func TestNginxIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	wrapper, fails := filepath.Join(folder, "nginx"), filepath.Join(folder, "fails")
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *-t*) rmdir %q 2>/dev/null && kill -9 $$;; esac\nexec %q \"$@\"\n", fails, nginxProgram(t))
+	if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old, renewed := newAuthority(t, "CA").issue(t, "old"), newAuthority(t, "CA").issue(t, "renewed")
+	s := startLocal(t, anonymous, served(t, old), "NGINX_PROGRAM="+wrapper)
+	s.wantServes(t, old)
+	if err := os.Mkdir(fails, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range served(t, renewed) {
+		s.certificates(name, content)
+	}
+	s.record(t, "certificate problem", "signal: killed")
+	s.wantServes(t, renewed)
+}

@@ -178,3 +178,33 @@ func TestHangingFolderIsAskedOnce(t *testing.T) {
 		t.Errorf("error %v, want that it is absent", err)
 	}
 }
+
+// Whoever reads the log may go away: requests are served on, and a stop ends orderly.
+func TestReaderOfTheLogIsGone(t *testing.T) {
+	t.Parallel()
+	program := nginxProgram(t)
+	b := build(t)
+	s3, app := startSystem(t)
+	s := &sidecar{s3: s3, app: app, address: freeAddress(t), health: freeAddress(t), runFolder: newRunFolder(t)}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.process = startWith(t, writer, append([]string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + s.runFolder, "NGINX_PROGRAM=" + program,
+		"TLS_ADDRESS=" + s.address, "HEALTH_ADDRESS=" + s.health}, app.variables()...), b.certsync)
+	reader.Close()
+	eventually(t, 30*time.Second, "it serves", func() bool {
+		response, err := http.Get("http://" + s.health + "/health")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err == nil && response.StatusCode == http.StatusOK
+	})
+	for range 3 {
+		s.wantStored(t, nil)
+	}
+	s.signal(t, stopSignal)
+	if code := s.exitCode(t, 10*time.Second); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+}
