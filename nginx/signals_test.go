@@ -35,8 +35,10 @@ func TestWithdrawnClientEnds(t *testing.T) {
 	files[truststoreFile] = ca.pem()
 	kick := func(t *testing.T, s *sidecar) {
 		t.Helper()
-		for range 20 { // a hook that fires often must not stand in the way
+		s.certificates(truststoreFile, other.pem()+newAuthority(t, "a third CA").pem())
+		for range 5 { // looks that wait for a reload must not stand in the way
 			s.signal(t, syscall.SIGHUP)
+			time.Sleep(5 * time.Millisecond)
 		}
 		command := exec.Command(b.certsync, "kick")
 		command.Env = []string{"RUN_FOLDER=" + s.runFolder}
