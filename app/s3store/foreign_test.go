@@ -56,12 +56,12 @@ func TestForeignAnswersWhileTidying(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.Inject(s3test.Fault{Operation: operation, Foreign: true})
-			store.AbortSuspects(t.Context())
+			store.AbortSuspects(t.Context(), 0)
 			if open := server.OpenUploads(); len(open) != 1 {
 				t.Fatalf("open are %v, want the one that was lost", open)
 			}
 			server.ClearFaults()
-			store.AbortSuspects(t.Context())
+			store.AbortSuspects(t.Context(), 0)
 			wantClean(t, server, store)
 		})
 	}

@@ -127,7 +127,7 @@ func TestLostAnswers(t *testing.T) {
 				if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
 					t.Error("other bytes are stored")
 				}
-				store.AbortSuspects(t.Context())
+				store.AbortSuspects(t.Context(), 0)
 				wantClean(t, server, store)
 			})
 		}
@@ -168,10 +168,58 @@ func TestSuspectsAreTold(t *testing.T) {
 	if len(server.OpenUploads()) < 2 {
 		t.Fatalf("the test makes no sense: open are %v", server.OpenUploads())
 	}
-	store.AbortSuspects(t.Context())
+	store.AbortSuspects(t.Context(), 0)
 	if open := server.OpenUploads(); len(open) != 1 {
 		t.Errorf("open are %v, want the other's alone", open)
 	}
+}
+
+// Whoever has just begun an upload under the key of a lost one, this process among them, has half a minute to send its first part.
+func TestYoungUploadsAreSpared(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	store := newStore(t, server, small())
+	client, bucket, key := server.Client(t), "dicom", "1/2/3"
+	server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", CutAfter: true, Times: 1})
+	if err := put(t.Context(), store, key, reader(pseudoRandom(3*partBytes)), 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	store.AbortSuspects(t.Context(), time.Minute)
+	if open := server.OpenUploads(); len(open) != 2 {
+		t.Errorf("open are %v, want both, since they are young", open)
+	}
+	store.AbortSuspects(t.Context(), 0) // they were not forgotten
+	wantClean(t, server, store)
+}
+
+// Where uploads may not be listed, one question and one record say so, however many answers were lost.
+func TestSuspectsThatMayNotBeListed(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	store := newStore(t, server, small())
+	for _, key := range []string{"1/2/3", "1/2/4", "1/2/5"} {
+		server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", CutAfter: true, Times: 1})
+		if err := put(t.Context(), store, key, reader(pseudoRandom(3*partBytes)), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Inject(s3test.Fault{Operation: "ListMultipartUploads", Status: http.StatusForbidden, Code: "AccessDenied"})
+	if store.AbortSuspects(t.Context(), 0) {
+		t.Error("S3 let it")
+	}
+	asked := 0
+	for _, r := range server.Requests() {
+		if r.Operation == "ListMultipartUploads" {
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("S3 was asked %d times, want once", asked)
+	}
+	server.ClearFaults()
+	store.AbortSuspects(t.Context(), 0)
+	wantClean(t, server, store)
 }
 
 // Health is what stores have met, whatever the bucket itself answers.

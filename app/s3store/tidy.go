@@ -16,8 +16,8 @@ import (
 const (
 	// tidyEvery is how often Tidy looks for what is due.
 	tidyEvery = 5 * time.Second
-	// suspectAge is left to whoever else has just begun an upload under the same key: its
-	// first part follows at once.
+	// suspectAge is left to whoever has just begun an upload under the same key: its first part
+	// follows at once. After a failure it is also the time until the next try.
 	suspectAge = 30 * time.Second
 	// maxSuspects bounds the memory for them in an outage; the sweep finds the others.
 	maxSuspects = 10_000
@@ -29,7 +29,7 @@ const (
 // CreateMultipartUpload was answered, but not to us, and those that could not be
 // aborted in an outage, are gone within a minute.
 func (s *Store) Tidy(ctx context.Context, age time.Duration) {
-	var swept time.Time
+	var swept, failed time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,8 +40,8 @@ func (s *Store) Tidy(ctx context.Context, age time.Duration) {
 			continue
 		}
 		s.abortLeft(ctx)
-		for key, since := range s.dueSuspects() {
-			s.abortSuspect(ctx, key, since)
+		if due := time.Now().Add(-suspectAge); failed.Before(due) && !s.abortSuspects(ctx, due, due) {
+			failed = time.Now()
 		}
 		if time.Since(swept) >= age/2 {
 			swept = time.Now()
@@ -74,28 +74,35 @@ func (s *Store) abortLeft(ctx context.Context) {
 	}
 }
 
-// dueSuspects are the suspects that are old enough.
-func (s *Store) dueSuspects() map[string]time.Time {
+// abortSuspects aborts the uploads without a part, begun before young, under the keys for which an answer was lost before due: those
+// whose creator does not know of them. A suspect stays one while there are younger ones under its key. It ends at the first failure.
+func (s *Store) abortSuspects(ctx context.Context, due, young time.Time) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	due := map[string]time.Time{}
-	for key, since := range s.suspects {
-		if time.Since(since) > suspectAge {
-			due[key] = since
+	suspects := maps.Clone(s.suspects)
+	s.mu.Unlock()
+	for key, since := range suspects {
+		if since.After(due) {
+			continue
 		}
+		spared := false
+		aborted, err := s.sweep(ctx, key, func(u upload) bool {
+			if u.key != key || len(u.parts) > 0 {
+				return false
+			}
+			spared = spared || u.begun.After(young)
+			return !u.begun.After(young)
+		})
+		s.report(ctx, aborted, err)
+		if err != nil {
+			return false
+		}
+		s.mu.Lock()
+		if !spared && s.suspects[key].Equal(since) {
+			delete(s.suspects, key)
+		}
+		s.mu.Unlock()
 	}
-	return due
-}
-
-// abortSuspect aborts the uploads under key that have no part: those whose creator does not know of them.
-func (s *Store) abortSuspect(ctx context.Context, key string, since time.Time) {
-	aborted, err := s.sweep(ctx, key, func(u upload) bool { return u.key == key && len(u.parts) == 0 })
-	s.report(ctx, aborted, err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil && s.suspects[key].Equal(since) {
-		delete(s.suspects, key)
-	}
+	return true
 }
 
 // Sweep aborts the service's own multipart uploads to which nothing was added for

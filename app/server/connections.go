@@ -96,17 +96,38 @@ func (c *headerConn) expect() {
 	c.ended, c.lines, c.text, c.empty = false, 0, false, false
 }
 
-type answeredKey struct{}
+// got says that the header was read, which a client that does not wait for answers may have sent with the request before.
+func (c *headerConn) got() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+}
 
-// context is a http.Server's ConnContext. What it adds is for answered.
+// exchangeOn is what a request knows of its connection.
+type exchangeOn struct {
+	all        *connections
+	connection net.Conn
+}
+
+type exchangeOnKey struct{}
+
+// context is a http.Server's ConnContext. What it adds is for received and answered.
 func (c *connections) context(ctx context.Context, connection net.Conn) context.Context {
-	return context.WithValue(ctx, answeredKey{}, func() { c.note(connection, http.StateIdle) })
+	return context.WithValue(ctx, exchangeOnKey{}, exchangeOn{c, connection})
+}
+
+// received ends the header of a request: what follows is its body.
+func received(ctx context.Context) {
+	on, _ := ctx.Value(exchangeOnKey{}).(exchangeOn) // not in all tests
+	if own, is := on.connection.(*headerConn); is {
+		own.got()
+	}
 }
 
 // answered makes the connection of a request an idle one, since its answer does not depend on what is still read.
 func answered(ctx context.Context) {
-	if idle, ok := ctx.Value(answeredKey{}).(func()); ok { // not in all tests
-		idle()
+	if on, is := ctx.Value(exchangeOnKey{}).(exchangeOn); is {
+		on.all.note(on.connection, http.StateIdle)
 	}
 }
 

@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +38,27 @@ func TestHeaderLinesAreBounded(t *testing.T) {
 		answer := make([]byte, 4096)
 		if got, err := connection.Read(answer); err != nil || !strings.HasPrefix(string(answer[:got]), "HTTP/1.1 400") {
 			t.Fatalf("request %d of a body of many lines: %.100q, error %v", n, answer[:got], err)
+		}
+	}
+}
+
+// RFC 9112 §9.3.2: a client may send its next request before it has the answer. Its header is then read before it is waited for, and the
+// lines of its body are none of a header.
+func TestPipelinedBodyOfManyLines(t *testing.T) {
+	r := start(t, s3test.Start(t, "dicom"), nil)
+	connection := r.dial(t)
+	lines := append(sample(t), 0x09, 0x00, 0x01, 0x10, 'O', 'B', 0, 0, 0x40, 0x9c, 0, 0) // a private element of 40,000 bytes at the end
+	lines = append(lines, bytes.Repeat([]byte("\n\x00"), 20_000)...)
+	both := fmt.Sprintf("OPTIONS /studies HTTP/1.1\r\nHost: x\r\n\r\nPOST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: %d\r\n\r\n", len(lines))
+	go func() { _, _ = io.WriteString(connection, both+string(lines)) }()
+	reader := bufio.NewReader(connection)
+	for n := range 2 {
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("request %d: status %d, error %v, want 200", n, answer.StatusCode, err)
 		}
 	}
 }
