@@ -32,7 +32,7 @@ type connections struct {
 
 // headerLines is how many lines a request's header may have. Each becomes a hundred bytes
 // and more in memory, however short it is.
-const headerLines = 640
+const headerLines = 128
 
 // listener gives connections whose headers are bounded.
 type listener struct{ net.Listener }
