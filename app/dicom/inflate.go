@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/flate"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -17,6 +18,7 @@ type inflated struct {
 	flate io.ReadCloser
 	read  int64 // how much was inflated
 	total int64 // with what was inflated again
+	most  int64 // of at
 }
 
 // corruptError is the decompressor's.
@@ -35,7 +37,7 @@ func (z *inflated) begin(raw *head, at int64) {
 	if b, err := raw.peek(at, 2); err == nil && b[0] == 0x78 && (uint(b[0])<<8|uint(b[1]))%31 == 0 {
 		at += 2
 	}
-	z.raw, z.from, z.total = raw, at, 0
+	z.raw, z.from, z.total, z.most = raw, at, 0, at
 	z.rewind()
 }
 
@@ -59,35 +61,40 @@ func (d deflated) Read(p []byte) (int, error) {
 	b, err := d.raw.peek(d.at, min(len(p), readAhead))
 	n := copy(p, b)
 	d.at += int64(n)
+	d.most = max(d.most, d.at)
 	if n > 0 {
 		return n, nil
 	}
 	return 0, err
 }
 
-// maxInflations is how often the window may be inflated, to look at what was there.
-const maxInflations = 4
+// maxInflation bounds what is inflated, again too, by what was read for it: datasets in
+// use become three to thirty times as large up to their UIDs, and a thousand times is possible.
+const maxInflation = 128
 
-var errInflatedTooOften = errors.New("damaged data that are deflated")
+var errInflatedTooMuch = fmt.Errorf("they become more than %d times as large before they name the instance", maxInflation)
+
+// Read implements io.Reader: what comes behind what was inflated.
+func (z *inflated) Read(p []byte) (int, error) {
+	if z.total > maxInflation*(z.most-z.from) {
+		return 0, errInflatedTooMuch
+	}
+	n, err := z.flate.Read(p)
+	z.read, z.total = z.read+int64(n), z.total+int64(n)
+	return n, err
+}
 
 // ReadAt implements io.ReaderAt, for one reader.
 func (z *inflated) ReadAt(p []byte, offset int64) (int, error) {
 	if offset < z.read {
 		z.rewind()
 	}
-	if z.total > maxInflations*z.raw.window {
-		return 0, &corruptError{errInflatedTooOften}
-	}
-	n, err := 0, error(nil)
-	if offset > z.read {
-		var skipped int64
-		skipped, err = io.CopyN(io.Discard, z.flate, offset-z.read)
-		z.read, z.total = z.read+skipped, z.total+skipped
-	}
+	n := 0
+	_, err := io.CopyN(io.Discard, z, offset-z.read)
 	for n < len(p) && err == nil {
 		var read int
-		read, err = z.flate.Read(p[n:])
-		n, z.read, z.total = n+read, z.read+int64(read), z.total+int64(read)
+		read, err = z.Read(p[n:])
+		n += read
 	}
 	var failed *readError
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, ErrWindow) && !errors.As(err, &failed) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -67,10 +69,11 @@ func TestIdentifyReadsNoFurtherThanReadAhead(t *testing.T) {
 func TestIdentifyKeepsToWindow(t *testing.T) {
 	const window = 100_000
 	large := explicit.element(0x00091001, "OB", string(make([]byte, 2*window)))
-	bomb := explicit.dataset(large, large, large)
+	noise := make([]byte, 2*window)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	for name, input := range map[string][]byte{
 		"large element":          file(explicitSyntax, explicit.dataset(large)),
-		"large deflated":         file(deflatedSyntax, deflate(t, bomb)),
+		"large deflated":         file(deflatedSyntax, deflate(t, explicit.dataset(explicit.element(0x00091001, "OB", string(noise))))),
 		"large File Meta":        join([]byte("DICM"), explicit.element(0x00020102, "OB", string(make([]byte, 2*window)))),
 		"many small elements":    file(explicitSyntax, explicit.dataset(bytes.Repeat(explicit.element(0x00091001, "UL", "1234"), window))),
 		"endless empty items":    file(explicitSyntax, explicit.dataset(join(explicit.header(0x00091001, "SQ", undefined), bytes.Repeat(explicit.header(item, "", 0), window)))),
@@ -83,6 +86,32 @@ func TestIdentifyKeepsToWindow(t *testing.T) {
 			}
 			if r.n > window {
 				t.Errorf("read %d bytes, window %d", r.n, window)
+			}
+		})
+	}
+}
+
+// Deflated data become a thousand times as large at most. A few kilobytes must not take the
+// time of megabytes, whether they are damaged or not.
+func TestIdentifyBoundsInflation(t *testing.T) {
+	zeros := explicit.element(0x00091001, "OB", string(make([]byte, 30<<20)))
+	text := explicit.element(0x00091001, "UT", strings.Repeat("the same sentence, many times ", 1000))
+	for name, test := range map[string]struct {
+		dataset []byte
+		refused bool
+	}{
+		"a large value of zeros":              {explicit.dataset(zeros), true},
+		"the same, damaged":                   {join(explicit.ui(seriesUID, "1.9"), explicit.dataset(zeros)), true},
+		"many small values that are the same": {explicit.dataset(bytes.Repeat(explicit.element(0x00091001, "UL", "1234"), 1<<20)), true},
+		"text that repeats itself":            {explicit.dataset(text), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := dicom.Identify(bytes.NewReader(file(deflatedSyntax, deflate(t, test.dataset))), wholeWindow)
+			switch {
+			case !test.refused && err != nil:
+				t.Errorf("error %v", err)
+			case test.refused && (!errors.Is(err, dicom.ErrNotDICOM) || !strings.Contains(err.Error(), "128 times")):
+				t.Errorf("error %v, want that it becomes too large", err)
 			}
 		})
 	}
