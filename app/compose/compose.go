@@ -92,7 +92,8 @@ type Composer struct {
 	current    *Instance             // is yielded
 	yielded    bool                  // an instance to be stored was yielded
 	count      int                   // instances and failures
-	repeated   int64                 // bytes of bulkdata beyond its first use
+	came       int64                 // bytes of bulkdata
+	made       int64                 // bytes of values, by decoding and sharing
 	heldBytes  int64                 // of Request.Kept
 }
 

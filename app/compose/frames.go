@@ -100,7 +100,7 @@ func (i *Instance) writeTransformed(w writer, h *hole, b *part) error {
 	return i.writePixels(w, h, b, &decoded{pixels, b})
 }
 
-// decoded tells errors of a decoder from those of the part that it reads.
+// decoded counts what is made, and tells errors of a decoder from those of the part that it reads.
 type decoded struct {
 	pixels io.Reader
 	part   *part
@@ -109,6 +109,9 @@ type decoded struct {
 // Read implements io.Reader.
 func (d *decoded) Read(p []byte) (int, error) {
 	n, err := d.pixels.Read(p)
+	if tooMuch := d.part.make(int64(n)); tooMuch != nil {
+		return n, tooMuch
+	}
 	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF itself ends the pixels
 		err = d.part.decodeError(err)
 	}

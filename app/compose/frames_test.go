@@ -2,9 +2,9 @@ package compose_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+	"image"
+	"image/png"
 	"os"
 	"slices"
 	"strings"
@@ -218,33 +218,44 @@ func TestSharedBulkdata(t *testing.T) {
 	})
 }
 
-// Few bytes must not become many instances of many bytes.
+// Few bytes must not become many instances of many bytes: 256 times those that came, and 256 MiB.
 func TestSharedBulkdataAreNoBomb(t *testing.T) {
 	s := newService(t, 16<<20)
-	var instances []string
-	for n := range 200 {
-		instances = append(instances, jsonOf(fmt.Sprintf("1.%d", n+1), reference("00420011", "OB", "x")))
-	}
 	s.reads = func() bool { return false }
-	got := s.compose(t, multipart(jsonPart(instances...), bulkPart("x", noise(8<<20))))
-	if len(got.failed) < 50 || !strings.Contains(got.says, "so often") {
-		t.Errorf("only %d of %d instances are refused", len(got.failed), len(instances))
+	shared := instancesOf(400, func(int) string { return reference("00420011", "OB", "x") })
+	got := s.compose(t, multipart(shared, bulkPart("x", noise(8<<20))))
+	if want := 400 - 1 - (256 + 256/8); len(got.failed) != want || !strings.Contains(got.says, "more than 256 times their bytes") {
+		t.Errorf("%d of 400 instances are refused, want %d: %.300s", len(got.failed), want, got.says)
 	}
 }
 
-// What counts is what is made: the pixels, of a PNG.
-func TestSharedPNGIsNoBomb(t *testing.T) {
-	s := newService(t, 16<<20)
-	s.reads = func() bool { return false }
-	header := []byte("IHDR\x00\x00\x4E\x20\x00\x00\x4E\x20\x08\x00\x00\x00\x00") // 20,000 by 20,000 pixels of a byte
-	picture := slices.Concat([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\r"), header, binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(header)))
-	var instances []string
-	for n := range 5 {
-		instances = append(instances, jsonOf(fmt.Sprintf("1.%d", n+1), reference("7FE00010", "OB", "x")))
+// What counts is what is made in the request, by decoding too.
+func TestPNGIsNoBomb(t *testing.T) {
+	var empty, full bytes.Buffer
+	for picture, b := range map[*image.Gray]*bytes.Buffer{image.NewGray(image.Rect(0, 0, 4000, 4000)): &empty, {Pix: noise(500 * 500), Stride: 500, Rect: image.Rect(0, 0, 500, 500)}: &full} {
+		if err := png.Encode(b, picture); err != nil {
+			t.Fatal(err)
+		}
 	}
-	got := s.compose(t, multipart(jsonPart(instances...), codedPart("image/png", "x", picture)))
-	if want := "failed 1.4 C000 | failed 1.5 C000"; got.outcomes() != want || !strings.Contains(got.says, "so often") {
-		t.Errorf("got %s, want %s: %s", got.outcomes(), want, got.says)
+	for name, test := range map[string]struct {
+		shares int // of a MiB
+		want   string
+	}{
+		"in a request of little else":     {256, "stored 2.1 | stored 2.2"},
+		"in a request that has made much": {513, "stored 2.2 | failed 2.1 C000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, 16<<20)
+			shared := instancesOf(test.shares, func(int) string { return reference("00420011", "OB", "x") })
+			reading := 0
+			s.reads = func() bool { reading++; return reading > test.shares }
+			got := s.compose(t, multipart(shared, bulkPart("x", noise(1<<20)),
+				jsonPart(jsonOf("2.1", reference("7FE00010", "OB", "empty"))), codedPart("image/png", "empty", empty.Bytes()),
+				jsonPart(jsonOf("2.2", reference("7FE00010", "OB", "full"))), codedPart("image/png", "full", full.Bytes())))
+			if got.outcomes() != test.want {
+				t.Errorf("got %s, want %s: %s", got.outcomes(), test.want, got.says)
+			}
+		})
 	}
 }
 

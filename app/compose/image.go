@@ -44,9 +44,6 @@ func (i *Instance) preparePixels() error {
 	default:
 		err = checkSamples(d)
 	}
-	if err == nil && b.transformed() && b.repeats {
-		err = b.repeat(nativeBytes(d))
-	}
 	i.image = image
 	return err
 }

@@ -17,7 +17,6 @@ type part struct {
 	mediaType      string
 	transferSyntax string
 	encoded        error     // its bytes are an encoding of the value, not the value
-	repeats        bool      // what another hole got, too
 	declared       bool      // it has a Content-Length
 	length         int64     // -1: not known yet
 	rest           io.Reader // nil: what is kept is all
@@ -72,24 +71,32 @@ func (b *part) share() (*part, error) {
 	if b.rest != nil {
 		return &part{}, nil
 	}
-	if err := b.repeat(b.length); err != nil {
+	if err := b.make(b.length); err != nil {
 		return &part{}, err
 	}
 	if err := c.takeBulk(partBytes); err != nil {
 		return &part{}, err
 	}
 	shared := *b
-	shared.repeats, shared.heldBytes, shared.chunk, shared.at = true, partBytes, 0, 0
+	shared.heldBytes, shared.chunk, shared.at = partBytes, 0, 0
 	b.kept.users++
 	return &shared, nil
 }
 
-// repeat counts n more bytes that are made of a part which other holes share.
-func (b *part) repeat(n int64) error {
-	if b.composer.repeated += n; b.composer.repeated > maxRepeatedBytes {
-		return invalid("bulkdata part %q is referred to so often that more than %d bytes would be made of it", b.name(), maxRepeatedBytes)
+// make counts n more bytes that are made of the part, beyond those that came.
+func (b *part) make(n int64) error {
+	c := b.composer
+	if c.made += n; c.made > freeMadeBytes+maxMadePerByte*c.came {
+		return invalid("of the bulkdata up to part %q more than %d times their bytes would be made, by decoding or for many attributes: send it in several requests", b.name(), maxMadePerByte)
 	}
 	return nil
+}
+
+// receive reads on from what comes.
+func (b *part) receive(p []byte) (int, error) {
+	n, err := b.rest.Read(p)
+	b.composer.came += int64(n)
+	return n, err
 }
 
 // grow returns memory for n bytes, to which old is copied. The error is that of takeBulk.
@@ -105,7 +112,7 @@ func (b *part) grow(old []byte, n int) ([]byte, error) {
 // fillChunk reads into a chunk, up to its capacity. At the end of the part rest is nil.
 func (b *part) fillChunk(chunk []byte) ([]byte, error) {
 	for b.rest != nil && len(chunk) < cap(chunk) {
-		n, err := b.rest.Read(chunk[len(chunk):cap(chunk)])
+		n, err := b.receive(chunk[len(chunk):cap(chunk)])
 		chunk = chunk[:len(chunk)+n]
 		if err == io.EOF {
 			b.rest = nil
@@ -199,7 +206,7 @@ func (b *part) Read(p []byte) (int, error) {
 	if b.rest == nil {
 		return 0, io.EOF
 	}
-	n, err := b.rest.Read(p)
+	n, err := b.receive(p)
 	if err == io.EOF { //nolint:errorlint // io.EOF itself ends a part
 		b.rest = nil
 	} else if err != nil {

@@ -8,10 +8,14 @@ import (
 	"stowrs-to-s3/app/related"
 )
 
-// maxRepeatedBytes bounds what a request makes of bulkdata that several attributes
-// share, beyond its first use: a few kilobytes of metadata could else become any
-// number of instances of many megabytes.
-const maxRepeatedBytes = 1 << 30
+// What a request makes of its bulkdata, by decoding or for several attributes that share
+// it, is bounded by what came of them: a few kilobytes could else become any number of
+// instances of many megabytes. A scanned page of text in one bit a pixel becomes a hundred
+// times as large, an empty one thousands of times.
+const (
+	maxMadePerByte = 256
+	freeMadeBytes  = 256 << 20 // besides
+)
 
 // failureBytes is about the memory of a failure without an instance.
 const failureBytes = 1 << 10
