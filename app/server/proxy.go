@@ -23,13 +23,7 @@ var (
 	}
 )
 
-var (
-	requestIDSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	// hostSyntax is a name or an IPv4 address, or an IPv6 address in brackets, with or without a port (RFC 3986 §3.2.2).
-	hostSyntax = regexp.MustCompile(`^([A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?$`)
-)
-
-var errHost = &stow.Refusal{StatusCode: http.StatusBadRequest, Detail: "the Host header is not the name or the address of a host"}
+var requestIDSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // believeOnly drops the headers of a trusted proxy from all other requests, and a
 // request id that could not stand in a log record or in an object's metadata. It
@@ -50,7 +44,7 @@ func believeOnly(trusted []netip.Prefix) echo.MiddlewareFunc {
 			if strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https") {
 				r.URL.Scheme = "https"
 			}
-			if host := r.Header.Get("X-Forwarded-Host"); hostSyntax.MatchString(host) {
+			if host := r.Header.Get("X-Forwarded-Host"); stow.ValidHost(host) {
 				r.URL.Host = host
 			}
 			for _, name := range forwardedHeaders {
@@ -58,16 +52,6 @@ func believeOnly(trusted []netip.Prefix) echo.MiddlewareFunc {
 			}
 			return next(c)
 		}
-	}
-}
-
-// checkHost refuses a request whose Host is none (RFC 9112 §3.2). HTTP/1.0 may leave it out.
-func checkHost(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if host := c.Request().Host; host != "" && !hostSyntax.MatchString(host) {
-			return errHost
-		}
-		return next(c)
 	}
 }
 

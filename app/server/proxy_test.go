@@ -89,7 +89,11 @@ func TestHost(t *testing.T) {
 			t.Errorf("Host %.60s: want %d, got\n%.300s", host, status, got)
 		}
 	}
-	if strings.Contains(r.logged(), strings.Repeat("x", 301)) {
+	r.raw(t, "POST /studies HTTP/1.0\r\nHost: a,b\r\nContent-Length: 0\r\n\r\n")
+	switch logged := r.logged(); {
+	case strings.Contains(logged, strings.Repeat("x", 301)):
 		t.Error("the log repeats a long Host")
+	case !strings.Contains(logged, `"refusal":"the Host header`):
+		t.Errorf("a POST that is refused for its Host has no audit record:\n%s", logged)
 	}
 }

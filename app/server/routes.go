@@ -24,7 +24,6 @@ func newEcho(c config.Config, handler *stow.Handler, x exchange, log *slog.Logge
 		cleanPath,
 		believeOnly(c.TrustedPrefixes()),
 		middleware.RequestID(),
-		checkHost,
 	)
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
@@ -43,6 +42,7 @@ func newEcho(c config.Config, handler *stow.Handler, x exchange, log *slog.Logge
 	for _, path := range []string{"/", "/studies", "/studies/:study"} {
 		e.OPTIONS(path, handler.Options)
 	}
+	e.Any("/studies/:study/*", echo.NotFoundHandler) // a study would be all that follows
 	return e
 }
 

@@ -24,7 +24,9 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/studies/" + study, 200, ""},
 		{"POST", "/studies/" + study + "/", 200, ""},
 		{"POST", "/studies/1.2", 409, ""},
-		{"POST", "/studies/" + study + "/series", 400, ""},
+		{"POST", "/studies/" + study + "/series", 404, ""},
+		{"GET", "/studies/" + study + "/series", 404, ""},
+		{"OPTIONS", "/studies/" + study + "/series/1.2", 404, ""},
 		{"POST", "/", 405, "Allow"}, // a base URL without /studies; OPTIONS it has
 		{"POST", "/store", 404, ""},
 		{"GET", "/studies", 405, "Allow"}, // PS3.18 §8.5: 405 shall carry Allow

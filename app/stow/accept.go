@@ -1,8 +1,10 @@
 package stow
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -65,6 +67,20 @@ func unsupported(contentType string) error {
 			`or type="application/dicom+xml" (metadata and bulkdata), or one of these as the whole body`, storeresponse.Printable(contentType))
 }
 
+// hostSyntax is a name or an IPv4 address, or an IPv6 address in brackets, with or without a port (RFC 3986 §3.2.2).
+var hostSyntax = regexp.MustCompile(`^([A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?$`)
+
+// ValidHost says that a host, with or without a port, can be one.
+func ValidHost(host string) bool { return hostSyntax.MatchString(host) }
+
+// acceptHost is step 1 for Host (RFC 9112 §3.2). HTTP/1.0 may leave it out.
+func acceptHost(r *http.Request) error {
+	if r.Host != "" && !ValidHost(r.Host) {
+		return refuse(http.StatusBadRequest, "the Host header is not the name or the address of a host")
+	}
+	return nil
+}
+
 // acceptStudy is step 1 for {study} of the URL; empty means POST /studies.
 func acceptStudy(study string) error {
 	if study != "" && !dicom.ValidUID(study) {
@@ -93,41 +109,54 @@ func acceptResponse(r *http.Request, strict bool) (string, error) {
 // plusSigns are those of a query that were written as they are, and read as spaces.
 var plusSigns = strings.NewReplacer("dicom json", storeresponse.MediaTypeJSON[len("application/"):], "dicom xml", storeresponse.MediaTypeXML[len("application/"):])
 
+// choose returns the offer of the highest q; the q of each is that of the range that names
+// it most closely (RFC 9110 §12.5.1). Of the same q, the one that is named more closely is
+// meant, then the one that is named first, then JSON. Empty: none is acceptable.
 func choose(list string, strict bool) string {
-	best, bestQ, wildcard := "", 0.0, false
-	for _, element := range related.SplitUnquoted(list, ',') {
+	type preference struct {
+		closeness, order int
+		q                float64
+	}
+	offers := []string{storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML}
+	preferences := make([]preference, len(offers))
+	for order, element := range related.SplitUnquoted(list, ',') {
 		m := related.ParseMediaType(element)
-		q := 1.0
-		if value, found := m.Params["q"]; found {
-			if parsed, err := strconv.ParseFloat(value, 64); err == nil {
-				q = parsed
-			}
+		q, err := strconv.ParseFloat(m.Params["q"], 64)
+		if err != nil {
+			q = 1
 		}
-		offer := ""
-		switch m.Name {
-		case storeresponse.MediaTypeJSON:
-			offer = storeresponse.MediaTypeJSON
-		case storeresponse.MediaTypeXML:
-			offer = storeresponse.MediaTypeXML
-		case "application/json":
-			if !strict {
-				offer = storeresponse.MediaTypeJSON
+		for i, offer := range offers {
+			if c := closeness(m.Name, offer, strict); c > preferences[i].closeness {
+				preferences[i] = preference{c, order, q}
 			}
-		case "application/xml", "text/xml":
-			if !strict {
-				offer = storeresponse.MediaTypeXML
-			}
-		case "*/*", "application/*":
-			wildcard = wildcard || q > 0
-		}
-		if offer != "" && q > bestQ {
-			best, bestQ = offer, q
 		}
 	}
-	if best == "" && wildcard {
-		return storeresponse.MediaTypeJSON
+	best := 0
+	for i, p := range preferences[1:] {
+		if cmp.Or(cmp.Compare(p.q, preferences[best].q), cmp.Compare(p.closeness, preferences[best].closeness), cmp.Compare(preferences[best].order, p.order)) > 0 {
+			best = i + 1
+		}
 	}
-	return best
+	if preferences[best].q <= 0 {
+		return ""
+	}
+	return offers[best]
+}
+
+// closeness says how closely a media range names an offer; 0: not at all.
+func closeness(name, offer string, strict bool) int {
+	short := strings.Replace(offer, "dicom+", "", 1)
+	switch {
+	case name == offer:
+		return 4
+	case !strict && (name == short || name == strings.Replace(short, "application/xml", "text/xml", 1)):
+		return 3
+	case name == "application/*":
+		return 2
+	case name == "*/*":
+		return 1
+	}
+	return 0
 }
 
 // Refusal ends a request before any instance is read: the client gets the

@@ -111,6 +111,9 @@ func representations() []wadlRepresentation {
 // Options serves the Retrieve Capabilities transaction (PS3.18 §8.9): WADL, or
 // JSON where Accept prefers it.
 func (h *Handler) Options(c echo.Context) error {
+	if err := acceptHost(c.Request()); err != nil {
+		return err
+	}
 	description := capabilities(base(c.Request()).ResolveReference(&url.URL{Path: "/"}).String())
 	c.Response().Header().Set("Allow", "OPTIONS, POST")
 	if strings.Contains(strings.ToLower(c.Request().Header.Get("Accept")), "json") {

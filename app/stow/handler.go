@@ -206,7 +206,7 @@ const retryAfterSeconds = "10"
 
 // accept is step 1: everything that can be refused by the headers alone.
 func (h *Handler) accept(r *http.Request, study string) (framing, string, error) {
-	if err := acceptStudy(study); err != nil {
+	if err := cmp.Or(acceptHost(r), acceptStudy(study)); err != nil {
 		return framing{}, "", err
 	}
 	content, err := acceptContent(r.Header)
