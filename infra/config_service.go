@@ -116,7 +116,7 @@ type AppEnv struct {
 	// ResponseDelay is waited before the response, below the load balancer's idle time: 350 s with ACM, 3600 s with
 	// FromS3. Default 0.
 	ResponseDelay time.Duration `env:"RESPONSEDELAY"`
-	// ThreadCount is the number of parallel S3 requests, 1 to 1024. Default 128.
+	// ThreadCount is the number of parallel S3 requests, 1 to 1024 and at most MemoryBudget / 256 KiB. Default 128.
 	ThreadCount int `env:"THREADCOUNT"`
 	// RetryTime is how long one S3 request is tried before its instance fails, 1 s to 1 h. Default 60 s.
 	RetryTime time.Duration `env:"RETRYTIME"`

@@ -41,6 +41,8 @@ func TestValidateAgreesWithTheApp(t *testing.T) {
 		"threads":                    {func(e *AppEnv) { e.ThreadCount = 1024 }, nil},
 		"no thread":                  {func(e *AppEnv) { e.ThreadCount = 0 }, []string{"ThreadCount"}},
 		"too many threads":           {func(e *AppEnv) { e.ThreadCount = 1025 }, []string{"ThreadCount"}},
+		"threads of the budget":      {func(e *AppEnv) { e.ThreadCount, e.MemoryBudget = 512, 128*MiB }, nil},
+		"threads beyond the budget":  {func(e *AppEnv) { e.ThreadCount, e.MemoryBudget = 512, 128*MiB-1 }, []string{"ThreadCount"}},
 		"tried for an hour":          {func(e *AppEnv) { e.RetryTime = time.Hour }, nil},
 		"tried for longer":           {func(e *AppEnv) { e.RetryTime = time.Hour + 1 }, []string{"RetryTime"}},
 		"not tried":                  {func(e *AppEnv) { e.RetryTime = 0 }, []string{"RetryTime"}},

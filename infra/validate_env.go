@@ -31,7 +31,9 @@ const (
 	requestBytes      = 16 * KiB  // that each request holds besides its instances
 	leastBuffers      = 8 * MiB   // that must be left for the buffers of instances
 	budgetPerRequest  = 128 * KiB // of MEMORYBUDGET, for each of MAXREQUESTS
+	budgetPerThread   = 256 * KiB // of MEMORYBUDGET, for each of THREADCOUNT
 	mostRequests      = 1024
+	mostThreads       = 1024
 	maxByteSize       = ByteSize(1) << 62
 	maxKeyBytes       = 1024     // of S3
 	uidsKeyBytes      = 3*64 + 3 // study/series/instance and the slash behind the prefix
@@ -60,7 +62,7 @@ func (v *validation) env(c Config) {
 	v.rule(wado == "" || isURL(wado), envField+"WADOURL", e.WADOURL, "must be an http or https URL without query", "write one such as https://pacs.example.org/dicomweb, or nothing")
 	oneOf(v, envField+"LogLevel", e.LogLevel, []LogLevel{Debug, Info, Warning, Error, Critical}, "Debug, Info, Warning, Error or Critical")
 	v.responseDelay(c)
-	v.rule(e.ThreadCount >= 1 && e.ThreadCount <= 1024, envField+"ThreadCount", e.ThreadCount, "must lie between 1 and 1024", "write 128")
+	v.rule(e.ThreadCount >= 1 && e.ThreadCount <= mostThreads, envField+"ThreadCount", e.ThreadCount, "must lie between 1 and 1024", "write 128")
 	v.rule(e.RetryTime >= time.Second && e.RetryTime <= time.Hour, envField+"RetryTime", e.RetryTime, "must lie between 1 s and 1 h", "write 60 * time.Second")
 	v.rule(e.MaxRequests >= 1 && e.MaxRequests <= mostRequests, envField+"MaxRequests", e.MaxRequests, "must lie between 1 and 1024", "write 512")
 	oneOf(v, envField+"OnDuplicate", e.OnDuplicate, []OnDuplicate{Overwrite, Reject}, "Overwrite or Reject")
@@ -127,6 +129,8 @@ func (v *validation) envSizes(c Config) {
 	requests := ByteSize(max(1, min(e.MaxRequests, mostRequests)))
 	v.rule(requests <= e.MemoryBudget/budgetPerRequest, envField+"MaxRequests", e.MaxRequests,
 		fmt.Sprintf("must be at most MemoryBudget (%s) / %s", e.MemoryBudget, budgetPerRequest), "lower it, or raise MemoryBudget")
+	v.rule(e.ThreadCount > mostThreads || ByteSize(e.ThreadCount) <= e.MemoryBudget/budgetPerThread, envField+"ThreadCount", e.ThreadCount,
+		fmt.Sprintf("must be at most MemoryBudget (%s) / %s", e.MemoryBudget, budgetPerThread), "lower it, or raise MemoryBudget")
 	const plenty = ByteSize(1) << 60 // whatever is more, the sum is too much, and no overflow
 	needed := min(e.MetadataLimit, plenty) + min(max(e.HeadWindow, leastHeadReserve), plenty) + requests*requestBytes + leastBuffers
 	v.rule(e.MemoryBudget >= needed, envField+"MemoryBudget", e.MemoryBudget,

@@ -135,6 +135,8 @@ const (
 	minBuffers = 8 << 20
 	// budgetPerRequest: as many requests as have so much of MEMORYBUDGET each may be served at the same time.
 	budgetPerRequest = 128 << 10
+	// budgetPerThread is for what S3 requests hold besides the budget, which is in proportion to it.
+	budgetPerThread = 256 << 10
 	// maxMaxRequests: more connections are for another instance of the service.
 	maxMaxRequests = 1024
 
@@ -176,6 +178,8 @@ func (c Config) validate() []Violation {
 	rule(slices.Contains(Levels(), c.LogLevel), "LOGLEVEL", c.LogLevel, "must be one of %s", strings.Join(Levels(), " "))
 	rule(c.ResponseDelay >= 0 && time.Duration(c.ResponseDelay) <= time.Hour, "RESPONSEDELAY", c.ResponseDelay, "must lie between 0 and 3600 seconds")
 	rule(c.ThreadCount >= 1 && c.ThreadCount <= 1024, "THREADCOUNT", c.ThreadCount, "must lie between 1 and 1024")
+	rule(c.MemoryBudget < minMemoryBudget || c.ThreadCount > 1024 || ByteSize(c.ThreadCount) <= c.MemoryBudget/budgetPerThread, "THREADCOUNT", c.ThreadCount,
+		"must be at most %d with MEMORYBUDGET=%s, which gives each %s", c.MemoryBudget/budgetPerThread, c.MemoryBudget, ByteSize(budgetPerThread))
 	rule(c.RetryTime >= time.Second && c.RetryTime <= time.Hour, "RETRYTIME", c.RetryTime, "must lie between 1s and 1h")
 	rule(c.MaxRequests >= 1 && c.MaxRequests <= maxMaxRequests, "MAXREQUESTS", c.MaxRequests, "must lie between 1 and %d", maxMaxRequests)
 	rule(c.MemoryBudget < minMemoryBudget || c.MaxRequests > maxMaxRequests || ByteSize(c.MaxRequests) <= c.MemoryBudget/budgetPerRequest, "MAXREQUESTS", c.MaxRequests,
