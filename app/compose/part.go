@@ -92,10 +92,15 @@ func (b *part) make(n int64) error {
 	return nil
 }
 
-// receive reads on from what comes.
+// receive reads on from what comes. At the end of the part rest is nil.
 func (b *part) receive(p []byte) (int, error) {
 	n, err := b.rest.Read(p)
 	b.composer.came += int64(n)
+	if err == io.EOF { //nolint:errorlint // io.EOF itself ends a part
+		b.rest = nil
+	} else if err != nil {
+		err = b.fail(err)
+	}
 	return n, err
 }
 
@@ -113,11 +118,8 @@ func (b *part) grow(old []byte, n int) ([]byte, error) {
 func (b *part) fillChunk(chunk []byte) ([]byte, error) {
 	for b.rest != nil && len(chunk) < cap(chunk) {
 		n, err := b.receive(chunk[len(chunk):cap(chunk)])
-		chunk = chunk[:len(chunk)+n]
-		if err == io.EOF {
-			b.rest = nil
-		} else if err != nil {
-			return chunk, b.fail(err)
+		if chunk = chunk[:len(chunk)+n]; err != nil && b.rest != nil {
+			return chunk, err
 		}
 	}
 	return chunk, nil
@@ -206,13 +208,7 @@ func (b *part) Read(p []byte) (int, error) {
 	if b.rest == nil {
 		return 0, io.EOF
 	}
-	n, err := b.receive(p)
-	if err == io.EOF { //nolint:errorlint // io.EOF itself ends a part
-		b.rest = nil
-	} else if err != nil {
-		err = b.fail(err)
-	}
-	return n, err
+	return b.receive(p)
 }
 
 // drop gives the memory back. The part is empty then.
