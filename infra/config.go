@@ -47,6 +47,13 @@ func configuration() Config {
 			VpcCIDR:           "10.0.0.0/16",
 			AvailabilityZones: nil,
 			Egress:            Endpoints,
+			// A VPC that is there already; VpcCIDR is then empty. docs/operations.md says what it must have.
+			ExistingVpc: ExistingVpc{
+				VpcID:               "",
+				TaskSubnets:         nil,
+				TaskRouteTables:     nil,
+				LoadBalancerSubnets: nil,
+			},
 		},
 
 		Storage: StorageConfig{
@@ -194,58 +201,6 @@ type CertificateMode string
 const (
 	ACM    CertificateMode = "ACM"
 	FromS3 CertificateMode = "FROMS3"
-)
-
-// LoadBalancerConfig is the network load balancer.
-type LoadBalancerConfig struct {
-	// AllowedPeers are the IPv4 CIDRs that may connect to port 443, and ids of prefix lists (pl-…), which are kept elsewhere: 60 at most,
-	// the quota of rules of a security group, in which a prefix list counts as all the entries that it may have. Default 0.0.0.0/0, everyone.
-	AllowedPeers []string
-	// AllowEveryone says that AllowedPeers larger than /8 are meant with Anonymous: whoever reaches the load balancer can then store
-	// into the archive. Default false.
-	AllowEveryone bool
-	// Scheme is InternetFacing (default) or Internal (reached from the VPC and networks joined to it only).
-	Scheme Scheme
-	// ElasticIPs are allocation ids (eipalloc-…), one for each availability zone, for addresses that stay the same.
-	// InternetFacing only. Default: none, AWS assigns addresses. Another list is another load balancer, with another name.
-	ElasticIPs []string
-	// TLSPolicy is the security policy of the listener with ACM, as AWS names it, such as ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09.
-	// Default: TLS 1.2 and 1.3 with the ciphers that nginx.conf has, and a key exchange that a quantum computer of later years
-	// does not open.
-	TLSPolicy string
-	// DrainSeconds is how long a task that is being replaced keeps its connections, 0 to 3600. Default 900.
-	DrainSeconds int
-}
-
-// Scheme says from where the load balancer is reached.
-type Scheme string
-
-// Values of Scheme.
-const (
-	InternetFacing Scheme = "internet-facing"
-	Internal       Scheme = "internal"
-)
-
-// NetworkConfig is the VPC.
-type NetworkConfig struct {
-	// VpcCIDR is a private (RFC 1918) IPv4 block of /16 to /28, large enough for the subnets and tasks. Default
-	// 10.0.0.0/16.
-	VpcCIDR string
-	// AvailabilityZones are the names of one to three zones of Region. Default: none named, which is the first two
-	// that CloudFormation finds. TaskCount above 1 needs two.
-	AvailabilityZones []string
-	// Egress is Endpoints (default: no route to the internet; AWS is reached through VPC endpoints) or NAT (a NAT
-	// gateway as well, for tasks that must reach anything else, such as another S3 server).
-	Egress Egress
-}
-
-// Egress says what the tasks can reach.
-type Egress string
-
-// Values of Egress.
-const (
-	Endpoints Egress = "endpoints"
-	NAT       Egress = "nat"
 )
 
 // ObservabilityConfig is logs and alarms.

@@ -10,7 +10,11 @@ import (
 
 // newEndpoints are the ways from the tasks to AWS that do not cross the internet: S3, ECR for the images, CloudWatch
 // Logs, and ECS where Fargate needs it. Tasks must not start before they are there: they could not pull their images.
+// With Egress Existing the VPC has its own ways, and none is made.
 func newEndpoints(scope constructs.Construct, cfg Config, network Network, storage Storage) []constructs.IDependable {
+	if cfg.Network.Egress == Existing {
+		return nil
+	}
 	s3 := network.Vpc.AddGatewayEndpoint(jsii.String("S3Endpoint"), &awsec2.GatewayVpcEndpointOptions{
 		Service: awsec2.GatewayVpcEndpointAwsService_S3(),
 		Subnets: &[]*awsec2.SubnetSelection{network.TaskSubnets},

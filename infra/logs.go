@@ -12,7 +12,7 @@ import (
 type Logs struct {
 	App   awslogs.LogGroup // JSON records of the app, with the audit record of each request
 	Nginx awslogs.LogGroup // JSON records of nginx and certsync
-	Flows awslogs.LogGroup // flow logs of the VPC
+	Flows awslogs.LogGroup // flow logs of the VPC; nil with ExistingVpc
 	Trail awslogs.LogGroup // of CloudTrail; nil without CloudTrailDataEvents
 }
 
@@ -27,7 +27,10 @@ func newLogs(scope constructs.Construct, cfg Config, key awskms.IKey) Logs {
 		resource.SetRetentionInDays(jsii.Number(cfg.Observability.LogRetentionDays))
 		return group
 	}
-	logs := Logs{App: group("AppLogs"), Nginx: group("NginxLogs"), Flows: group("FlowLogs")}
+	logs := Logs{App: group("AppLogs"), Nginx: group("NginxLogs")}
+	if cfg.Network.ExistingVpc.VpcID == "" {
+		logs.Flows = group("FlowLogs")
+	}
 	if cfg.Storage.CloudTrailDataEvents {
 		logs.Trail = group("TrailLogs")
 	}

@@ -11,7 +11,8 @@ import (
 
 // Network is the VPC: a task subnet in every zone, and a public one for an internet-facing load balancer or for NAT.
 type Network struct {
-	Vpc                 awsec2.Vpc
+	Vpc                 awsec2.IVpc
+	DefaultGroup        *string // id of the default security group of a VPC that the stack makes; nil with ExistingVpc
 	TaskSubnets         *awsec2.SubnetSelection
 	LoadBalancerSubnets *awsec2.SubnetSelection // the public ones, or the tasks' own when Scheme is Internal
 	Tasks               awsec2.SecurityGroup    // of the tasks; nothing may enter until the load balancer is let in
@@ -22,9 +23,26 @@ const (
 	publicSubnets = "Public"
 )
 
-// newNetwork makes the VPC. Tasks have no public address, and without NAT no route out of it. The subnets of the tasks
-// come first, so that they keep their addresses when the public ones come or go.
+// newNetwork makes the VPC, or takes that which is there, and the security group of the tasks.
 func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, flowLogs awslogs.ILogGroup) Network {
+	var network Network
+	if cfg.ExistingVpc.VpcID != "" {
+		network = existingVpc(scope, cfg)
+	} else {
+		network = newVpc(scope, cfg, scheme, flowLogs)
+	}
+	network.Tasks = awsec2.NewSecurityGroup(scope, jsii.String("TaskSecurityGroup"), &awsec2.SecurityGroupProps{
+		Vpc: network.Vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Tasks: in from the load balancer, out to HTTPS"),
+	})
+	// To S3, which has public addresses behind its gateway endpoint (their prefix list cannot be known without a look-up), and to
+	// the interface endpoints. Without NAT there is no route to any other address.
+	network.Tasks.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_Tcp(jsii.Number(443)), jsii.String("HTTPS to S3 and to VPC endpoints"), nil)
+	return network
+}
+
+// newVpc makes the VPC. Tasks have no public address, and without NAT no route out of it. The subnets of the tasks
+// come first, so that they keep their addresses when the public ones come or go.
+func newVpc(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, flowLogs awslogs.ILogGroup) Network {
 	mask := jsii.Number(cfg.subnetBits())
 	taskSubnetType, natGateways := awsec2.SubnetType_PRIVATE_ISOLATED, 0
 	if cfg.Egress == NAT {
@@ -57,20 +75,12 @@ func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, fl
 		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(flowLogs, newFlowLogRole(scope)),
 		TrafficType: awsec2.FlowLogTrafficType_ALL,
 	})
+	return Network{Vpc: vpc, DefaultGroup: vpc.VpcDefaultSecurityGroup(), TaskSubnets: subnetsNamed(taskSubnets), LoadBalancerSubnets: subnetsNamed(loadBalancerSubnets)}
+}
 
-	tasks := awsec2.NewSecurityGroup(scope, jsii.String("TaskSecurityGroup"), &awsec2.SecurityGroupProps{
-		Vpc: vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Tasks: in from the load balancer, out to HTTPS"),
-	})
-	// To S3, which has public addresses behind its gateway endpoint (their prefix list cannot be known without a look-up), and to
-	// the interface endpoints. Without NAT there is no route to any other address.
-	tasks.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_Tcp(jsii.Number(443)), jsii.String("HTTPS to S3 and to VPC endpoints"), nil)
-
-	return Network{
-		Vpc:                 vpc,
-		TaskSubnets:         &awsec2.SubnetSelection{SubnetGroupName: jsii.String(taskSubnets)},
-		LoadBalancerSubnets: &awsec2.SubnetSelection{SubnetGroupName: jsii.String(loadBalancerSubnets)},
-		Tasks:               tasks,
-	}
+// subnetsNamed are those of taskSubnets or publicSubnets, one in every zone.
+func subnetsNamed(name string) *awsec2.SubnetSelection {
+	return &awsec2.SubnetSelection{SubnetGroupName: jsii.String(name)}
 }
 
 // newFlowLogRole writes flow logs of this account; CDK adds what it may do.

@@ -226,8 +226,7 @@ func TestTags(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	all := []string{
-		"AccessLogBucketName", "AppLogGroup", "ClusterName", "DashboardURL", "DefaultSecurityGroupCommand", "DicomBucketName", "FlowLogGroup",
-		"LoadBalancerDNSName", "NginxLogGroup", "ServiceName", "TestCommand",
+		"AccessLogBucketName", "AppLogGroup", "ClusterName", "DashboardURL", "DicomBucketName", "LoadBalancerDNSName", "NginxLogGroup", "ServiceName", "TestCommand",
 	}
 	each(t, func(t *testing.T, got template, cfg Config) {
 		want := slices.Clone(all)
@@ -236,6 +235,9 @@ func TestOutputs(t *testing.T) {
 		}
 		if cfg.Storage.CloudTrailDataEvents {
 			want = append(want, "TrailLogGroup")
+		}
+		if cfg.Network.ExistingVpc.VpcID == "" {
+			want = append(want, "DefaultSecurityGroupCommand", "FlowLogGroup")
 		}
 		var names []string
 		for name, output := range got.Outputs {

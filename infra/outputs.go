@@ -28,15 +28,18 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 	output("ServiceName", "ECS service", service.Fargate.ServiceName())
 	output("AppLogGroup", "Records of the app; those of each request are \"store transaction\"", logs.App.LogGroupName())
 	output("NginxLogGroup", "Records of nginx and certsync", logs.Nginx.LogGroupName())
-	output("FlowLogGroup", "Flow logs of the VPC", logs.Flows.LogGroupName())
+	if logs.Flows != nil {
+		output("FlowLogGroup", "Flow logs of the VPC", logs.Flows.LogGroupName())
+	}
 	if logs.Trail != nil {
 		output("TrailLogGroup", "Who read or wrote which object", logs.Trail.LogGroupName())
 	}
 	output("DashboardURL", "CloudWatch dashboard", jsii.String(dashboardURL(cfg)))
-	group := *network.Vpc.VpcDefaultSecurityGroup()
-	output("DefaultSecurityGroupCommand", "Empties the default security group of the VPC, which nothing uses",
-		jsii.String(fmt.Sprintf("aws ec2 revoke-security-group-ingress --region %[1]s --group-id %[2]s --protocol all --source-group %[2]s; "+
-			"aws ec2 revoke-security-group-egress --region %[1]s --group-id %[2]s --protocol all --cidr 0.0.0.0/0", cfg.Region, group)))
+	if network.DefaultGroup != nil {
+		output("DefaultSecurityGroupCommand", "Empties the default security group of the VPC, which nothing uses",
+			jsii.String(fmt.Sprintf("aws ec2 revoke-security-group-ingress --region %[1]s --group-id %[2]s --protocol all --source-group %[2]s; "+
+				"aws ec2 revoke-security-group-egress --region %[1]s --group-id %[2]s --protocol all --cidr 0.0.0.0/0", cfg.Region, *network.DefaultGroup)))
+	}
 }
 
 // testCommand sends the samples to the load balancer's own name, which no certificate has.

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// The deployments that tests look at: the three topologies with what is shipped, and two more that between them have
+// The deployments that tests look at: the three topologies with what is shipped, and three more that between them have
 // every other choice. The names are those of the golden files.
 const (
 	acm        = "acm-anonymous"
@@ -23,11 +23,12 @@ const (
 	mTLS       = "froms3-clientauth"
 	internal   = "internal-nat-existing-bucket"
 	everything = "froms3-clientauth-everything"
+	existing   = "internal-existing-vpc"
 )
 
 func deployments() map[string]Config {
 	configs := map[string]Config{}
-	for _, name := range []string{acm, s3, mTLS, internal, everything} {
+	for _, name := range []string{acm, s3, mTLS, internal, everything, existing} {
 		c := configuration()
 		c.Region = "us-east-1"
 		c.Certificate.CertificateArn = testArn
@@ -63,6 +64,16 @@ func deployments() map[string]Config {
 	c.Protection = true
 	c.Service.Nginx.Env.AllowedClients, c.Service.Nginx.Env.RequireCRL = []string{"CN=modality-1,O=Hospital", "CN=pacs issued by CN=Hospital CA"}, true
 	configs[everything] = c
+
+	c = configs[existing]
+	c.LoadBalancer.Scheme = Internal
+	c.Network = NetworkConfig{AvailabilityZones: []string{"us-east-1a", "us-east-1b"}, Egress: Endpoints, ExistingVpc: ExistingVpc{
+		VpcID:               "vpc-0123456789abcdef0",
+		TaskSubnets:         []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+		TaskRouteTables:     []string{"rtb-0123456789abcdef0", "rtb-0123456789abcdef0"},
+		LoadBalancerSubnets: []string{"subnet-0123456789abcdef2", "subnet-0123456789abcdef3"},
+	}}
+	configs[existing] = c
 	return configs
 }
 

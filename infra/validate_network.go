@@ -111,7 +111,12 @@ func (n NetworkConfig) divisionBits() int {
 func (v *validation) network(c Config) {
 	const field = "Network."
 	n := c.Network
-	v.vpc(field+"VpcCIDR", c)
+	existing := n.ExistingVpc.VpcID != ""
+	if !existing {
+		v.vpc(field+"VpcCIDR", c)
+	} else {
+		v.rule(n.VpcCIDR == "", field+"VpcCIDR", n.VpcCIDR, "is the block of a VPC that the stack makes, and ExistingVpc names one that is there", "write nothing, or nothing into ExistingVpc")
+	}
 	zones := n.AvailabilityZones
 	v.rule(len(zones) <= maxZones, field+"AvailabilityZones", zones, fmt.Sprintf("has %d zones, and %d are allowed: more add cost, not safety", len(zones), maxZones), "delete some")
 	for i, zone := range zones {
@@ -120,7 +125,12 @@ func (v *validation) network(c Config) {
 			fmt.Sprintf("is not an availability zone of %s", c.Region), fmt.Sprintf("write names such as %sa, from `aws ec2 describe-availability-zones --region %[1]s`", c.Region))
 		v.rule(!slices.Contains(zones[:i], zone), path, zone, "is there twice", "write another zone")
 	}
-	oneOf(v, field+"Egress", n.Egress, []Egress{Endpoints, NAT}, "Endpoints or NAT")
+	if oneOf(v, field+"Egress", n.Egress, []Egress{Endpoints, NAT, Existing}, "Endpoints, NAT or Existing") {
+		v.rule(!existing || n.Egress != NAT, field+"Egress", n.Egress, "would have the stack make NAT gateways and routes, and ExistingVpc keeps its own",
+			"write Existing if the VPC has its own ways to S3, ECR and CloudWatch Logs, Endpoints if the stack is to make endpoints of them")
+		v.rule(existing || n.Egress != Existing, field+"Egress", n.Egress, "is for an ExistingVpc, and a new VPC has no way to AWS yet", "write Endpoints or NAT, or fill in ExistingVpc")
+	}
+	v.existingVpc(field+"ExistingVpc.", c)
 }
 
 // vpc reports the first rule that the VPC's block breaks.

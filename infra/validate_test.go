@@ -68,6 +68,13 @@ func TestValidConfigurations(t *testing.T) {
 			c.Network.AvailabilityZones = []string{"us-east-1a", "us-east-1b", "us-east-1d"}
 			c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1", "eipalloc-12345678"}
 		},
+		"an existing VPC, to which the stack adds endpoints": func(c *Config) { c.Network = deployments()[existing].Network },
+		"an existing VPC with ways to AWS, and an internal load balancer among the tasks": func(c *Config) {
+			c.LoadBalancer.Scheme = Internal
+			c.Network = NetworkConfig{AvailabilityZones: []string{"us-east-1a"}, Egress: Existing, ExistingVpc: ExistingVpc{
+				VpcID: "vpc-01234567", TaskSubnets: []string{"subnet-01234567"},
+			}}
+		},
 		"an existing bucket": func(c *Config) {
 			c.Storage.ExistingDicomBucket, c.Storage.DicomBucket = strings.Repeat("b", 63), "Ignored!"
 		},

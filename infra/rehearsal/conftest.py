@@ -1,6 +1,7 @@
 """An emulator of AWS on this machine, without credentials for the real one."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,19 @@ STACK = "stowrs-to-s3"
 
 def load(name):
     return json.loads((TEMPLATES / f"{name}.json").read_text())
+
+
+def with_network(ec2, text):
+    """The template, in which the ids of a VPC that is there already are those of one that is made for it."""
+    for vpc in set(re.findall(r"\bvpc-[0-9a-f]{17}\b", text)):
+        made = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+        text = text.replace(vpc, made)
+        for number, subnet in enumerate(sorted(set(re.findall(r"\bsubnet-[0-9a-f]{17}\b", text)))):
+            zone = f"{REGION}{'ab'[number % 2]}"
+            text = text.replace(subnet, ec2.create_subnet(VpcId=made, CidrBlock=f"10.20.{number}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"])
+        for table in set(re.findall(r"\brtb-[0-9a-f]{17}\b", text)):
+            text = text.replace(table, ec2.create_route_table(VpcId=made)["RouteTable"]["RouteTableId"])
+    return text
 
 
 class Emulator:
@@ -76,7 +90,8 @@ class Stack:
         self.aws, self.cloudformation = aws, aws.client("cloudformation")
 
     def create(self, name):
-        self.cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(load(name)), Capabilities=["CAPABILITY_IAM"])
+        template = with_network(self.aws.client("ec2"), json.dumps(load(name)))
+        self.cloudformation.create_stack(StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
         assert self.status() == "CREATE_COMPLETE"
         self.complete(name)
 

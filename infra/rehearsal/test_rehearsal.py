@@ -13,7 +13,7 @@ def used():
 
 
 def test_what_is_not_modelled_is_listed():
-    assert len(DEPLOYMENTS) == 5
+    assert len(DEPLOYMENTS) == 6
     assert used() - set(models()) == set(NOT_MODELLED)
     assert set(MODELLED_OTHERWISE) <= used() & set(models())
 
@@ -88,4 +88,15 @@ def test_made_again_beside_what_was_left(stack):
 def test_create_and_delete(stack, deployment):
     stack.create(deployment)
     stack.delete()
-    assert len(stack.buckets()) == (1 if "existing-bucket" in deployment else 2 if deployment == ACM else 3)
+    assert len(stack.buckets()) == (1 if "existing-bucket" in deployment else 3 if "froms3" in deployment else 2)
+
+
+def test_existing_network_stays(aws, stack):
+    stack.create("internal-existing-vpc")
+    ec2 = aws.client("ec2")
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
+    subnets = {s["SubnetId"] for s in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]}
+    (balancer,) = aws.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert balancer["VpcId"] == vpc["VpcId"] and {zone["SubnetId"] for zone in balancer["AvailabilityZones"]} < subnets
+    stack.delete()
+    assert {s["SubnetId"] for s in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]} == subnets

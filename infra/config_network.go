@@ -1,0 +1,73 @@
+package main
+
+// LoadBalancerConfig is the network load balancer.
+type LoadBalancerConfig struct {
+	// AllowedPeers are the IPv4 CIDRs that may connect to port 443, and ids of prefix lists (pl-…), which are kept elsewhere: 60 at most,
+	// the quota of rules of a security group, in which a prefix list counts as all the entries that it may have. Default 0.0.0.0/0, everyone.
+	AllowedPeers []string
+	// AllowEveryone says that AllowedPeers larger than /8 are meant with Anonymous: whoever reaches the load balancer can then store
+	// into the archive. Default false.
+	AllowEveryone bool
+	// Scheme is InternetFacing (default) or Internal (reached from the VPC and networks joined to it only).
+	Scheme Scheme
+	// ElasticIPs are allocation ids (eipalloc-…), one for each availability zone, for addresses that stay the same.
+	// InternetFacing only. Default: none, AWS assigns addresses. Another list is another load balancer, with another name.
+	ElasticIPs []string
+	// TLSPolicy is the security policy of the listener with ACM, as AWS names it, such as ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09.
+	// Default: TLS 1.2 and 1.3 with the ciphers that nginx.conf has, and a key exchange that a quantum computer of later years
+	// does not open.
+	TLSPolicy string
+	// DrainSeconds is how long a task that is being replaced keeps its connections, 0 to 3600. Default 900.
+	DrainSeconds int
+}
+
+// Scheme says from where the load balancer is reached.
+type Scheme string
+
+// Values of Scheme.
+const (
+	InternetFacing Scheme = "internet-facing"
+	Internal       Scheme = "internal"
+)
+
+// NetworkConfig is the VPC.
+type NetworkConfig struct {
+	// VpcCIDR is a private (RFC 1918) IPv4 block of /16 to /28, large enough for the subnets and tasks. Default
+	// 10.0.0.0/16. Empty with ExistingVpc.
+	VpcCIDR string
+	// AvailabilityZones are the names of one to three zones of Region. Default: none named, which is the first two
+	// that CloudFormation finds. TaskCount above 1 needs two. Required with ExistingVpc: the zones of its subnets, in their order.
+	AvailabilityZones []string
+	// Egress is Endpoints (default: no route to the internet; AWS is reached through VPC endpoints), NAT (a NAT
+	// gateway as well, for tasks that must reach anything else, such as another S3 server), or Existing (ExistingVpc has its own
+	// ways to AWS, and the stack makes none).
+	Egress Egress
+	// ExistingVpc is used instead of a new VPC. Default: none.
+	ExistingVpc ExistingVpc
+}
+
+// Egress says what the tasks can reach.
+type Egress string
+
+// Values of Egress.
+const (
+	Endpoints Egress = "endpoints"
+	NAT       Egress = "nat"
+	Existing  Egress = "existing"
+)
+
+// ExistingVpc is a VPC that is there already, with its subnets. It keeps its routes, its endpoints and its flow logs: the stack makes
+// security groups in it, and with Egress Endpoints the endpoints of the tasks. Nothing is looked up at synth, so that ids are
+// checked for their form only.
+type ExistingVpc struct {
+	// VpcID is the id, vpc-…, of a VPC in Region. One that another account shares needs Egress Existing. Default: none, the stack makes a VPC.
+	VpcID string
+	// TaskSubnets are the ids, subnet-…, of the subnets of the tasks: one for each of AvailabilityZones, in their order. Required with VpcID.
+	TaskSubnets []string
+	// TaskRouteTables are the ids, rtb-…, of the route tables of TaskSubnets, in their order; the same one may be there several times.
+	// The S3 endpoint is put into them: required with Egress Endpoints, and empty with Existing.
+	TaskRouteTables []string
+	// LoadBalancerSubnets are the ids of the subnets of the load balancer, one for each of AvailabilityZones, in their order. Required with
+	// InternetFacing: public subnets. Default with Internal: none, which is TaskSubnets.
+	LoadBalancerSubnets []string
+}
