@@ -56,7 +56,7 @@ func alarms(cfg Config, service Service, loadBalancer LoadBalancer) []alarm {
 		{"memory-high", "For 15 minutes tasks have used most of their memory: above their limit they are killed.",
 			service.Fargate.MetricMemoryUtilization(options("Average", "", 5)), atLeast, busyPercent, 3, isWell},
 	}
-	return append(list, certificateAlarms(cfg)...)
+	return append(list, certificateAlarms(cfg, loadBalancer.CertificateArn)...)
 }
 
 // nothingIsStored is 1 for five minutes in which requests were answered 503 and none stored an instance.
@@ -69,11 +69,11 @@ func nothingIsStored(appName string) awscloudwatch.IMetric {
 	})
 }
 
-func certificateAlarms(cfg Config) []alarm {
+func certificateAlarms(cfg Config, certificateArn *string) []alarm {
 	if cfg.Certificate.CertificateMode == ACM {
 		daysToExpiry := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/CertificateManager"), MetricName: jsii.String("DaysToExpiry"), Statistic: jsii.String("Minimum"),
-			Period: awscdk.Duration_Minutes(jsii.Number(oneDay)), DimensionsMap: &map[string]*string{"CertificateArn": jsii.String(cfg.Certificate.CertificateArn)},
+			Period: awscdk.Duration_Minutes(jsii.Number(oneDay)), DimensionsMap: &map[string]*string{"CertificateArn": certificateArn},
 		})
 		return []alarm{{"certificate-expiry", "The certificate in ACM ends within 30 days, and was not renewed.", daysToExpiry, below, expiryDays, 1, isWell}}
 	}

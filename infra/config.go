@@ -24,7 +24,7 @@ func configuration() Config {
 			AuthMode: Anonymous,
 			// ACM, or FromS3.
 			CertificateMode: ACM,
-			// With ACM: arn:aws:acm:REGION:ACCOUNT:certificate/ID of a certificate in Region.
+			// With ACM: arn:aws:acm:REGION:ACCOUNT:certificate/ID of a certificate in Region; empty with HostedZone: one is requested.
 			CertificateArn: "",
 			// With FromS3: prefix of the bucket for certificate.crt, certificate.key and truststore.crt.
 			CertificateBucket: "stowrstos3-certs",
@@ -41,6 +41,13 @@ func configuration() Config {
 			ElasticIPs:    nil,
 			TLSPolicy:     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
 			DrainSeconds:  900,
+			// stow.example.org, in a hosted zone of Route 53: its record is made, and with ACM and an empty CertificateArn its certificate.
+			DomainName: "",
+			HostedZone: HostedZone{
+				ID:      "",
+				Name:    "",
+				Private: false,
+			},
 		},
 
 		Network: NetworkConfig{
@@ -178,7 +185,8 @@ type CertificateConfig struct {
 	// CertificateMode is ACM (default: TLS ends at the load balancer, and again at nginx) or FromS3 (TLS ends at
 	// nginx, with the files of the certificate bucket). ClientAuth needs FromS3.
 	CertificateMode CertificateMode
-	// CertificateArn is the certificate in ACM, in Region. Required with ACM, ignored with FromS3.
+	// CertificateArn is the certificate in ACM, in Region. Ignored with FromS3, required with ACM unless LoadBalancer.HostedZone is there:
+	// the stack then requests one for LoadBalancer.DomainName. Default: none.
 	CertificateArn string
 	// CertificateBucket is the prefix of the name of the bucket for certificate.crt, certificate.key and
 	// truststore.crt. Required with FromS3, ignored with ACM. Default stowrstos3-certs.

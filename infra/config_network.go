@@ -19,6 +19,23 @@ type LoadBalancerConfig struct {
 	TLSPolicy string
 	// DrainSeconds is how long a task that is being replaced keeps its connections, 0 to 3600. Default 900.
 	DrainSeconds int
+	// DomainName is the name under which clients connect, such as stow.example.org, in HostedZone: the stack makes its record, an A record that
+	// is an alias of the load balancer. With ACM and an empty CertificateArn it requests the certificate of that name, too, of 64 characters at most.
+	// Default: none, and the record is made by hand.
+	DomainName string
+	// HostedZone is the zone of DomainName in Route 53. Default: none.
+	HostedZone HostedZone
+}
+
+// HostedZone is a zone in Route 53, of the same account.
+type HostedZone struct {
+	// ID of the zone, Z and up to 31 capitals and digits. Default: none.
+	ID string
+	// Name of the zone, such as example.org, without a dot at its end. Required with ID.
+	Name string
+	// Private says that only VPCs which the zone is associated with see it: right for names of an Internal load balancer. It can have the
+	// record, but ACM does not see it, and validates no certificate by it: with ACM, CertificateArn is then required. Default false.
+	Private bool
 }
 
 // Scheme says from where the load balancer is reached.

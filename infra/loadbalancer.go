@@ -29,6 +29,8 @@ const (
 type LoadBalancer struct {
 	NLB         elb.NetworkLoadBalancer
 	TargetGroup elb.NetworkTargetGroup
+	// CertificateArn is the certificate of the listener; nil with FromS3.
+	CertificateArn *string
 }
 
 // newLoadBalancer builds the row of the topology that CertificateMode chooses: with ACM the load balancer ends TLS and
@@ -64,9 +66,11 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	listener := &elb.BaseNetworkListenerProps{
 		Port: jsii.Number(publicPort), Protocol: elb.Protocol_TCP, DefaultTargetGroups: &[]elb.INetworkTargetGroup{targets},
 	}
+	var certificateArn *string
 	if cfg.Certificate.CertificateMode == ACM {
+		certificateArn = newCertificate(scope, cfg)
 		listener.Protocol = elb.Protocol_TLS
-		listener.Certificates = &[]elb.IListenerCertificate{elb.ListenerCertificate_FromArn(jsii.String(cfg.Certificate.CertificateArn))}
+		listener.Certificates = &[]elb.IListenerCertificate{elb.ListenerCertificate_FromArn(certificateArn)}
 		logConnections(nlb, accessLogs)
 	} else {
 		// A slow disk may keep a sender silent for longer than the 350 s at which TLS listeners are fixed.
@@ -77,7 +81,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	if cfg.Certificate.CertificateMode == ACM { // CDK knows some policies by names of its own only
 		made.Node().DefaultChild().(elb.CfnListener).SetSslPolicy(jsii.String(cfg.LoadBalancer.TLSPolicy)) //nolint:forcetypeassert // an L2 listener is made of it
 	}
-	return LoadBalancer{NLB: nlb, TargetGroup: targets}
+	return LoadBalancer{NLB: nlb, TargetGroup: targets, CertificateArn: certificateArn}
 }
 
 // kind tells load balancers apart that cannot become one another: CloudFormation makes the one with its target group, which

@@ -204,7 +204,7 @@ func TestTags(t *testing.T) {
 	untagged := []string{
 		"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::CloudWatch::Dashboard", "AWS::EC2::EIP", "AWS::EC2::Route",
 		"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment",
-		"AWS::IAM::Policy", "AWS::KMS::Alias", "AWS::Logs::MetricFilter", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy",
+		"AWS::IAM::Policy", "AWS::KMS::Alias", "AWS::Logs::MetricFilter", "AWS::Route53::RecordSet", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy",
 	}
 	each(t, func(t *testing.T, got template, cfg Config) {
 		for id, r := range got.Resources {
@@ -256,6 +256,9 @@ func TestOutputs(t *testing.T) {
 		wantCommand := `{"Fn::Join":["",["go run ./app send --url https://",{"Fn::GetAtt":["` + id + `","DNSName"]},"/studies --insecure --response dcm-samples"]]}`
 		if cfg.Certificate.AuthMode == ClientAuth {
 			wantCommand = strings.Replace(wantCommand, " --response", " --cert client.crt --key client.key --response", 1)
+		}
+		if cfg.LoadBalancer.DomainName != "" { // the certificate is for that name
+			wantCommand = `"go run ./app send --url https://stow.example.org/studies --response dcm-samples"`
 		}
 		if command != wantCommand {
 			t.Errorf("TestCommand is %s, want %s", command, wantCommand)

@@ -14,7 +14,11 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 		awscdk.NewCfnOutput(scope, jsii.String(id), &awscdk.CfnOutputProps{Description: jsii.String(description), Value: value})
 	}
 	host := *loadBalancer.NLB.LoadBalancerDnsName()
-	output("LoadBalancerDNSName", "Target of the CNAME (or Route 53 alias) of the service's domain name", jsii.String(host))
+	target := "Target of the CNAME (or Route 53 alias) of the service's domain name"
+	if cfg.LoadBalancer.DomainName != "" {
+		target = "Target of the record of " + cfg.LoadBalancer.DomainName
+	}
+	output("LoadBalancerDNSName", target, jsii.String(host))
 	output("TestCommand", testDescription(cfg), jsii.String(testCommand(cfg, host)))
 	output("DicomBucketName", "DICOM instances", storage.Dicom.BucketName())
 	if storage.Certificates != nil {
@@ -42,13 +46,20 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 	}
 }
 
-// testCommand sends the samples to the load balancer's own name, which no certificate has.
+// testCommand sends the samples to DomainName, or to the load balancer's own name, which no certificate has. With FromS3 no certificate is
+// there yet.
 func testCommand(cfg Config, host string) string {
-	client := ""
+	insecure, client := " --insecure", ""
+	if name := cfg.LoadBalancer.DomainName; name != "" {
+		host = name
+		if cfg.Certificate.CertificateMode == ACM {
+			insecure = ""
+		}
+	}
 	if cfg.Certificate.AuthMode == ClientAuth {
 		client = " --cert client.crt --key client.key"
 	}
-	return fmt.Sprintf("go run ./app send --url https://%s/studies --insecure%s --response dcm-samples", host, client)
+	return fmt.Sprintf("go run ./app send --url https://%s/studies%s%s --response dcm-samples", host, insecure, client)
 }
 
 func testDescription(cfg Config) string {
@@ -56,5 +67,11 @@ func testDescription(cfg Config) string {
 	if cfg.LoadBalancer.Scheme == Internal {
 		text += " on a machine that reaches the VPC"
 	}
-	return text + ". Once your domain name points here, put it into the URL and leave out --insecure"
+	if cfg.LoadBalancer.DomainName == "" {
+		return text + ". Once your domain name points here, put it into the URL and leave out --insecure"
+	}
+	if cfg.Certificate.CertificateMode == FromS3 {
+		return text + ". Once your certificate is there, leave out --insecure"
+	}
+	return text
 }

@@ -37,6 +37,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	network := newNetwork(stack, cfg.Network, cfg.LoadBalancer.Scheme, logs.Flows)
 	endpoints := newEndpoints(stack, cfg, network, storage)
 	loadBalancer := newLoadBalancer(stack, cfg, network, storage.AccessLogs)
+	newRecord(stack, cfg, loadBalancer)
 	service := newService(stack, cfg, network, storage, logs, loadBalancer, endpoints)
 	newObservability(stack, cfg, logs, service, loadBalancer, records)
 	newOutputs(stack, cfg, network, storage, logs, loadBalancer, service)

@@ -66,7 +66,8 @@ func deployments() map[string]Config {
 	configs[everything] = c
 
 	c = configs[existing]
-	c.LoadBalancer.Scheme = Internal
+	inZone(&c)
+	c.LoadBalancer.Scheme, c.Certificate.CertificateArn = Internal, ""
 	c.Network = NetworkConfig{AvailabilityZones: []string{"us-east-1a", "us-east-1b"}, Egress: Endpoints, ExistingVpc: ExistingVpc{
 		VpcID:               "vpc-0123456789abcdef0",
 		TaskSubnets:         []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
@@ -75,6 +76,11 @@ func deployments() map[string]Config {
 	}}
 	configs[existing] = c
 	return configs
+}
+
+// inZone gives a deployment a name.
+func inZone(c *Config) {
+	c.LoadBalancer.DomainName, c.LoadBalancer.HostedZone = "stow.example.org", HostedZone{ID: "Z0123456789ABCDEFGHIJ", Name: "example.org"}
 }
 
 // synthesise describes all deployments once for all tests: to start jsii takes longer than all the rest.

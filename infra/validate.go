@@ -29,6 +29,7 @@ func Validate(c Config) (warnings []string, violations []Violation) {
 	v.naming(c)
 	v.certificate(c)
 	v.loadBalancer(c)
+	v.domain(c)
 	v.network(c)
 	v.storage(c)
 	v.service(c)
@@ -140,7 +141,9 @@ func (v *validation) certificate(c Config) {
 	v.rule(cert.AuthMode != ClientAuth, field+"AuthMode", cert.AuthMode,
 		"cannot be ClientAuth when CertificateMode is ACM: the network load balancer ends TLS then, and it cannot ask clients for certificates, so everyone would be let in unverified",
 		"set CertificateMode to FromS3 and put certificate.crt, certificate.key and truststore.crt into the certificate bucket, or set AuthMode to Anonymous")
-	v.certificateArn(field+"CertificateArn", cert.CertificateArn, c.Region)
+	if !c.requestsCertificate() {
+		v.certificateArn(field+"CertificateArn", cert.CertificateArn, c.Region)
+	}
 }
 
 // policyArn is that of a policy of the account, or of AWS.
@@ -157,7 +160,8 @@ func (v *validation) certificateArn(field, arn, region string) {
 	find := fmt.Sprintf("copy it from the ACM console, https://%s.console.aws.amazon.com/acm/home?region=%[1]s#/certificates/list, or from\n"+
 		"    aws acm list-certificates --region %[1]s --query 'CertificateSummaryList[].[DomainName,CertificateArn]' --output table\n"+
 		"    If there is none yet, request one for your domain name:\n"+
-		"    aws acm request-certificate --region %[1]s --validation-method DNS --domain-name stow.example.org", region)
+		"    aws acm request-certificate --region %[1]s --validation-method DNS --domain-name stow.example.org\n"+
+		"    With LoadBalancer.DomainName and HostedZone, a zone in Route 53, the stack requests one itself.", region)
 	if !v.rule(arn != "", field, arn, "is required when CertificateMode is ACM: the ARN of the certificate in ACM that clients will see", find) {
 		return
 	}

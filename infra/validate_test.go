@@ -68,6 +68,17 @@ func TestValidConfigurations(t *testing.T) {
 			c.Network.AvailabilityZones = []string{"us-east-1a", "us-east-1b", "us-east-1d"}
 			c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1", "eipalloc-12345678"}
 		},
+		"a certificate that is requested": func(c *Config) { inZone(c); c.Certificate.CertificateArn = "" },
+		"a record in a private zone": func(c *Config) {
+			inZone(c)
+			c.LoadBalancer.Scheme, c.LoadBalancer.HostedZone.Private = Internal, true
+		},
+		"a record in a private zone, certificates from S3": func(c *Config) {
+			inZone(c)
+			c.Certificate, c.LoadBalancer.HostedZone.Private = clientAuth(), true
+			c.LoadBalancer.DomainName = strings.Repeat("a", 63) + ".example.org"
+		},
+		"the name of the zone itself":                        func(c *Config) { inZone(c); c.LoadBalancer.DomainName = "example.org" },
 		"an existing VPC, to which the stack adds endpoints": func(c *Config) { c.Network = deployments()[existing].Network },
 		"an existing VPC with ways to AWS, and an internal load balancer among the tasks": func(c *Config) {
 			c.LoadBalancer.Scheme = Internal
@@ -111,7 +122,8 @@ func TestShippedConfiguration(t *testing.T) {
     copy it from the ACM console, https://us-east-1.console.aws.amazon.com/acm/home?region=us-east-1#/certificates/list, or from
     aws acm list-certificates --region us-east-1 --query 'CertificateSummaryList[].[DomainName,CertificateArn]' --output table
     If there is none yet, request one for your domain name:
-    aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name stow.example.org`,
+    aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name stow.example.org
+    With LoadBalancer.DomainName and HostedZone, a zone in Route 53, the stack requests one itself.`,
 		`LoadBalancer.AllowedPeers = "0.0.0.0/0": would let anyone on the internet store into the archive, since AuthMode is Anonymous
     list the CIDRs of your senders, such as 198.51.100.7/32, or use ClientAuth; if everyone is meant, set AllowEveryone to true`}
 	var got []string

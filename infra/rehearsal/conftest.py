@@ -22,8 +22,9 @@ def load(name):
     return json.loads((TEMPLATES / f"{name}.json").read_text())
 
 
-def with_network(ec2, text):
-    """The template, in which the ids of a VPC that is there already are those of one that is made for it."""
+def with_what_is_there(aws, text):
+    """The template, in which the ids of a VPC and a hosted zone that are there already are those of some that are made for it."""
+    ec2 = aws.client("ec2")
     for vpc in set(re.findall(r"\bvpc-[0-9a-f]{17}\b", text)):
         made = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
         text = text.replace(vpc, made)
@@ -32,6 +33,9 @@ def with_network(ec2, text):
             text = text.replace(subnet, ec2.create_subnet(VpcId=made, CidrBlock=f"10.20.{number}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"])
         for table in set(re.findall(r"\brtb-[0-9a-f]{17}\b", text)):
             text = text.replace(table, ec2.create_route_table(VpcId=made)["RouteTable"]["RouteTableId"])
+    for zone in set(re.findall(r"\bZ0[0-9A-Z]{19}\b", text)):
+        made = aws.client("route53").create_hosted_zone(Name="example.org", CallerReference=zone)["HostedZone"]["Id"]
+        text = text.replace(zone, made.removeprefix("/hostedzone/"))
     return text
 
 
@@ -90,7 +94,7 @@ class Stack:
         self.aws, self.cloudformation = aws, aws.client("cloudformation")
 
     def create(self, name):
-        template = with_network(self.aws.client("ec2"), json.dumps(load(name)))
+        template = with_what_is_there(self.aws, json.dumps(load(name)))
         self.cloudformation.create_stack(StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
         assert self.status() == "CREATE_COMPLETE"
         self.complete(name)

@@ -22,6 +22,7 @@ from moto.kms.models import Key
 NOT_MODELLED = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "assertions on the template",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "assertions on the template",
+    "AWS::CertificateManager::Certificate": "assertions on the template",
     "AWS::CloudTrail::Trail": "assertions on the template, cdk-nag",
     "AWS::CloudWatch::Alarm": "assertions on the template, cdk-nag",
     "AWS::EC2::SecurityGroupEgress": "assertions on the template",
@@ -169,9 +170,11 @@ def stand_in_for_the_rest():
     prepared(FakeLoadBalancer, subnets_of_a_load_balancer)
 
     attribute = FakeLoadBalancer.get_cfn_attribute
-    FakeLoadBalancer.get_cfn_attribute = lambda self, name: (
-        self.arn.split("loadbalancer/")[1] if name == "LoadBalancerFullName" else attribute(self, name)
-    )
+    more = {
+        "LoadBalancerFullName": lambda self: self.arn.split("loadbalancer/")[1],
+        "CanonicalHostedZoneID": lambda self: self.canonical_hosted_zone_id,
+    }
+    FakeLoadBalancer.get_cfn_attribute = lambda self, name: more[name](self) if name in more else attribute(self, name)
     FakeTargetGroup.get_cfn_attribute = lambda self, name: self.arn.split(":")[-1]
 
     RouteTable.delete_from_cloudformation_json = classmethod(

@@ -91,6 +91,20 @@ def test_create_and_delete(stack, deployment):
     assert len(stack.buckets()) == (1 if "existing-bucket" in deployment else 3 if "froms3" in deployment else 2)
 
 
+def test_name_points_to_the_load_balancer(aws, stack):
+    stack.create("internal-existing-vpc")
+    route53 = aws.client("route53")
+    (zone,) = route53.list_hosted_zones()["HostedZones"]
+
+    def records():
+        return {r["Name"].rstrip("."): r for r in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"] if r["Type"] == "A"}
+
+    (balancer,) = aws.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert records()["stow.example.org"]["AliasTarget"]["DNSName"].rstrip(".") == balancer["DNSName"]
+    stack.delete()
+    assert records() == {}
+
+
 def test_existing_network_stays(aws, stack):
     stack.create("internal-existing-vpc")
     ec2 = aws.client("ec2")
