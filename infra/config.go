@@ -48,6 +48,10 @@ func configuration() Config {
 				Name:    "",
 				Private: false,
 			},
+			// Who may reach it by PrivateLink, such as arn:aws:iam::123456789012:root.
+			EndpointService: EndpointService{
+				AllowedPrincipals: nil,
+			},
 		},
 
 		Network: NetworkConfig{

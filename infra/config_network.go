@@ -25,6 +25,8 @@ type LoadBalancerConfig struct {
 	DomainName string
 	// HostedZone is the zone of DomainName in Route 53. Default: none.
 	HostedZone HostedZone
+	// EndpointService offers the load balancer to VPCs of others, by PrivateLink. Default: none.
+	EndpointService EndpointService
 }
 
 // HostedZone is a zone in Route 53, of the same account.
@@ -36,6 +38,15 @@ type HostedZone struct {
 	// Private says that only VPCs which the zone is associated with see it: right for names of an Internal load balancer. It can have the
 	// record, but ACM does not see it, and validates no certificate by it: with ACM, CertificateArn is then required. Default false.
 	Private bool
+}
+
+// EndpointService is a VPC endpoint service. Each endpoint of another VPC that is to reach the load balancer waits until somebody of
+// this account accepts it. AllowedPeers holds for its clients too: their addresses are those that they have in their own VPC, and so are
+// those of the records.
+type EndpointService struct {
+	// AllowedPrincipals are the ARNs of the accounts (arn:aws:iam::123456789012:root), roles or users that may make such an endpoint, of
+	// the partition of Region. Default: none, and there is no endpoint service.
+	AllowedPrincipals []string
 }
 
 // Scheme says from where the load balancer is reached.

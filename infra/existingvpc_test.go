@@ -14,7 +14,7 @@ import (
 func inVpc(got template) []string {
 	var kinds []string
 	for _, r := range got.Resources {
-		if strings.HasPrefix(r.Type, "AWS::EC2::") && !slices.Contains(kinds, r.Type) {
+		if strings.HasPrefix(r.Type, "AWS::EC2::") && !strings.HasPrefix(r.Type, "AWS::EC2::VPCEndpointService") && !slices.Contains(kinds, r.Type) {
 			kinds = append(kinds, r.Type)
 		}
 	}

@@ -31,6 +31,8 @@ type LoadBalancer struct {
 	TargetGroup elb.NetworkTargetGroup
 	// CertificateArn is the certificate of the listener; nil with FromS3.
 	CertificateArn *string
+	// EndpointServiceName is what others make their endpoints for; nil without EndpointService.
+	EndpointServiceName *string
 }
 
 // newLoadBalancer builds the row of the topology that CertificateMode chooses: with ACM the load balancer ends TLS and
@@ -49,6 +51,9 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 		SecurityGroups:     &[]awsec2.ISecurityGroup{group},
 		CrossZoneEnabled:   jsii.Bool(true), // a zone without a healthy task still answers
 		DeletionProtection: jsii.Bool(cfg.Protection),
+	}
+	if len(cfg.LoadBalancer.EndpointService.AllowedPrincipals) > 0 {
+		props.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic = jsii.Bool(true) // AWS' default: AllowedPeers is the one list of who may connect
 	}
 	subnets := network.Vpc.SelectSubnets(network.LoadBalancerSubnets)
 	if ids := cfg.LoadBalancer.ElasticIPs; len(ids) > 0 {
@@ -81,7 +86,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 	if cfg.Certificate.CertificateMode == ACM { // CDK knows some policies by names of its own only
 		made.Node().DefaultChild().(elb.CfnListener).SetSslPolicy(jsii.String(cfg.LoadBalancer.TLSPolicy)) //nolint:forcetypeassert // an L2 listener is made of it
 	}
-	return LoadBalancer{NLB: nlb, TargetGroup: targets, CertificateArn: certificateArn}
+	return LoadBalancer{NLB: nlb, TargetGroup: targets, CertificateArn: certificateArn, EndpointServiceName: newEndpointService(scope, cfg, nlb)}
 }
 
 // kind tells load balancers apart that cannot become one another: CloudFormation makes the one with its target group, which

@@ -203,8 +203,8 @@ func TestTags(t *testing.T) {
 	// Without tags in CloudFormation, or tagged by what they belong to.
 	untagged := []string{
 		"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::CloudWatch::Dashboard", "AWS::EC2::EIP", "AWS::EC2::Route",
-		"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment",
-		"AWS::IAM::Policy", "AWS::KMS::Alias", "AWS::Logs::MetricFilter", "AWS::Route53::RecordSet", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy",
+		"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpointServicePermissions",
+		"AWS::EC2::VPCGatewayAttachment", "AWS::IAM::Policy", "AWS::KMS::Alias", "AWS::Logs::MetricFilter", "AWS::Route53::RecordSet", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy",
 	}
 	each(t, func(t *testing.T, got template, cfg Config) {
 		for id, r := range got.Resources {
@@ -238,6 +238,9 @@ func TestOutputs(t *testing.T) {
 		}
 		if cfg.Network.ExistingVpc.VpcID == "" {
 			want = append(want, "DefaultSecurityGroupCommand", "FlowLogGroup")
+		}
+		if cfg.LoadBalancer.EndpointService.AllowedPrincipals != nil {
+			want = append(want, "EndpointServiceName")
 		}
 		var names []string
 		for name, output := range got.Outputs {

@@ -20,6 +20,9 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 	}
 	output("LoadBalancerDNSName", target, jsii.String(host))
 	output("TestCommand", testDescription(cfg), jsii.String(testCommand(cfg, host)))
+	if loadBalancer.EndpointServiceName != nil {
+		output("EndpointServiceName", "Endpoint service of PrivateLink, for endpoints of AllowedPrincipals", loadBalancer.EndpointServiceName)
+	}
 	output("DicomBucketName", "DICOM instances", storage.Dicom.BucketName())
 	if storage.Certificates != nil {
 		bucket := *storage.Certificates.BucketName()

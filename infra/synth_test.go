@@ -68,6 +68,7 @@ func deployments() map[string]Config {
 	c = configs[existing]
 	inZone(&c)
 	c.LoadBalancer.Scheme, c.Certificate.CertificateArn = Internal, ""
+	c.LoadBalancer.EndpointService.AllowedPrincipals = []string{"arn:aws:iam::210987654321:root", "arn:aws:iam::321098765432:role/imaging/pacs"}
 	c.Network = NetworkConfig{AvailabilityZones: []string{"us-east-1a", "us-east-1b"}, Egress: Endpoints, ExistingVpc: ExistingVpc{
 		VpcID:               "vpc-0123456789abcdef0",
 		TaskSubnets:         []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},

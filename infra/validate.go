@@ -30,6 +30,7 @@ func Validate(c Config) (warnings []string, violations []Violation) {
 	v.certificate(c)
 	v.loadBalancer(c)
 	v.domain(c)
+	v.endpointService(c)
 	v.network(c)
 	v.storage(c)
 	v.service(c)

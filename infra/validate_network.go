@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // maxPeers is the default quota of inbound rules in a security group.
@@ -46,6 +47,20 @@ func (v *validation) loadBalancer(c Config) {
 	}
 	// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#deregistration-delay
 	v.rule(lb.DrainSeconds >= 0 && lb.DrainSeconds <= 3600, field+"DrainSeconds", lb.DrainSeconds, "must lie between 0 and 3600 seconds", "write 900 for uploads of up to 15 minutes")
+}
+
+// principalArn is that of an account, a role or a user.
+var principalArn = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:(root|(role|user)/[\w+=,.@/-]+)$`)
+
+// endpointService checks who may ask to be let in.
+func (v *validation) endpointService(c Config) {
+	arns := c.LoadBalancer.EndpointService.AllowedPrincipals
+	for i, arn := range arns {
+		path := fmt.Sprintf("LoadBalancer.EndpointService.AllowedPrincipals[%d]", i)
+		v.rule(principalArn.MatchString(arn) && strings.HasPrefix(arn, "arn:"+partition(c.Region)+":"), path, arn, "is not the ARN of an account, a role or a user",
+			fmt.Sprintf("write arn:%s:iam::123456789012:root for all of an account, or arn:%[1]s:iam::123456789012:role/NAME", partition(c.Region)))
+		v.rule(!slices.Contains(arns[:i], arn), path, arn, "is there twice", "delete one of the two")
+	}
 }
 
 // prefixListID names a list of CIDRs that somebody keeps for many security groups.

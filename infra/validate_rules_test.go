@@ -17,6 +17,9 @@ func TestRules(t *testing.T) {
 	}
 	move := func(list ...Transition) func(*Config) { return func(c *Config) { c.Storage.Transitions = list } }
 	peers := func(s ...string) func(*Config) { return func(c *Config) { c.LoadBalancer.AllowedPeers = s } }
+	principals := func(s ...string) func(*Config) {
+		return func(c *Config) { c.LoadBalancer.EndpointService.AllowedPrincipals = s }
+	}
 	vpc := func(s string) func(*Config) { return func(c *Config) { c.Network.VpcCIDR = s } }
 	zones := func(s ...string) func(*Config) { return func(c *Config) { c.Network.AvailabilityZones = s } }
 	env := func(edit func(*AppEnv)) func(*Config) { return func(c *Config) { edit(&c.Service.App.Env) } }
@@ -65,6 +68,12 @@ func TestRules(t *testing.T) {
 		"an address twice":          {func(c *Config) { c.LoadBalancer.ElasticIPs = []string{twoAddresses()[0], twoAddresses()[0]} }, "LoadBalancer.ElasticIPs[1]", "is there twice"},
 		"drained too long":          {func(c *Config) { c.LoadBalancer.DrainSeconds = 3601 }, "LoadBalancer.DrainSeconds", "3601: must lie between 0 and 3600 seconds"},
 		"drained before":            {func(c *Config) { c.LoadBalancer.DrainSeconds = -1 }, "LoadBalancer.DrainSeconds", "must lie between 0 and 3600 seconds"},
+
+		"everybody's endpoints":  {principals("*"), "LoadBalancer.EndpointService.AllowedPrincipals[0]", "\"*\": is not the ARN of an account, a role or a user\n    write arn:aws:iam::123456789012:root for all of an account"},
+		"endpoints of a number":  {principals("210987654321"), "LoadBalancer.EndpointService.AllowedPrincipals[0]", "is not the ARN of an account"},
+		"endpoints of all roles": {principals("arn:aws:iam::210987654321:role/*"), "LoadBalancer.EndpointService.AllowedPrincipals[0]", "is not the ARN of an account"},
+		"endpoints elsewhere":    {principals("arn:aws-cn:iam::210987654321:root"), "LoadBalancer.EndpointService.AllowedPrincipals[0]", "write arn:aws:iam"},
+		"endpoints of one twice": {principals("arn:aws:iam::210987654321:root", "arn:aws:iam::210987654321:root"), "LoadBalancer.EndpointService.AllowedPrincipals[1]", "is there twice"},
 
 		"VPC that is none":       {vpc("10.0.0.0"), "Network.VpcCIDR", "is not an IPv4 CIDR"},
 		"VPC IPv6":               {vpc("fd00::/64"), "Network.VpcCIDR", "is not an IPv4 CIDR"},

@@ -68,6 +68,10 @@ func TestValidConfigurations(t *testing.T) {
 			c.Network.AvailabilityZones = []string{"us-east-1a", "us-east-1b", "us-east-1d"}
 			c.LoadBalancer.ElasticIPs = []string{"eipalloc-0123456789abcdef0", "eipalloc-0123456789abcdef1", "eipalloc-12345678"}
 		},
+		"endpoints of accounts, roles and users of China": func(c *Config) {
+			c.Region, c.Certificate = "cn-north-1", clientAuth()
+			c.LoadBalancer.EndpointService.AllowedPrincipals = []string{"arn:aws-cn:iam::210987654321:root", "arn:aws-cn:iam::210987654321:role/imaging/pacs", "arn:aws-cn:iam::210987654321:user/pacs@example.org"}
+		},
 		"a certificate that is requested": func(c *Config) { inZone(c); c.Certificate.CertificateArn = "" },
 		"a record in a private zone": func(c *Config) {
 			inZone(c)

@@ -26,6 +26,8 @@ NOT_MODELLED = {
     "AWS::CloudTrail::Trail": "assertions on the template, cdk-nag",
     "AWS::CloudWatch::Alarm": "assertions on the template, cdk-nag",
     "AWS::EC2::SecurityGroupEgress": "assertions on the template",
+    "AWS::EC2::VPCEndpointService": "assertions on the template",
+    "AWS::EC2::VPCEndpointServicePermissions": "assertions on the template",
     "AWS::Logs::MetricFilter": "filters are evaluated over real records",
     "AWS::S3::BucketPolicy": "assertions on the template, cdk-nag",
     "AWS::SNS::Subscription": "assertions on the template",
