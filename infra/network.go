@@ -9,12 +9,13 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Network is the VPC: a task subnet in every zone, and a public one for an internet-facing load balancer or for NAT.
+// Network is the VPC: a task subnet in every zone, and a public one for an internet-facing load balancer or for NAT; or what
+// ExistingVpc names.
 type Network struct {
 	Vpc                 awsec2.IVpc
 	DefaultGroup        *string // id of the default security group of a VPC that the stack makes; nil with ExistingVpc
 	TaskSubnets         *awsec2.SubnetSelection
-	LoadBalancerSubnets *awsec2.SubnetSelection // the public ones, or the tasks' own when Scheme is Internal
+	LoadBalancerSubnets *awsec2.SubnetSelection // the public ones, or the tasks' own when Scheme is Internal and ExistingVpc has none
 	Tasks               awsec2.SecurityGroup    // of the tasks; nothing may enter until the load balancer is let in
 }
 
@@ -35,7 +36,7 @@ func newNetwork(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, fl
 		Vpc: network.Vpc, AllowAllOutbound: jsii.Bool(false), Description: jsii.String("Tasks: in from the load balancer, out to HTTPS"),
 	})
 	// To S3, which has public addresses behind its gateway endpoint (their prefix list cannot be known without a look-up), and to
-	// the interface endpoints. Without NAT there is no route to any other address.
+	// the interface endpoints. Without NAT there is no route to any other address; an ExistingVpc has the routes that it has.
 	network.Tasks.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_Tcp(jsii.Number(443)), jsii.String("HTTPS to S3 and to VPC endpoints"), nil)
 	return network
 }
