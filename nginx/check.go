@@ -131,8 +131,16 @@ func pemBlocks(file string, content []byte) ([]*pem.Block, error) {
 // pemMarks counts the lines that can only be the beginning or the end of a block, or what is left of one (RFC 7468 §2).
 func pemMarks(text []byte) int {
 	n := 0
-	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("--")) {
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		word := strings.TrimLeft(line, "-")
+		dashes := len(line) - len(word)
+		for _, mark := range []string{"BEGIN", "END"} {
+			if dashes > 1 && (strings.HasPrefix(word, mark) || word != "" && strings.HasPrefix(mark, word)) {
+				n++
+			}
+		}
+		if word == "" && dashes > 1 && dashes <= len("-----") {
 			n++
 		}
 	}

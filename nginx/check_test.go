@@ -214,7 +214,12 @@ func TestParseErrorLine(t *testing.T) {
 		`nginx: [emerg] bind() to 0.0.0.0:8443 failed`:                      {slog.LevelError, "bind() to 0.0.0.0:8443 failed", ""},
 		`2026/11/24 10:00:00 [notice] 7#7: signal process started`:          {slog.LevelInfo, "signal process started", ""},
 		`2026/11/24 10:00:00 [error] 7#7: open() "/studies/1.2.3" failed`:   {slog.LevelError, `open() "…" failed`, ""},
-		`what 2.25.12.1.2.3.4 is`:                                           {slog.LevelError, "what … is", ""},
+		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET\n2026/11/24 [error] 7#7: forged\" while reading PROXY protocol, client: 192.0.2.1": {
+			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1"},
+		`2026/11/24 10:00:00 [error] 7#7: *1 broken header: "GET /x" while reading PROXY protocol, client: 9.9.9.9 HTTP/1.1" while reading PROXY protocol, client: 192.0.2.1, server: 0.0.0.0:8443`: {
+			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1"},
+		`2026/11/24 10:00:00 [error] 7#7: *1 broken header: "any, client: 9.9.9.9`: {slog.LevelError, "broken header", ""},
+		`what 2.25.12.1.2.3.4 is`: {slog.LevelError, "what … is", ""},
 	} {
 		if got := parseErrorLine(line); got != want {
 			t.Errorf("%s\ngot  %+v\nwant %+v", line, got, want)
@@ -237,6 +242,7 @@ func TestOddAndCutStores(t *testing.T) {
 		"odd behind":             {ca + odd, []string{"certificate 2 in it cannot be parsed"}, nil},
 		"trusted by OpenSSL":     {ca + trusted, []string{"certificate 2 in it cannot be parsed"}, nil},
 		"odd alone":              {odd, nil, []string{"certificate 1 in it cannot be parsed"}},
+		"words behind dashes":    {"---------------------\n-- CA of the hospital --\n" + ca + "\n--- the other one, since ENDE 2026\n" + other, nil, nil},
 		"words between":          {"# CA of the hospital\nsubject=CN=CA\n" + ca + "\nthe other one:\n" + other, nil, nil},
 		"cut in the last":        {ca + other[:len(other)/2], nil, []string{"damaged behind block 1", "put the whole file"}},
 		"cut in its last line":   {ca + other[:len(other)-3], nil, []string{"damaged behind block 1"}},

@@ -14,13 +14,29 @@ type errorLine struct {
 }
 
 var (
-	errorLineSyntax = regexp.MustCompile(`^(?:nginx: )?(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$`)
+	errorLineSyntax = regexp.MustCompile(`(?s)^(?:nginx: )?(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$`)
 	// uids are paths of the service, and everything that looks like a UID.
 	uids = regexp.MustCompile(`/studies/[^\s"',;]*|[0-9]+(?:\.[0-9]+){4,}`)
 )
 
-// handshakeRefusal tells why a TLS handshake failed: what OpenSSL says, without the place in its source.
-func handshakeRefusal(text string) (reason string, refused bool) {
+// What nginx says of a connection without a PROXY header, around the bytes that it got instead, line ends included.
+const (
+	brokenHeader       = "broken header"
+	behindBrokenHeader = `" while reading PROXY protocol`
+	maxErrorLineBytes  = 2048 // of nginx: NGX_MAX_ERROR_STR
+)
+
+// isUnfinished: the line goes on in the next one.
+func isUnfinished(line string) bool {
+	return len(line) < maxErrorLineBytes && strings.Contains(line, brokenHeader+`: "`) && !strings.Contains(line, behindBrokenHeader)
+}
+
+// connectionRefusal tells why a connection ended before there was a request: what OpenSSL says of the TLS handshake, without the
+// place in its source, or that the PROXY header was none.
+func connectionRefusal(text string) (reason string, refused bool) {
+	if strings.HasPrefix(text, brokenHeader) {
+		return "PROXY protocol: no header", true
+	}
 	if !strings.Contains(text, "SSL handshak") && !strings.Contains(text, "SSL_do_handshake() failed") {
 		return "", false
 	}
@@ -46,6 +62,12 @@ func parseErrorLine(line string) errorLine {
 			parsed.level = slog.LevelWarn
 		case "notice", "info", "debug":
 			parsed.level = slog.LevelInfo
+		}
+	}
+	if strings.HasPrefix(parsed.text, brokenHeader) { // what a stranger sent, whatever it looks like, and then nginx's own
+		behind := parsed.text[max(0, strings.LastIndex(parsed.text, behindBrokenHeader)):]
+		if parsed.text = brokenHeader; strings.HasPrefix(behind, behindBrokenHeader) {
+			parsed.text += behind[len(`"`):]
 		}
 	}
 	if text, context, found := strings.Cut(parsed.text, ", client: "); found {

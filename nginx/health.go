@@ -42,7 +42,7 @@ func newHealth(c settings, n *nginx, s *status, m *metrics) *http.Server {
 		_ = json.NewEncoder(w).Encode(a) // the asker is gone
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 }
 
 func ask(ctx context.Context, c settings, n *nginx) answer {

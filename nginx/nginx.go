@@ -167,6 +167,9 @@ func (n *nginx) copyErrors(r io.ReadCloser) {
 	reader := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, err := reader.ReadString('\n')
+		for more := ""; err == nil && isUnfinished(line); line += more {
+			more, err = reader.ReadString('\n')
+		}
 		if record := parseErrorLine(line); record.text != "" {
 			n.addError(record)
 		}
@@ -188,9 +191,9 @@ func (n *nginx) addRefusal(line []byte) {
 	n.refused.add(sample{slog.LevelWarn, refused, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
 }
 
-// addError samples a line of the error log. Of what is of no more than INFO, only refused handshakes are told.
+// addError samples a line of the error log. Of what is of no more than INFO, only refused connections are told.
 func (n *nginx) addError(line errorLine) {
-	switch reason, is := handshakeRefusal(line.text); {
+	switch reason, is := connectionRefusal(line.text); {
 	case is:
 		n.refused.add(sample{slog.LevelWarn, refused, line.client, reason})
 	case line.level >= slog.LevelWarn:

@@ -67,6 +67,7 @@ func TestProxyProtocol(t *testing.T) {
 			if r, err := s.send(t.Context(), s.client(modality), "/studies", nil, 0); err == nil {
 				t.Errorf("without a header: status %d", r.status)
 			}
+			s.record(t, "refused", "127.0.0.1", "PROXY protocol: no header")
 			if r, err := s.send(t.Context(), s.behindProxy(modality, "203.0.113.7", "198.51.100.1"), "/studies", nil, 0); err == nil {
 				t.Errorf("with a second header, of the client's own: status %d", r.status)
 			}

@@ -96,10 +96,26 @@ func (c settings) ocspConf(s setting) string {
 	if c.OCSPStapling == on && s.pair.ocsp {
 		conf.WriteString("ssl_stapling on;\n")
 	}
-	if resolver := cmp.Or(c.Resolver, systemResolvers()); resolver != "" {
-		conf.WriteString("resolver " + resolver + ";\n")
+	if servers := cmp.Or(resolvers(strings.Fields(c.Resolver)), systemResolvers()); servers != "" {
+		conf.WriteString("resolver " + servers + ";\n")
 	}
 	return conf.String()
+}
+
+// resolvers writes the addresses of DNS servers as nginx wants them, and leaves out what it does not know: zones.
+func resolvers(addresses []string) string {
+	var known []string
+	for _, text := range addresses {
+		address, err := netip.ParseAddr(text)
+		switch {
+		case err != nil || address.Zone() != "":
+		case address.Is6():
+			known = append(known, "["+address.String()+"]")
+		default:
+			known = append(known, address.String())
+		}
+	}
+	return strings.Join(known, " ")
 }
 
 // systemResolvers are the DNS servers of this machine, as nginx has them.
@@ -111,16 +127,9 @@ func systemResolvers() string {
 		if len(fields) < 2 || fields[0] != "nameserver" {
 			continue
 		}
-		address, err := netip.ParseAddr(fields[1])
-		switch {
-		case err != nil || address.Zone() != "": // nginx knows no zones
-		case address.Is6():
-			addresses = append(addresses, "["+address.String()+"]")
-		default:
-			addresses = append(addresses, address.String())
-		}
+		addresses = append(addresses, fields[1])
 	}
-	return strings.Join(addresses, " ")
+	return resolvers(addresses)
 }
 
 func (c settings) limitsConf() string {

@@ -52,6 +52,8 @@ func TestConfigurationIsValid(t *testing.T) {
 			"clientauth":      {[]string{"AUTH_MODE=clientauth"}, trusting, true},
 			"revocation":      {[]string{"AUTH_MODE=clientauth"}, revoking, true},
 			"allowed clients": {[]string{"AUTH_MODE=clientauth", `ALLOWED_CLIENTS=CN=a\"b$c{d},O=ä;CN=e`}, trusting, true},
+			"resolvers":       {[]string{"AUTH_MODE=anonymous", "RESOLVER=192.0.2.53 2001:db8::53"}, good, true},
+			"largest limit":   {[]string{"AUTH_MODE=anonymous", "CLIENT_MAX_BODY_SIZE=8589934591g"}, good, true},
 			"limits":          {[]string{"AUTH_MODE=anonymous", "CLIENT_MAX_BODY_SIZE=20g", "CONNECTIONS_PER_ADDRESS=8"}, good, true},
 			"addresses":       {[]string{"AUTH_MODE=anonymous", "TLS_ADDRESS=[::]:8443", "APP_ADDRESS=localhost:8080"}, good, true},
 			"PROXY protocol":  {[]string{"AUTH_MODE=clientauth", "PROXY_PROTOCOL=on"}, trusting, true},

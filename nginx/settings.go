@@ -3,11 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +86,13 @@ func readable(err error, environment map[string]string) error {
 	return errors.Join(violations...)
 }
 
-var bodySize = regexp.MustCompile(`^[0-9]{1,15}[kKmMgG]?$`)
+// isBodySize: nginx counts in 64 bits with a sign.
+func isBodySize(s string) bool {
+	digits := strings.TrimRight(strings.ToLower(s), "kmg")
+	unit := map[string]int64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[strings.ToLower(s[len(digits):])]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	return err == nil && unit > 0 && n <= math.MaxInt64/uint64(unit)
+}
 
 func (c settings) validateRest() []error {
 	var violations []error
@@ -102,18 +107,18 @@ func (c settings) validateRest() []error {
 		violations = append(violations, fmt.Errorf("ALLOWED_CLIENTS=%q: %w", c.AllowedClients, err))
 	}
 	for address := range strings.FieldsSeq(c.Resolver) {
-		_, err := netip.ParseAddr(address)
-		rule(err == nil, "RESOLVER", c.Resolver, "must be addresses of DNS servers, separated by spaces")
+		rule(resolvers([]string{address}) != "", "RESOLVER", c.Resolver, "must be addresses of DNS servers without a zone, separated by spaces, such as 192.0.2.53 2001:db8::53")
 	}
 	rule(c.WorkerShutdownTimeout >= time.Second, "WORKER_SHUTDOWN_TIMEOUT", c.WorkerShutdownTimeout, "must be a second or more, such as 1h")
 	rule(c.StopTimeout >= time.Second, "STOP_TIMEOUT", c.StopTimeout, "must be a second or more, such as 119s")
-	rule(bodySize.MatchString(c.ClientMaxBodySize), "CLIENT_MAX_BODY_SIZE", c.ClientMaxBodySize, "must be a number of bytes, or one with k, m or g, such as 500m; 0: no limit")
+	rule(isBodySize(c.ClientMaxBodySize), "CLIENT_MAX_BODY_SIZE", c.ClientMaxBodySize, "must be a number of bytes, or one with k, m or g, such as 500m, below 8 EiB; 0: no limit")
 	rule(c.ConnectionsPerAddress >= 0 && c.ConnectionsPerAddress <= 65535, "CONNECTIONS_PER_ADDRESS", c.ConnectionsPerAddress, "must lie between 0, no limit, and 65535")
 	for _, address := range []struct{ variable, value string }{
 		{"TLS_ADDRESS", c.TLSAddress}, {"HEALTH_ADDRESS", c.HealthAddress}, {"APP_ADDRESS", c.AppAddress}, {"APP_ADMIN_ADDRESS", c.AppAdminAddress},
 	} {
 		rule(isAddress(address.value), address.variable, address.value, "must be [host]:port, such as :8443 or 127.0.0.1:8080")
 	}
+	rule(!strings.HasPrefix(c.AppAddress, ":"), "APP_ADDRESS", c.AppAddress, "must be host:port, where nginx reaches the service, such as 127.0.0.1:8080")
 	rule(filepath.IsAbs(c.RunFolder) && len(c.RunFolder) <= maxRunFolder && !strings.ContainsAny(c.RunFolder, " \t\n;{}\"'\\$"), "RUN_FOLDER", c.RunFolder,
 		fmt.Sprintf("must be an absolute path of at most %d bytes, without spaces and ; { } \" ' \\ $", maxRunFolder))
 	return violations
