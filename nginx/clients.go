@@ -42,6 +42,8 @@ func parseClients(list string) (clients, error) {
 			return clients{}, fmt.Errorf("%q has no SHA-256, which is 64 hexadecimal digits; %s", entry, remedy)
 		case !strings.Contains(subject, "=") || hasIssuer && !strings.Contains(issuer, "="):
 			return clients{}, fmt.Errorf("%q is none; %s", entry, remedy)
+		case !isName(subject) || hasIssuer && !isName(issuer):
+			return clients{}, fmt.Errorf("%q is no name (RFC 4514): no space follows a comma, one inside a value has a backslash before it, and in JSON, from which it may have been copied, each backslash is two; %s", entry, remedy)
 		case hasIssuer:
 			parsed.of[openSSLName(strings.TrimSpace(subject))+issuedBy+openSSLName(strings.TrimSpace(issuer))] = true
 		default:
@@ -52,6 +54,17 @@ func parseClients(list string) (clients, error) {
 		return clients{}, errors.New("it has no client, and without any all could store: write one, or unset it")
 	}
 	return parsed, nil
+}
+
+// nameSyntax is a name of types and values; a backslash stands before a special character or two hexadecimal digits (RFC 4514 §3).
+var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9.-]+=(?:[^\\,+]|\\.)*(?:[,+][A-Za-z0-9.-]+=(?:[^\\,+]|\\.)*)*$`)
+
+// jsonEscape is a byte that OpenSSL writes as \C3, as it stands in JSON. A backslash in front of such digits is none of a value in use.
+var jsonEscape = regexp.MustCompile(`\\\\[0-9A-F]{2}`)
+
+func isName(s string) bool {
+	s = strings.TrimSpace(s)
+	return nameSyntax.MatchString(s) && !jsonEscape.MatchString(s)
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {

@@ -92,15 +92,16 @@ func TestParseClients(t *testing.T) {
 	t.Parallel()
 	sum := strings.Repeat("0A", 32)
 	for list, want := range map[string]int{
-		"":                                0,
-		"CN=a":                            1,
-		"CN=a;CN=b":                       2,
-		"CN=a ;\n CN=b\n":                 2,
-		`CN=a\;b=c;CN=c`:                  2,
-		`CN=a\\;CN=c`:                     2,
-		"CN=modality-1,O=Hospital":        1,
-		"CN=a issued by CN=CA,O=Hospital": 1,
-		"SHA256:" + sum:                   1,
+		"":                         0,
+		"CN=a":                     1,
+		"CN=a;CN=b":                2,
+		"CN=a ;\n CN=b\n":          2,
+		`CN=a\;b=c;CN=c`:           2,
+		`CN=a\\;CN=c`:              2,
+		"CN=modality-1,O=Hospital": 1,
+		`CN=M\C3\BCller\, Arzt+UID=7,2.5.4.97=#0C,O=`:      1,
+		"CN=a issued by CN=CA,O=Hospital":                  1,
+		"SHA256:" + sum:                                    1,
 		"sha256:" + strings.Repeat("0a:", 31) + "0a; CN=b": 2,
 	} {
 		got, err := parseClients(list)
@@ -109,6 +110,7 @@ func TestParseClients(t *testing.T) {
 		}
 	}
 	for list, words := range map[string]string{
+		`CN=M\\C3\\BCller`: "each backslash is two", `CN=a\\, b,O=c`: "each backslash is two", "CN=a, O=b": "no space follows a comma", "CN=a,b": "is no name", "CN=a issued by CN=b, O=c": "is no name",
 		" ; ;": "has no client", "modality-1": "is none", "CN=a issued by CA": "is none", "sha256:0A": "64 hexadecimal digits", "CN=a;sha256:" + sum[1:] + "x": "64 hexadecimal digits",
 	} {
 		if _, err := parseClients(list); err == nil || !strings.Contains(err.Error(), words) {
