@@ -44,7 +44,7 @@ func TestRoutes(t *testing.T) {
 		{"OPTIONS", "/studies", 200, true, "/studies"},
 		{"OPTIONS", "/studies/2.25.1", 200, true, "/studies/{study}"},
 		{"GET", "/studies", 405, true, "/studies"},
-		{"GET", "/studies/2.25.1/series", 405, true, "/studies/{study}/..."},
+		{"GET", "/studies/2.25.1/series", 404, true, "/studies/{study}/..."},
 		{"GET", "/", 405, true, "/"},
 		{"POST", "/", 405, true, "/"},
 		{"POST", "/instances", 404, false, "other"},
