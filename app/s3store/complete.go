@@ -31,7 +31,7 @@ func (u *Upload) complete(err error) error {
 		}
 		err = u.afterFailedComplete(err)
 	}
-	if abortErr := u.store.abort(u.ctx, u.key, uploadID); abortErr != nil {
+	if abortErr := u.store.abort(context.WithoutCancel(u.ctx), u.key, uploadID); abortErr != nil {
 		u.store.log.WarnContext(u.ctx, "abort multipart upload failed, and will be tried again",
 			"request_id", u.metadata.RequestID, "key", u.key, "error", abortErr)
 		u.store.mu.Lock()
@@ -90,9 +90,9 @@ func (u *Upload) assemble(uploadID string) error {
 // abortTimeout is short: the sender waits for it, and Tidy tries again.
 const abortTimeout = 5 * time.Second
 
-// abort ends a multipart upload, in one attempt; one that is gone already is no error. It goes on when ctx ends.
+// abort ends a multipart upload, in one attempt; one that is gone already is no error.
 func (s *Store) abort(ctx context.Context, key, uploadID string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
 	err := s.do(ctx, s.asking, operation{name: "AbortMultipartUpload", single: true}, func(ctx context.Context, _ *watch) error {
 		out, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID}, singleAttempt)

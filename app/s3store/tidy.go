@@ -59,19 +59,33 @@ func (s *Store) report(ctx context.Context, aborted int, err error) {
 	}
 }
 
-// abortLeft tries again what could not be aborted, until the first that fails again.
-func (s *Store) abortLeft(ctx context.Context) {
+// Settle tries again what could not be aborted, until nothing is left or ctx ends: then
+// the next start finds it. It is for the end of the service.
+func (s *Store) Settle(ctx context.Context) {
+	for !s.abortLeft(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(maxPause / 4):
+		}
+	}
+}
+
+// abortLeft tries again what could not be aborted, until the first that fails again, and
+// says whether nothing is left.
+func (s *Store) abortLeft(ctx context.Context) bool {
 	s.mu.Lock()
 	left := maps.Clone(s.left)
 	s.mu.Unlock()
 	for id, key := range left {
 		if s.abort(ctx, key, id) != nil || ctx.Err() != nil {
-			return
+			return false
 		}
 		s.mu.Lock()
 		delete(s.left, id)
 		s.mu.Unlock()
 	}
+	return true
 }
 
 // abortSuspects aborts the uploads without a part, begun before young, under the keys for which an answer was lost before due: those

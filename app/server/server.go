@@ -107,22 +107,24 @@ func Run(c config.Config, p Process) error {
 	case <-p.Stop.Done():
 	}
 	state.stop()
-	return stop(p.Cut, stowServer, c.StopTimeout, cutUploads, log)
+	return stop(p.Cut, stowServer, store, c.StopTimeout, cutUploads, log)
 }
 
 // stop lets the server finish within timeout, unless cut ends before; then the
-// uploads are cut, and aborted.
-func stop(cut context.Context, server *http.Server, timeout time.Duration, cutUploads func(), log *slog.Logger) error {
+// uploads are cut, and aborted. What S3 would not abort is tried again while there is time.
+func stop(cut context.Context, server *http.Server, store *s3store.Store, timeout time.Duration, cutUploads func(), log *slog.Logger) error {
 	log.Info("stopping", "timeout", timeout.String())
 	graceful, cancel := context.WithTimeout(cut, timeout)
 	defer cancel()
-	if server.Shutdown(graceful) == nil {
-		log.Info("stopped")
-		return nil
-	}
+	stopped := server.Shutdown(graceful) == nil
 	cutUploads()
 	aborting, cancel := context.WithTimeout(context.Background(), cutTimeout)
 	defer cancel()
+	defer store.Settle(aborting) //nolint:contextcheck // cut has ended
+	if stopped {
+		log.Info("stopped")
+		return nil
+	}
 	if err := server.Shutdown(aborting); err != nil { //nolint:contextcheck // cut has ended
 		return errors.Join(ErrCut, err, server.Close())
 	}

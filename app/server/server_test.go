@@ -105,7 +105,7 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
-// A second signal, or STOPTIMEOUT: uploads are aborted, senders told, the end is an error.
+// A second signal, or STOPTIMEOUT: uploads are aborted, though S3 fails at it for a while, senders told, the end is an error.
 func TestCut(t *testing.T) {
 	for _, how := range []string{"second signal", "timeout"} {
 		t.Run(how, func(t *testing.T) {
@@ -119,6 +119,7 @@ func TestCut(t *testing.T) {
 			for len(s3.OpenUploads()) == 0 {
 				time.Sleep(time.Millisecond)
 			}
+			s3.Inject(s3test.Fault{Operation: "AbortMultipartUpload", Status: 500, Code: "InternalError", Times: 4})
 			r.stop()
 			if how == "second signal" {
 				r.cut()
