@@ -56,6 +56,24 @@ func (s Storage) grantKeys(cfg Config, role awsiam.Role) {
 	}
 }
 
+// guardArchive lets the tasks and BreakGlassRoles alone change what is in the new bucket for DICOM, whatever IAM allows others. It says
+// nothing of the bucket itself: whoever may write its policy can take this away, so that nobody is locked out of it, and CloudFormation goes on.
+// Lifecycle rules are S3's own, and no policy of a bucket holds for them. A request without a principal is denied, too.
+func (s Storage) guardArchive(cfg Config, tasks awsiam.Role) {
+	roles := []*string{tasks.RoleArn()}
+	for _, arn := range cfg.Audit.BreakGlassRoles {
+		roles = append(roles, jsii.String(arn))
+	}
+	// PutObject* are tags, legal holds and retention as well; Replicate* is another bucket that is replicated into this one.
+	statement := allow("OnlyTheServiceWrites", []string{"s3:PutObject*", "s3:DeleteObject*", "s3:Replicate*", "s3:BypassGovernanceRetention"}, s.Dicom.ArnForObjects(jsii.String("*")))
+	statement.SetEffect(awsiam.Effect_DENY)
+	statement.AddAnyPrincipal()
+	// The ARN of a role, also of those who have assumed it.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+	statement.AddCondition(jsii.String("ArnNotEquals"), map[string]any{"aws:PrincipalArn": roles})
+	s.Dicom.AddToResourcePolicy(statement) // which an existing bucket ignores
+}
+
 func allow(sid string, actions []string, resources ...*string) awsiam.PolicyStatement {
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid: jsii.String(sid), Actions: jsii.Strings(actions...), Resources: &resources,

@@ -139,6 +139,11 @@ func configuration() Config {
 			AlarmTopic:       "",
 		},
 
+		Audit: AuditConfig{
+			// arn:aws:iam::ACCOUNT:role/NAME of whoever may erase or restore objects by hand.
+			BreakGlassRoles: nil,
+		},
+
 		ResourceTags: map[string]string{},
 	}
 }
@@ -177,6 +182,7 @@ type Config struct {
 	Storage       StorageConfig
 	Service       ServiceConfig
 	Observability ObservabilityConfig
+	Audit         AuditConfig
 	// ResourceTags are put on every resource, besides `deployment`: at most 40, keys of up to 128 and values of up to
 	// 256 characters. Default: none.
 	ResourceTags map[string]string

@@ -226,7 +226,7 @@ func TestTags(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	all := []string{
-		"AccessLogBucketName", "AppLogGroup", "ClusterName", "DashboardURL", "DicomBucketName", "LoadBalancerDNSName", "NginxLogGroup", "ServiceName", "TestCommand",
+		"AccessLogBucketName", "AppLogGroup", "ClusterName", "DashboardURL", "DicomBucketName", "LoadBalancerDNSName", "NginxLogGroup", "ServiceName", "TaskRoleArn", "TestCommand",
 	}
 	each(t, func(t *testing.T, got template, cfg Config) {
 		want := slices.Clone(all)

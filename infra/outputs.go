@@ -33,6 +33,7 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 	output("AccessLogBucketName", "Access logs of the buckets and the load balancer, and files of the trail", storage.AccessLogs.BucketName())
 	output("ClusterName", "ECS cluster", service.Cluster.ClusterName())
 	output("ServiceName", "ECS service", service.Fargate.ServiceName())
+	output("TaskRoleArn", "Role of the tasks, for policies of buckets and keys that are not of this stack", service.Task.TaskRole().RoleArn())
 	output("AppLogGroup", "Records of the app; those of each request are \"store transaction\"", logs.App.LogGroupName())
 	output("NginxLogGroup", "Records of nginx and certsync", logs.Nginx.LogGroupName())
 	if logs.Flows != nil {

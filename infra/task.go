@@ -132,6 +132,7 @@ func newTaskRole(scope constructs.Construct, cfg Config, storage Storage) awsiam
 		role.AddToPrincipalPolicy(statement)
 	}
 	storage.grantKeys(cfg, role)
+	storage.guardArchive(cfg, role)
 	return role
 }
 

@@ -39,6 +39,7 @@ func Validate(c Config) (warnings []string, violations []Violation) {
 	v.env(c)
 	v.envSizes(c)
 	v.observability(c)
+	v.audit(c)
 	v.tags(c.ResourceTags)
 	return warn(c), v.violations
 }

@@ -26,11 +26,7 @@ func TestRules(t *testing.T) {
 	tag := func(key, value string) func(*Config) {
 		return func(c *Config) { c.ResourceTags = map[string]string{key: value} }
 	}
-	for name, row := range map[string]struct {
-		edit  func(*Config)
-		field string
-		want  string // value, rule and what to do
-	}{
+	testRules(t, map[string]rule{
 		"name with capitals":        {func(c *Config) { c.AppName = "StowRS" }, "AppName", `"StowRS": must be lower case letters, digits and single hyphens, a letter first and no hyphen last`},
 		"name with a digit first":   {func(c *Config) { c.AppName = "1stow" }, "AppName", "a letter first"},
 		"name with a hyphen last":   {func(c *Config) { c.AppName = "stow-" }, "AppName", "no hyphen last"},
@@ -172,7 +168,19 @@ func TestRules(t *testing.T) {
 		"key by id":              {env(func(e *AppEnv) { e.KMSKeyID = "alias/dicom" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"key elsewhere":          {env(func(e *AppEnv) { e.KMSKeyID = "arn:aws:kms:eu-west-1:123456789012:key/0" }), "Service.App.Env.KMSKeyID", "is not the ARN of a key in us-east-1"},
 		"class of another store": {env(func(e *AppEnv) { e.StorageClass = "EXPRESS_ONEZONE" }), "Service.App.Env.StorageClass", "write one of STANDARD STANDARD_IA"},
-	} {
+	})
+}
+
+// rule is an edit that breaks one rule of one field, and nothing else.
+type rule struct {
+	edit  func(*Config)
+	field string
+	want  string // value, rule and what to do
+}
+
+func testRules(t *testing.T, rules map[string]rule) {
+	t.Helper()
+	for name, row := range rules {
 		t.Run(name, func(t *testing.T) {
 			c := valid(t)
 			row.edit(&c)

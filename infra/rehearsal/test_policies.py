@@ -38,19 +38,23 @@ def holds(condition, context):
     """Whether the condition of a statement is met. An operator that is not known here fails the test."""
     operators = {
         "StringEquals": lambda actual, wanted: actual == wanted,
+        "ArnEquals": fnmatch.fnmatchcase,
         "ArnLike": lambda actual, wanted: fnmatch.fnmatchcase(actual, wanted),
         "Bool": lambda actual, wanted: actual == wanted,
         "NumericLessThan": lambda actual, wanted: float(actual) < float(wanted),
     }
     for operator, keys in condition.items():
+        positive = operator.replace("NotEquals", "Equals")
         for key, wanted in keys.items():
-            if key not in context or not any(operators[operator](context[key], str(one)) for one in (wanted if isinstance(wanted, list) else [wanted])):
+            met = key in context and any(operators[positive](context[key], str(one)) for one in (wanted if isinstance(wanted, list) else [wanted]))
+            if met != (operator == positive):  # a negated operator is also met by a key that is not there
                 return False
     return True
 
 
 class Deployment:
     def __init__(self, name):
+        self.name = name
         self.resources = json.loads((TEMPLATES / f"{name}.json").read_text())["Resources"]
 
     def all(self, kind):
@@ -76,10 +80,13 @@ class Deployment:
         assert documents
         return any(self.verdict(d, action, resource, CONTEXT) == PermissionResult.PERMITTED for d in documents)
 
+    def role(self, name):
+        return next(f"arn:{n}" for n in self.all("AWS::IAM::Role") if n.startswith(name))
+
     def resource_denies(self, action, resource, context):
         """The policy of a bucket, which may deny what the role allows."""
         return any(
-            self.verdict(p["PolicyDocument"], action, resource, context, "task") == PermissionResult.DENIED
+            self.verdict(p["PolicyDocument"], action, resource, context, "somebody") == PermissionResult.DENIED
             for p in self.all("AWS::S3::BucketPolicy").values()
             if resource.startswith("arn:" + text(p["Bucket"]))
         )
@@ -92,6 +99,7 @@ class Deployment:
 
     def allows(self, action, resource, context=CONTEXT):
         """What a task can do in S3: by its role, through the endpoint, and past the bucket's policy."""
+        context = {**context, "aws:PrincipalArn": self.role("TaskRole")}
         return self.role_allows("TaskRole", action, resource) and self.endpoint_allows(".s3", action, resource, context) and not self.resource_denies(action, resource, context)
 
     def bucket(self, name):
@@ -143,6 +151,28 @@ def test_the_service_may_do_nothing_else(deployment):
             assert not deployment.allows(action, f"{other}/1.2/3/4"), (other, action)
     for action in ["kms:ScheduleKeyDeletion", "iam:PassRole", "sts:AssumeRole", "logs:DeleteLogGroup"]:
         assert not deployment.role_allows("TaskRole", action, "*"), action
+
+
+# Whatever IAM allows them: the policy of the bucket has the last word.
+OTHERS = ["role/admin", "role/imaging/archivist-2", "role/archivist", "role/cdk-hnb659fds-cfn-exec-role-123456789012-us-east-1", "user/alice", "root"]
+CHANGES = ["s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateObject", "s3:ReplicateDelete", "s3:BypassGovernanceRetention"]
+
+
+def test_nobody_else_changes_the_archive(deployment):
+    dicom = deployment.bucket("DicomBucket")
+    if dicom.startswith("arn:aws"):
+        return  # an existing bucket has its own policy
+    break_glass = ["role/imaging/archivist", "role/imaging/restore"]
+    named = break_glass if deployment.name.endswith("everything") else []
+    for who in [f"arn:aws:iam::{ACCOUNT}:{name}" for name in [*OTHERS, *break_glass]] + [deployment.role("ExecutionRole"), "arn:aws:iam::999999999999:role/imaging/archivist", None]:
+        context = {**CONTEXT, **({"aws:PrincipalArn": who} if who else {})}  # None: S3 does not know who it is
+        for action in CHANGES:
+            assert deployment.resource_denies(action, f"{dicom}/{deployment.prefix}1.2/3/4", context) == (who not in [f"arn:aws:iam::{ACCOUNT}:{n}" for n in named]), (who, action)
+        # Nobody is kept from reading, from ending unfinished uploads, or from the bucket's own settings: no lock without a way out.
+        for action in ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionForReplication", "s3:AbortMultipartUpload"]:
+            assert not deployment.resource_denies(action, f"{dicom}/1.2/3/4", context), (who, action)
+        for action in ["s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:DeleteBucket", "s3:PutLifecycleConfiguration", "s3:ListBucket"]:
+            assert not deployment.resource_denies(action, dicom, context), (who, action)
 
 
 def test_nothing_without_tls(deployment):

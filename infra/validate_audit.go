@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// maxRoles keeps the policies that name the roles well below the 20 kB that S3 allows, and the 32 kB of KMS.
+const maxRoles = 20
+
+// roleArn is that of one role, with its path: a condition on aws:PrincipalArn compares all of it.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+var roleArn = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
+
+func (v *validation) audit(c Config) {
+	const field = "Audit."
+	v.roles(field+"BreakGlassRoles", c.Audit.BreakGlassRoles, c.Region)
+	v.rule(len(c.Audit.BreakGlassRoles) == 0 || c.Storage.ExistingDicomBucket == "", field+"BreakGlassRoles", c.Audit.BreakGlassRoles,
+		"is for the policy of a new bucket, and ExistingDicomBucket keeps its own", "delete them, and name them in the policy of the bucket itself")
+}
+
+// roles checks a list of IAM roles.
+func (v *validation) roles(field string, arns []string, region string) {
+	v.rule(len(arns) <= maxRoles, field, len(arns), fmt.Sprintf("has more than %d roles", maxRoles), "let people take fewer roles")
+	for i, arn := range arns {
+		path, parts := fmt.Sprintf("%s[%d]", field, i), roleArn.FindStringSubmatch(arn)
+		v.rule(parts != nil && parts[1] == partition(region), path, arn, "is not the ARN of an IAM role",
+			fmt.Sprintf("write arn:%s:iam::123456789012:role/NAME, with the path if it has one, from `aws iam get-role --role-name NAME --query Role.Arn`; no wildcards", partition(region)))
+		v.rule(!slices.Contains(arns[:i], arn), path, arn, "is there twice", "delete one")
+	}
+}
