@@ -109,7 +109,7 @@ type decoded struct {
 // Read implements io.Reader.
 func (d *decoded) Read(p []byte) (int, error) {
 	n, err := d.pixels.Read(p)
-	if tooMuch := d.part.make(int64(n)); tooMuch != nil {
+	if tooMuch := d.part.countMade(int64(n)); tooMuch != nil {
 		return n, tooMuch
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF itself ends the pixels

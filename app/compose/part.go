@@ -71,7 +71,7 @@ func (b *part) share() (*part, error) {
 	if b.rest != nil {
 		return &part{}, nil
 	}
-	if err := b.make(b.length); err != nil {
+	if err := b.countMade(b.length); err != nil {
 		return &part{}, err
 	}
 	if err := c.takeBulk(partBytes); err != nil {
@@ -83,8 +83,8 @@ func (b *part) share() (*part, error) {
 	return &shared, nil
 }
 
-// make counts n more bytes that are made of the part, beyond those that came.
-func (b *part) make(n int64) error {
+// countMade counts n more bytes that are made of the part, beyond those that came.
+func (b *part) countMade(n int64) error {
 	c := b.composer
 	if c.made += n; c.made > freeMadeBytes+maxMadePerByte*c.came {
 		return invalid("of the bulkdata up to part %q more than %d times their bytes would be made, by decoding or for many attributes: send it in several requests", b.name(), maxMadePerByte)

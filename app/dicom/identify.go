@@ -172,7 +172,7 @@ const maxReadings = 8
 // more). It may look at bytes again, and leave out those of values.
 //
 // It reads nothing behind the first window bytes of r, and inflates at most window
-// bytes of a deflated dataset. A stream that is exactly as long as the window
+// bytes of a deflated dataset, nor more than maxInflation times what it read of them. A stream that is exactly as long as the window
 // counts as longer, because finding its end would take one more read.
 //
 // The error is nil only if all four UIDs are present and not empty. Otherwise it

@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// With as many S3 requests as MEMORYBUDGET allows, all of them in use, the memory bound holds: what they
+// hold beside the budget is in proportion to their number.
+func TestMemoryWithTheMostThreads(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes several times the memory")
+	}
+	s3 := startS3(t)
+	s3.discard()
+	s3.setLatency(300 * time.Millisecond)
+	s := serveReady(t, binaries.stowrs, s3, "MEMORYBUDGET=128MiB", "THREADCOUNT=512", "MAXREQUESTS=1024", "LOGLEVEL=CRITICAL")
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}}
+	end := time.Now().Add(15 * time.Second)
+	var mu sync.Mutex
+	answers := map[int]int{}
+	var running sync.WaitGroup
+	for n := range 700 {
+		instances := make([]instance, 20)
+		for i := range instances {
+			instances[i] = instance{serial: int64(n*len(instances) + i), pixelBytes: []int64{8 << 10, 512 << 10}[n%2]}
+		}
+		content := whole(t, instances[:1+19*((n+1)%2)]...)
+		running.Go(func() {
+			for time.Now().Before(end) {
+				r, err := client.Post("http://"+s.address+"/studies", contentType, strings.NewReader(content))
+				status := 0
+				if err == nil {
+					status = r.StatusCode
+					r.Body.Close()
+				}
+				mu.Lock()
+				answers[status]++
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	t.Logf("answers by status: %v", answers)
+	if answers[http.StatusOK] == 0 || answers[0] > 0 {
+		t.Errorf("answers by status: %v", answers)
+	}
+	s.wantPeakMemory(t, 128*mib)
+}
