@@ -227,6 +227,23 @@ func TestParseErrorLine(t *testing.T) {
 	}
 }
 
+// Only a connection without a PROXY header has what its client sent in the line, line ends too. Else a
+// client could have the lines behind its own taken for bytes that it has sent.
+func TestUnfinishedErrorLine(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET / HTTP/1.1\n":                                              true,
+		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET\nmore\" while reading PROXY protocol, client: 192.0.2.1\n": false,
+		"2026/11/24 10:00:00 [error] 7#7: *1 connect() failed, client: 192.0.2.1, request: \"GET /?broken header: \"\n":      false,
+		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"" + strings.Repeat("x", maxErrorLineBytes) + "\n":              false,
+		"broken header: \"\n": false,
+	} {
+		if got := isUnfinished(line); got != want {
+			t.Errorf("%.100q: %v, want %v", line, got, want)
+		}
+	}
+}
+
 // One certificate that cannot be read takes no other with it; a file that was cut is refused as a whole.
 func TestOddAndCutStores(t *testing.T) {
 	t.Parallel()

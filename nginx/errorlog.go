@@ -28,7 +28,8 @@ const (
 
 // isUnfinished: the line goes on in the next one.
 func isUnfinished(line string) bool {
-	return len(line) < maxErrorLineBytes && strings.Contains(line, brokenHeader+`: "`) && !strings.Contains(line, behindBrokenHeader)
+	match := errorLineSyntax.FindStringSubmatch(line)
+	return len(line) < maxErrorLineBytes && match != nil && strings.HasPrefix(match[2], brokenHeader) && !strings.Contains(line, behindBrokenHeader)
 }
 
 // connectionRefusal tells why a connection ended before there was a request: what OpenSSL says of the TLS handshake, without the
