@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -101,18 +99,7 @@ func TestLoadBalancerOfAnExistingVpc(t *testing.T) {
 // What synth would have to look up, with credentials, is listed as missing, and kept in cdk.context.json.
 func TestNothingIsLookedUp(t *testing.T) {
 	for name, cfg := range deployments() {
-		app, folder, err := testApp(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(folder)
-		newStack(app, cfg)
-		app.Synth(nil)
-		manifest, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(manifest), `"missing"`) {
+		if manifest := synthesisedFile(t, cfg, "manifest.json"); strings.Contains(string(manifest), `"missing"`) {
 			t.Errorf("%s: something is looked up: %s", name, manifest)
 		}
 	}

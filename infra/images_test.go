@@ -35,19 +35,8 @@ func TestBuildArguments(t *testing.T) {
 	built := func(edit func(*ServiceConfig)) string {
 		cfg := deployments()[acm]
 		edit(&cfg.Service)
-		app, folder, err := testApp(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(folder)
-		newStack(app, cfg)
-		app.Synth(nil)
-		manifest, err := os.ReadFile(filepath.Join(folder, cfg.AppName+".assets.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		var assets struct{ DockerImages map[string]any }
-		if err := json.Unmarshal(manifest, &assets); err != nil {
+		if err := json.Unmarshal(synthesisedFile(t, cfg, cfg.AppName+".assets.json"), &assets); err != nil {
 			t.Fatal(err)
 		}
 		return text(assets.DockerImages)

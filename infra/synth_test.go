@@ -132,6 +132,23 @@ func testApp(flags map[string]any) (awscdk.App, string, error) {
 	return awscdk.NewApp(&awscdk.AppProps{Context: &file.Context, Outdir: jsii.String(folder)}), folder, err
 }
 
+// synthesisedFile is a file of cdk.out besides the template.
+func synthesisedFile(t *testing.T, cfg Config, name string) []byte {
+	t.Helper()
+	app, folder, err := testApp(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	newStack(app, cfg)
+	app.Synth(nil)
+	content, err := os.ReadFile(filepath.Join(folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 // of is the template of a deployment.
 func of(t *testing.T, deployment string) template {
 	t.Helper()
