@@ -9,8 +9,8 @@ import (
 )
 
 // newEndpointService lets VPCs of others reach the load balancer by PrivateLink, without a route between the networks; the name is nil
-// where nobody may. The load balancer sees the
-// address that a client has in its own VPC, holds AllowedPeers against it, and passes it on in the PROXY header.
+// where nobody may. The load balancer sees the address that a client has in its own VPC, holds AllowedPeers against it, and passes it
+// on in the PROXY header.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
 func newEndpointService(scope constructs.Construct, cfg Config, nlb elb.NetworkLoadBalancer) (name *string) {
