@@ -54,7 +54,7 @@ func checkPair(certificate, key []byte, now time.Time) (pair, error) {
 
 // issued says whether child names parent as its issuer. Signatures are left to the clients.
 func issued(parent, child *x509.Certificate) bool {
-	if !bytes.Equal(parent.RawSubject, child.RawIssuer) {
+	if !sameName(parent.RawSubject, child.RawIssuer) {
 		return false
 	}
 	return len(child.AuthorityKeyId) == 0 || len(parent.SubjectKeyId) == 0 || bytes.Equal(child.AuthorityKeyId, parent.SubjectKeyId)

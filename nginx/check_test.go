@@ -160,7 +160,7 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = trusted.checkCRL([]byte(test.lists), trust{}, time.Now())
+			_, _, err = trusted.checkCRL([]byte(test.lists), nil, time.Now())
 			wantProblemWords(t, err, test.words)
 		})
 	}
@@ -181,7 +181,7 @@ func TestNewestListCounts(t *testing.T) {
 		})
 	}
 	old, current, ended := made(1, 50, 5), made(2, 20, 20), made(3, 10, -1)
-	inUse, problems, err := trusted.checkCRL([]byte(ended+old+current), trust{}, time.Now())
+	inUse, problems, err := trusted.checkCRL([]byte(ended+old+current), nil, time.Now())
 	if err != nil || len(problems) > 0 || inUse.crl != current {
 		t.Fatalf("error %v, problems %v, list\n%s, want\n%s", err, problems, inUse.crl, current)
 	}
@@ -196,7 +196,7 @@ func TestNewestListCounts(t *testing.T) {
 		"an earlier time":  {made(9, 30, 30), []string{"is older than the one in use"}},
 		"one that is over": {ended, []string{"has expired"}},
 	} {
-		_, _, err := trusted.checkCRL([]byte(test.list), inUse, time.Now())
+		_, _, err := trusted.checkCRL([]byte(test.list), inUse.lists, time.Now())
 		if err == nil && test.words != nil {
 			t.Errorf("%s is taken", name)
 			continue
@@ -287,6 +287,6 @@ func TestOddAndCutStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := newAuthority(t, "CA").revoke(t, tomorrow)
-	_, _, err = trust.checkCRL([]byte(list+list[:len(list)/2]), trust, time.Now())
+	_, _, err = trust.checkCRL([]byte(list+list[:len(list)/2]), trust.lists, time.Now())
 	wantProblemWords(t, err, []string{"crl.pem", "damaged behind block 1"})
 }

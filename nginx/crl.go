@@ -6,55 +6,118 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // checkCRL adds the revocation lists of crl.pem to a trust that has passed
-// checkTruststore: one of every key of a CA, up to the root, as nginx wants them. An
+// checkTruststore: one of every key of a CA, up to the root, as nginx wants them, and those of CAs that only clients show. An
 // expired one refuses all clients of its CA, which is a problem beside a usable
-// file; but it does not replace a list in use that is still valid. Trust never grows by
-// an older list: it would let in again who was revoked since (RFC 5280 §5.2.3).
-func (t trust) checkCRL(content []byte, inUse trust, now time.Time) (trust, []problem, error) {
+// file; but it does not replace a list that is still valid. newest are the lists that were in use, by keyName. Trust never
+// grows by an older one: it would let in again who was revoked since (RFC 5280 §5.2.3).
+func (t trust) checkCRL(content []byte, newest map[string]*x509.RevocationList, now time.Time) (trust, []problem, error) {
 	lists, err := parseLists(content)
+	if err != nil {
+		return trust{}, nil, err
+	}
+	chosen, err := t.choose(lists, now)
 	if err != nil {
 		return trust{}, nil, err
 	}
 	var problems []problem
 	var encoded bytes.Buffer
 	t.lists = map[string]*x509.RevocationList{}
+	for _, c := range chosen {
+		late, err := c.check(newest[c.key], now)
+		if err != nil {
+			return trust{}, nil, err
+		}
+		if late != nil {
+			problems = append(problems, *late)
+		}
+		if !c.list.NextUpdate.IsZero() && (t.nextUpdate.IsZero() || c.list.NextUpdate.Before(t.nextUpdate)) {
+			t.nextUpdate = c.list.NextUpdate
+		}
+		t.lists[c.key] = c.list
+		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: c.list.Raw}) // a buffer takes all
+	}
+	t.crl = encoded.String()
+	return t, problems, nil
+}
+
+// choice is the list of a key that signs lists.
+type choice struct {
+	key    string // keyName: of a CA that is not in the store, with the identifier of its key
+	list   *x509.RevocationList
+	ofRoot bool
+}
+
+// choose finds the list of every key of the store, and then the newest of each other.
+func (t trust) choose(lists []*x509.RevocationList, now time.Time) ([]choice, error) {
+	var chosen []choice
+	known := map[string]bool{}
 	for _, c := range t.parsed {
-		key := string(c.RawSubject) + string(c.RawSubjectPublicKeyInfo)
-		if !c.IsCA && !selfIssued(c) || t.lists[key] != nil {
+		key := keyName(c.RawSubject, c.RawSubjectPublicKeyInfo)
+		if !c.IsCA && !selfIssued(c) || known[key] {
 			continue // a client's, below one of the CAs; a certificate of a key that had one before
 		}
 		list, err := listOf(c, lists, now)
 		if err != nil {
-			return trust{}, nil, err
+			return nil, err
 		}
-		if why := unread(list, selfIssued(c)); why != "" {
-			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s %s: nginx would refuse all clients of this CA", list.Issuer, why), "have the CA make a complete list, without that extension"}
-		}
-		used := inUse.lists[key]
-		switch {
-		case list.ThisUpdate.After(now):
-			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s is not valid before %s", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "check the clock of this machine, or put a list that is valid now"}
-		case used != nil && older(list, used):
-			return trust{}, nil, problem{crlFile, fmt.Sprintf("the list of %s of %s is older than the one in use", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "put the CA's current list; to go back to an older one, restart the sidecar"}
-		case overdue(list, now):
-			problem := expiredList(list.Issuer.String(), list.NextUpdate)
-			if used != nil && !overdue(used, now) {
-				return trust{}, nil, problem
-			}
-			problems = append(problems, problem)
-		}
-		if !list.NextUpdate.IsZero() && (t.nextUpdate.IsZero() || list.NextUpdate.Before(t.nextUpdate)) {
-			t.nextUpdate = list.NextUpdate
-		}
-		t.lists[key] = list
-		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: list.Raw}) // a buffer takes all
+		known[key] = true
+		chosen = append(chosen, choice{key, list, selfIssued(c)})
 	}
-	t.crl = encoded.String()
-	return t, problems, nil
+	others := map[string]int{} // where they are in chosen
+	for _, list := range lists {
+		if slices.ContainsFunc(t.parsed, func(c *x509.Certificate) bool { return sameName(c.RawSubject, list.RawIssuer) }) {
+			continue // chosen, older than that, or of a key that nobody has any more
+		}
+		key := keyName(list.RawIssuer, list.AuthorityKeyId)
+		n, found := others[key]
+		switch {
+		case !found:
+			others[key] = len(chosen)
+			chosen = append(chosen, choice{key, list, false})
+		case better(list, chosen[n].list, now):
+			chosen[n].list = list
+		}
+	}
+	for n, c := range chosen {
+		for _, other := range chosen[:n] {
+			if sameName(c.list.RawIssuer, other.list.RawIssuer) && (len(c.list.AuthorityKeyId) == 0 || len(other.list.AuthorityKeyId) == 0) {
+				return nil, problem{crlFile, fmt.Sprintf("%s has lists of two keys, and one of them does not say of which it is: nginx could take it for that of the other, and refuse all clients of that", c.list.Issuer),
+					"have the CA make lists with the extension Authority Key Identifier (RFC 5280 §5.2.1)"}
+			}
+		}
+	}
+	return chosen, nil
+}
+
+// check says why a list may not be used beside the newest that was, which may be nil. late is a problem beside a list that may.
+func (c choice) check(used *x509.RevocationList, now time.Time) (late *problem, err error) {
+	list := c.list
+	switch why := unread(list, c.ofRoot); {
+	case why != "":
+		return nil, problem{crlFile, fmt.Sprintf("the list of %s %s: nginx would refuse all clients of this CA", list.Issuer, why), "have the CA make a complete list, without that extension"}
+	case list.ThisUpdate.After(now):
+		return nil, problem{crlFile, fmt.Sprintf("the list of %s is not valid before %s", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "check the clock of this machine, or put a list that is valid now"}
+	case used != nil && older(list, used):
+		return nil, problem{crlFile, fmt.Sprintf("the list of %s of %s is older than the one in use", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "put the CA's current list; to go back to an older one, restart the sidecar"}
+	case overdue(list, now):
+		late := expiredList(list.Issuer.String(), list.NextUpdate)
+		if used != nil && !overdue(used, now) {
+			return nil, late
+		}
+		return &late, nil
+	}
+	return nil, nil
+}
+
+// better tells whether a list counts rather than another one of the same key: one that is valid now, or else the newer.
+func better(list, other *x509.RevocationList, now time.Time) bool {
+	valid := func(l *x509.RevocationList) bool { return !l.ThisUpdate.After(now) && !overdue(l, now) }
+	return valid(list) && !valid(other) || valid(list) == valid(other) && older(other, list)
 }
 
 // older tells whether a list was made before another one of the same key.
@@ -145,15 +208,14 @@ func listOf(ca *x509.Certificate, lists []*x509.RevocationList, now time.Time) (
 	var newest *x509.RevocationList
 	var other error // of a list of the same name
 	for _, list := range lists {
-		if !bytes.Equal(list.RawIssuer, ca.RawSubject) {
+		if !sameName(list.RawIssuer, ca.RawSubject) {
 			continue
 		}
 		if err := list.CheckSignatureFrom(ca); err != nil {
 			other = problem{crlFile, fmt.Sprintf("the list of %s was not signed by the certificate in %s (%v)", list.Issuer, truststoreFile, err), "put the list that this CA has issued; after a change of its key, append that of each"}
 			continue
 		}
-		valid := func(l *x509.RevocationList) bool { return !l.ThisUpdate.After(now) && !overdue(l, now) }
-		if newest == nil || valid(list) && !valid(newest) || valid(list) == valid(newest) && older(newest, list) {
+		if newest == nil || better(list, newest, now) {
 			newest = list
 		}
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -25,9 +27,11 @@ type keeper struct {
 	door       *door
 	log        *slog.Logger
 	inUse      setting
-	generation int          // that is in use
-	written    int          // the last one that was written: none is used twice
-	wanted     chan request // looks that somebody asked for
+	newest     map[string]*x509.RevocationList // that were in use, by keyName: trust grows by no older one
+	generation int                             // that is in use
+	written    int                             // the last one that was written: none is used twice
+	wanted     chan request                    // looks that somebody asked for
+	lock       *os.File                        // of RUN_FOLDER, as long as this process lives
 }
 
 // request is what a signal asks for.
@@ -166,7 +170,7 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 	switch {
 	case found:
 		var more []problem
-		checked, more, err = checked.checkCRL(lists, k.inUse.trust, time.Now())
+		checked, more, err = checked.checkCRL(lists, k.newest, time.Now())
 		problems = append(problems, more...)
 	case k.settings.CRL == crlRequired:
 		err = problem{crlFile, "it is not in " + k.source.place() + ", and CRL is required: nobody is let in who may be revoked", "put the revocation list of every CA there, or set CRL=optional"}
@@ -238,6 +242,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 	}
 	old := k.settings.generationFolder(k.generation)
 	k.inUse, k.generation = next, generation
+	maps.Copy(k.newest, next.trust.lists)
 	if err := os.RemoveAll(old); err != nil { // nginx has read it
 		return fmt.Errorf("remove an old generation: %w", err)
 	}

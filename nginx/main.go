@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -90,9 +91,6 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	defer doorServer.Close()
 	go k.nginx.refused.run(ctx)
 	defer k.nginx.refused.flush(true)
-	if err := k.begin(ctx); err != nil {
-		return exitFailed, err
-	}
 	listener, err := net.Listen("tcp", c.HealthAddress) //nolint:noctx // at once
 	if err != nil {
 		return exitFailed, fmt.Errorf("HEALTH_ADDRESS=%q: %w", c.HealthAddress, err)
@@ -105,16 +103,22 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	defer health.Close()
 	go k.ask(ctx, looks, kicks)
 
-	looked := make(chan struct{})
+	looked := make(chan error)
 	go func() {
-		k.refresh(ctx)
-		close(looked)
+		err := k.begin(ctx)
+		if err == nil {
+			k.refresh(ctx)
+		}
+		looked <- err
 	}()
 	select {
-	case <-looked:
+	case err := <-looked:
+		if err != nil {
+			return exitFailed, err
+		}
 	case <-signals:
 		cancel()
-		<-looked
+		_ = <-looked // stopping is no failure of it
 		return 0, nil
 	}
 	if err := k.nginx.start(); err != nil {
@@ -132,7 +136,8 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 
 // newKeeper puts the parts together, in an empty RUN_FOLDER.
 func newKeeper(ctx context.Context, c settings, records *lines, log *slog.Logger) (*keeper, error) {
-	if err := c.prepareRunFolder(); err != nil {
+	lock, err := c.prepareRunFolder()
+	if err != nil {
 		return nil, err
 	}
 	n := &nginx{program: c.Nginx, folder: c.RunFolder, records: records, log: log, refused: &sampler{log: newLog(records.refusals()), now: time.Now}}
@@ -144,7 +149,7 @@ func newKeeper(ctx context.Context, c settings, records *lines, log *slog.Logger
 	if err != nil {
 		return nil, fmt.Errorf("ALLOWED_CLIENTS: %w", err)
 	}
-	k := &keeper{settings: c, nginx: n, version: nginxVersion, log: log, wanted: make(chan request), door: &door{allowed: allowed, log: log, now: time.Now}}
+	k := &keeper{settings: c, nginx: n, version: nginxVersion, log: log, lock: lock, wanted: make(chan request), newest: map[string]*x509.RevocationList{}, door: &door{allowed: allowed, log: log, now: time.Now}}
 	switch c.CertMode {
 	case modeFromS3:
 		if k.source, err = newBucket(ctx, c.CertBucketName); err != nil {

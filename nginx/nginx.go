@@ -154,7 +154,7 @@ func (n *nginx) copyAccess(r io.ReadCloser) {
 		} else if json.Valid(line) {
 			_, _ = n.records.Write(line) // it never fails
 		} else if len(line) > 0 {
-			n.refused.add(sample{slog.LevelWarn, "nginx", "", "a record that cannot be read"})
+			n.refused.add(sample{kind{slog.LevelWarn, "nginx"}, "", "a record that cannot be read"})
 		}
 		if err != nil {
 			return
@@ -188,16 +188,16 @@ func (n *nginx) addRefusal(line []byte) {
 	if err := json.Unmarshal(line, &r); err != nil {
 		r.Reason = "unknown"
 	}
-	n.refused.add(sample{slog.LevelWarn, refused, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
+	n.refused.add(sample{kind{slog.LevelWarn, refused}, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
 }
 
 // addError samples a line of the error log. Of what is of no more than INFO, only refused connections are told.
 func (n *nginx) addError(line errorLine) {
 	switch reason, is := connectionRefusal(line.text); {
 	case is:
-		n.refused.add(sample{slog.LevelWarn, refused, line.client, reason})
+		n.refused.add(sample{kind{slog.LevelWarn, refused}, line.client, reason})
 	case line.level >= slog.LevelWarn:
-		n.refused.add(sample{line.level, "nginx", line.client, line.text})
+		n.refused.add(sample{kind{line.level, "nginx"}, line.client, line.text})
 	}
 }
 

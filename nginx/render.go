@@ -181,23 +181,23 @@ func (c settings) switchTo(generation int) error {
 	return nil
 }
 
-// prepareRunFolder empties RUN_FOLDER of what an earlier process has left.
-func (c settings) prepareRunFolder() error {
+// prepareRunFolder empties RUN_FOLDER of what an earlier process has left. It is this process's as long as lock is open.
+func (c settings) prepareRunFolder() (lock *os.File, err error) {
 	remedy := fmt.Sprintf("mount a writable folder there that user %d owns: a tmpfs, or an empty volume", os.Getuid())
 	if err := os.MkdirAll(filepath.Join(c.RunFolder, unusedName), 0o700); err != nil {
-		return problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
+		return nil, problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
+	}
+	if lock, err = c.writePID(); err != nil { // before anything of another's is removed
+		return nil, problem{c.RunFolder, "RUN_FOLDER cannot be used: " + err.Error(), remedy}
 	}
 	old, err := filepath.Glob(filepath.Join(c.RunFolder, "generation-*"))
 	if err != nil {
-		return fmt.Errorf("RUN_FOLDER: %w", err)
+		return nil, fmt.Errorf("RUN_FOLDER: %w", err)
 	}
 	for _, path := range append(old, filepath.Join(c.RunFolder, socketName), filepath.Join(c.RunFolder, doorName), filepath.Join(c.RunFolder, currentName)) {
 		if err := os.RemoveAll(path); err != nil {
-			return problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
+			return nil, problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(c.RunFolder, pidName), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
-		return problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
-	}
-	return nil
+	return lock, nil
 }

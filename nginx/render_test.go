@@ -70,7 +70,7 @@ func TestConfigurationIsValid(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := c.prepareRunFolder(); err != nil {
+				if _, err := c.prepareRunFolder(); err != nil {
 					t.Fatal(err)
 				}
 				if err := c.writeGeneration(test.setting, 1); err != nil {

@@ -12,7 +12,7 @@ import (
 const (
 	// sampleEvery is how long a record stands for all that are like it.
 	sampleEvery = time.Minute
-	// maxSampled bounds the different records of that time: with more, strangers of many addresses are one.
+	// maxSampled bounds the different records of a kind in that time: with more, strangers of many addresses are one.
 	maxSampled = 200
 )
 
@@ -29,13 +29,24 @@ type sampler struct {
 	mu    sync.Mutex
 	began time.Time
 	seen  map[sample]*sampled
-	more  int // that are like none of them
+	kinds map[kind]*counted
+}
+
+// kind of records. Each has a bound of its own, so that no number of strangers hides an error.
+type kind struct {
+	level slog.Level
+	msg   string
+}
+
+// counted are the records of a kind.
+type counted struct {
+	told int // different ones
+	more int // that are like none of them
 }
 
 // sample is what records have in common.
 type sample struct {
-	level  slog.Level
-	msg    string
+	kind
 	client string // address
 	reason string
 }
@@ -57,12 +68,18 @@ func (s *sampler) add(key sample, attrs ...any) {
 		return
 	}
 	if s.seen == nil {
-		s.seen, s.began = map[sample]*sampled{}, s.now()
+		s.seen, s.kinds, s.began = map[sample]*sampled{}, map[kind]*counted{}, s.now()
 	}
-	if len(s.seen) >= maxSampled {
-		s.more++
+	of := s.kinds[key.kind]
+	if of == nil {
+		of = &counted{}
+		s.kinds[key.kind] = of
+	}
+	if of.told >= maxSampled {
+		of.more++
 		return
 	}
+	of.told++
 	s.seen[key] = &sampled{attrs, 0}
 	s.record(key, attrs, 1)
 }
@@ -87,10 +104,12 @@ func (s *sampler) flush(all bool) {
 			s.record(key, known.attrs, known.count)
 		}
 	}
-	if s.more > 0 {
-		s.record(sample{slog.LevelWarn, refused, "", "of more addresses, or for more reasons, than are told apart in a minute"}, nil, s.more)
+	for of, n := range s.kinds {
+		if n.more > 0 {
+			s.record(sample{of, "", "of more addresses, or for more reasons, than are told apart in a minute"}, nil, n.more)
+		}
 	}
-	s.seen, s.more = nil, 0
+	s.seen, s.kinds = nil, nil
 }
 
 // run flushes until ctx ends.

@@ -90,6 +90,67 @@ func TestWithdrawnClientEnds(t *testing.T) {
 	}
 }
 
+// A pid file that a certsync has left may name any process by now: none is told, and a second certsync does not take the folder of the first.
+func TestOnlyALivingCertsyncIsTold(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	bystander := exec.Command("sleep", "60")
+	endWithTests(bystander)
+	if err := bystander.Start(); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, pidName), fmt.Appendln(nil, bystander.Process.Pid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(b.certsync, "kick")
+	command.Env = []string{"RUN_FOLDER=" + folder}
+	if output, err := command.CombinedOutput(); err == nil || !strings.Contains(string(output), "is of one that has ended") {
+		t.Errorf("kick: error %v: %s", err, output)
+	}
+	if err := bystander.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the bystander: %v", err)
+	}
+	if err := bystander.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := bystander.Wait(); err.Error() != "signal: killed" {
+		t.Errorf("the bystander has ended by %v", err)
+	}
+
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	second := start(t, append([]string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + s.runFolder, "NGINX_PROGRAM=" + nginxProgram(t),
+		"TLS_ADDRESS=" + freeAddress(t), "HEALTH_ADDRESS=" + freeAddress(t)}, s.app.variables()...), b.certsync)
+	if code := second.exitCode(t, 10*time.Second); code != exitFailed {
+		t.Errorf("a second certsync: exit %d, want %d", code, exitFailed)
+	}
+	second.record(t, "certsync cannot run", "another certsync has locked")
+	s.wantStored(t, nil)
+}
+
+// A stop does not wait for nginx to test its first files.
+func TestStopBeforeNginxStarts(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	slow := writeFile(t, "nginx", "#!/bin/sh\nif [ \"$*\" = -v ]; then echo nginx version: nginx/1.0.0; exit; fi\nexec sleep 60\n")
+	if err := os.Chmod(slow, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	health := freeAddress(t)
+	p := start(t, []string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + newRunFolder(t), "NGINX_PROGRAM=" + slow, "HEALTH_ADDRESS=" + health}, b.certsync)
+	eventually(t, 10*time.Second, "it has begun", func() bool {
+		response, err := http.Get("http://" + health + "/health")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err == nil && response.StatusCode == http.StatusServiceUnavailable
+	})
+	p.signal(t, stopSignal)
+	if code := p.exitCode(t, 5*time.Second); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+}
+
 // A client that drips does not hold up a stop beyond STOP_TIMEOUT.
 func TestStopHasAnEnd(t *testing.T) {
 	t.Parallel()

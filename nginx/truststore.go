@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"strings"
@@ -17,7 +16,7 @@ type trust struct {
 	crl          string                          // empty: nothing is revoked
 	notAfter     time.Time                       // the earliest of the usable certificates
 	nextUpdate   time.Time                       // the earliest of the revocation lists; zero: there are none
-	lists        map[string]*x509.RevocationList // by the raw subject and public key of the CA
+	lists        map[string]*x509.RevocationList // by keyName
 }
 
 // maxNames is what a CertificateRequest can hold of names of CAs, with some room for what else is in it (RFC 8446 §4.2.4: 65,535 bytes).
@@ -99,5 +98,3 @@ func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *prob
 		"append the certificates of its issuers, up to the root; ALLOWED_CLIENTS then narrows the CA to the clients that are meant"}
 	return &p
 }
-
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }

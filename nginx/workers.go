@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,18 +18,50 @@ const kickSignal = syscall.SIGUSR1
 // pidName is the file in RUN_FOLDER that has the process of certsync.
 const pidName = "certsync.pid"
 
+// writePID says in RUN_FOLDER which process this is. The lock on the file, which ends with the process, says that this is true.
+func (c settings) writePID() (*os.File, error) {
+	path := filepath.Join(c.RunFolder, pidName)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the folder is configured
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("another certsync has locked %s (%w)", path, err), file.Close())
+	}
+	err = file.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintln(file, os.Getpid())
+	}
+	return file, err //nolint:wrapcheck // it names the file
+}
+
+// readPID is the process of a certsync that runs over RUN_FOLDER.
+func (c settings) readPID() (int, error) {
+	path := filepath.Join(c.RunFolder, pidName)
+	file, err := os.Open(path) //nolint:gosec // the folder is configured
+	if err != nil {
+		return 0, err //nolint:wrapcheck // it names the file
+	}
+	defer file.Close()
+	if syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return 0, fmt.Errorf("%s is of one that has ended", path)
+	}
+	content, err := io.ReadAll(io.LimitReader(file, 32))
+	if err != nil {
+		return 0, err //nolint:wrapcheck // it names the file
+	}
+	return strconv.Atoi(strings.TrimSpace(string(content))) //nolint:wrapcheck // it has the text
+}
+
 // kick is the subcommand: it tells the certsync of this machine.
 func kick(c settings) int {
-	path := filepath.Join(c.RunFolder, pidName)
-	content, err := os.ReadFile(path) //nolint:gosec // the folder is configured
+	pid, err := c.readPID()
 	if err == nil {
-		var pid int
-		if pid, err = strconv.Atoi(strings.TrimSpace(string(content))); err == nil {
-			err = syscall.Kill(pid, kickSignal)
-		}
+		err = syscall.Kill(pid, kickSignal)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "certsync: no certsync can be told by %s: %v\n", path, err)
+		fmt.Fprintf(os.Stderr, "certsync: no certsync can be told: %v\n", err)
 		return exitFailed
 	}
 	fmt.Println("told; the record \"kicked\" says when it is done")
@@ -45,23 +80,13 @@ func (n *nginx) endOldWorkers() (int, error) {
 	return ended, err
 }
 
-// full tells whether every worker that takes connections has hardly any left: then nginx is busy, and not dead, though it does not answer.
+// full tells whether a worker that takes connections has hardly any left: then nginx is busy, and not dead, though it does not answer.
+// Any worker may be the one that was asked.
 func (n *nginx) full() bool {
-	workers, err := n.workers()
-	if err != nil {
-		return false
-	}
-	accepting := 0
-	for _, w := range workers {
-		if w.old {
-			continue
-		}
-		accepting++
-		if uint64(w.files) < workerConnections()*7/8 { //nolint:gosec // a count
-			return false
-		}
-	}
-	return accepting > 0
+	workers, _ := n.workers() // none are known
+	return slices.ContainsFunc(workers, func(w worker) bool {
+		return !w.old && uint64(w.files) >= workerConnections()*7/8 //nolint:gosec // a count
+	})
 }
 
 // fullest is the number of open files of the worker that has most of them.
