@@ -118,7 +118,7 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 		}
 	case <-signals:
 		cancel()
-		_ = <-looked // stopping is no failure of it
+		<-looked //nolint:errcheck // stopping is no failure of it
 		return 0, nil
 	}
 	if err := k.nginx.start(); err != nil {
