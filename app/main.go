@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"stowrs-to-s3/app/config"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/server"
+	"strings"
 )
 
 // version is stamped at build time: -ldflags "-X main.version=1.2.3".
@@ -188,6 +190,10 @@ func printAWS(w io.Writer) {
 			value = "****"
 		case name == "AWS_ACCESS_KEY_ID" && len(value) > 4:
 			value = "****" + value[len(value)-4:]
+		case strings.HasPrefix(name, "AWS_ENDPOINT_URL"):
+			if endpoint, err := url.Parse(value); err == nil {
+				value = endpoint.Redacted()
+			}
 		}
 		fmt.Fprintf(w, "%-21s %s\n", name, value)
 	}

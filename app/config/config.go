@@ -168,12 +168,13 @@ func (c Config) validate() []Violation {
 	}
 	rule(c.BucketName != "", "BUCKETNAME", c.BucketName, "is required: the S3 bucket that receives the DICOM instances")
 	rule(!strings.Contains(c.BucketName, "/"), "BUCKETNAME", c.BucketName, "must be the name of a bucket alone; put folders into PREFIX")
-	rule(keyCharacters(c.Prefix) && !strings.Contains(c.Prefix, "//"), "PREFIX", c.Prefix, "may have letters, digits and - _ . / only, and no empty folder")
+	rule(keyCharacters(c.Prefix) && !hasOddFolder(c.Prefix), "PREFIX", c.Prefix, "may have letters, digits and - _ . / only, and no folder that is empty, . or ..")
 	room := maxKeyBytes - uidsKeyBytes - len("/") - len(c.ObjectSuffix)
 	rule(len(c.Prefix) <= room, "PREFIX", c.Prefix, "may have %d characters at most with this OBJECTSUFFIX: a key of S3 has %d bytes, three UIDs and their slashes take %d",
 		room, maxKeyBytes, uidsKeyBytes+len("/"))
 	rule(keyCharacters(c.ObjectSuffix) && !strings.Contains(c.ObjectSuffix, "/"), "OBJECTSUFFIX", c.ObjectSuffix, "may have letters, digits and - _ . only")
-	rule(c.WADOURL == "" || isURL(c.WADOURL), "WADOURL", c.WADOURL, "must be an http or https URL without query, such as https://pacs.example.org/dicomweb")
+	rule(c.WADOURL == "" || isURL(c.WADOURL), "WADOURL", c.WADOURL, "must be an http or https URL without query and password, such as https://pacs.example.org/dicomweb")
+	rule(!strings.ContainsFunc(c.KMSKeyID, func(r rune) bool { return r <= ' ' || r > '~' }), "KMSKEYID", c.KMSKeyID, "must be the ARN, id or alias of a KMS key")
 	rule(c.StorageClass == "" || slices.Contains(s3store.StorageClasses(), c.StorageClass), "STORAGECLASS", c.StorageClass, "must be one of %s", strings.Join(s3store.StorageClasses(), " "))
 	rule(slices.Contains(Levels(), c.LogLevel), "LOGLEVEL", c.LogLevel, "must be one of %s", strings.Join(Levels(), " "))
 	rule(c.ResponseDelay >= 0 && time.Duration(c.ResponseDelay) <= time.Hour, "RESPONSEDELAY", c.ResponseDelay, "must lie between 0 and 3600 seconds")
@@ -230,7 +231,12 @@ func keyCharacters(s string) bool {
 	})
 }
 
+// hasOddFolder tells whether a folder of a key is one that proxies, and servers that keep objects in files, read as another one.
+func hasOddFolder(key string) bool {
+	return strings.Contains(key, "//") || slices.ContainsFunc(strings.Split(key, "/"), func(folder string) bool { return folder == "." || folder == ".." })
+}
+
 func isURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }

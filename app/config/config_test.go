@@ -58,7 +58,7 @@ func TestValues(t *testing.T) {
 // Every violation is reported, at once, with its variable, value and rule.
 func TestViolations(t *testing.T) {
 	bad := map[string]string{
-		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
+		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "KMSKEYID": "a\nb", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
 		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "1MiB", "HEADWINDOW": "1KiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many", "RETRYTIME": "2h",
 		"MAXINSTANCESIZE": "-1", "ONDUPLICATE": "maybe", "STRICTACCEPT": "perhaps", "CORSORIGINS": "viewer", "TRUSTEDPROXY": "localhost",
 		"STOPTIMEOUT": "110", "SWEEPAGE": "0s", "LISTENADDRESS": "8080", "ADMINADDRESS": "host:99999",
@@ -116,6 +116,10 @@ func TestLimitsTogether(t *testing.T) {
 		{"THREADCOUNT=1025", "THREADCOUNT=", "between 1 and 1024"},
 		{"THREADCOUNT=512 MEMORYBUDGET=128MiB", "", ""},
 		{"THREADCOUNT=512 MEMORYBUDGET=127MiB", "THREADCOUNT=", "must be at most 508 with MEMORYBUDGET=127 MiB"},
+		{"PREFIX=a/../b", "PREFIX=", "no folder that is empty, . or .."},
+		{"PREFIX=.", "PREFIX=", "no folder that is empty, . or .."},
+		{"PREFIX=a..b/.c", "", ""},
+		{"WADOURL=https://u:p@pacs.example.org/", "WADOURL=", "without query and password"},
 		{"RETRYTIME=1s", "", ""},
 		{"RETRYTIME=999ms", "RETRYTIME=", "between 1s and 1h"},
 		{"SWEEPAGE=1s", "", ""},

@@ -19,6 +19,7 @@ type inflated struct {
 	read  int64 // how much was inflated
 	total int64 // with what was inflated again
 	most  int64 // of at
+	again int64 // of the deflated data, how much was read more than once
 }
 
 // corruptError is the decompressor's.
@@ -37,7 +38,7 @@ func (z *inflated) begin(raw *head, at int64) {
 	if b, err := raw.peek(at, 2); err == nil && b[0] == 0x78 && (uint(b[0])<<8|uint(b[1]))%31 == 0 {
 		at += 2
 	}
-	z.raw, z.from, z.total, z.most = raw, at, 0, at
+	z.raw, z.from, z.total, z.most, z.again = raw, at, 0, at, 0
 	z.rewind()
 }
 
@@ -60,13 +61,23 @@ type deflated struct{ *inflated }
 func (d deflated) Read(p []byte) (int, error) {
 	b, err := d.raw.peek(d.at, min(len(p), readAhead))
 	n := copy(p, b)
+	d.again += min(int64(n), d.most-d.at)
 	d.at += int64(n)
 	d.most = max(d.most, d.at)
-	if n > 0 {
+	switch {
+	case d.again > maxAgain*(d.most-d.from)+readAhead*maxAgain:
+		return 0, errInflatedTooOften
+	case n > 0:
 		return n, nil
 	}
 	return 0, err
 }
+
+// maxAgain bounds how often the deflated data are read again, since they may inflate to nothing: as often as there
+// are ways to read a head. Small ones may be, for looks ahead, some more times.
+const maxAgain = maxReadings
+
+var errInflatedTooOften = fmt.Errorf("they must be inflated more than %d times before they name the instance", maxAgain)
 
 // maxInflation bounds what is inflated, again too, by what was read for it: datasets in
 // use become three to thirty times as large up to their UIDs, and a thousand times is possible.

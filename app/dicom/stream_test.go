@@ -119,6 +119,42 @@ func TestIdentifyBoundsInflation(t *testing.T) {
 
 // The window may be as small as it likes; at each size the outcome is the
 // identity or ErrWindow, and the reader is not asked for more.
+// Blocks that inflate to nothing cost time all the same: looks behind them must not read them again and again.
+func TestIdentifyBoundsInflatingAgain(t *testing.T) {
+	const elements, emptyBytes = 2000, 1 << 20
+	stored := func(final byte, b []byte) []byte { // RFC 1951 §3.2.4
+		n := uint16(len(b))
+		return append([]byte{final, byte(n), byte(n >> 8), byte(^n), byte(^n >> 8)}, b...)
+	}
+	var far []byte // elements of two readings, of which one leads behind all of them
+	for n := range elements {
+		left := uint32(12 * (elements - 1 - n))
+		far = append(far, 0x09, 0, byte(n), byte(0x10+n>>8), 'U', 'N', 4, 0, byte(left), byte(left>>8), byte(left>>16), 0)
+	}
+	empty := bytes.Repeat([]byte{0x02, 0x08, 0x20, 0x80, 0x00}, emptyBytes/5) // four blocks that end at once (RFC 1951 §3.2.6)
+	input := file(deflatedSyntax, join(stored(0, far), empty, stored(1, []byte(strings.Repeat("x", 64)))))
+	c := &worked{r: bytes.NewReader(input)}
+	_, err := dicom.Identify(c, int64(len(input)))
+	if err == nil || !strings.Contains(err.Error(), "inflated more than") {
+		t.Errorf("got error %v", err)
+	}
+	if most := int64(12 * len(input)); c.n > most {
+		t.Errorf("of %d bytes %d were read, want at most %d", len(input), c.n, most)
+	}
+}
+
+// worked counts what is read of r, again too.
+type worked struct {
+	r io.ReaderAt
+	n int64
+}
+
+func (w *worked) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := w.r.ReadAt(p, offset)
+	w.n += int64(n)
+	return n, err
+}
+
 func TestIdentifyKeepsToEachWindow(t *testing.T) {
 	for name, input := range map[string][]byte{
 		"explicit": file(explicitSyntax, explicit.dataset()),

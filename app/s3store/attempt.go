@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -100,9 +102,34 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	if err != nil && errors.Is(context.Cause(attempt), errStall) {
 		err = fmt.Errorf("%w in %s: %w", errStall, w.after, err)
 	}
+	if err != nil {
+		err = briefError{err}
+	}
 	s.note(op, err)
 	return err
 }
+
+// briefError tells what an attempt met in no more words than a record, and readiness, should have: S3's, or a stranger's in its place.
+type briefError struct{ error }
+
+const briefBytes = 1000
+
+// Error implements error.
+func (e briefError) Error() string {
+	text := e.error.Error()
+	if len(text) > briefBytes {
+		text = text[:briefBytes] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// Unwrap gives the error itself.
+func (e briefError) Unwrap() error { return e.error }
 
 var errStall = errors.New("S3 has made no progress")
 

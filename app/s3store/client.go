@@ -3,6 +3,7 @@ package s3store
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -23,6 +24,7 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 			t.MaxIdleConns = threads + askingSlots
 			t.MaxIdleConnsPerHost = threads + askingSlots // else most of them would be dialled anew for each request
 			t.WriteBufferSize = 64 << 10
+			t.MaxResponseHeaderBytes = maxAnswerHeaderBytes
 		})
 	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(httpClient))
 	if err != nil {
@@ -31,5 +33,33 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 	return s3.NewFromConfig(awsConfig, func(o *s3.Options) {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
+		o.HTTPClient = bounded{o.HTTPClient}
 	}), nil
+}
+
+// What S3 answers is read into memory: errors have a few hundred bytes, and a list of a thousand uploads or parts may have some MiB.
+const (
+	maxAnswerHeaderBytes = 64 << 10
+	maxErrorBytes        = 64 << 10
+	maxAnswerBytes       = 8 << 20
+)
+
+// bounded is an HTTP client that reads no answer beyond what S3 sends, whoever it is that answers. One that is longer ends there.
+type bounded struct{ s3.HTTPClient }
+
+// Do implements s3.HTTPClient.
+func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	answer, err := b.HTTPClient.Do(r)
+	if err != nil {
+		return answer, err //nolint:wrapcheck // the SDK's own
+	}
+	most := int64(maxAnswerBytes)
+	if answer.StatusCode >= http.StatusMultipleChoices {
+		most = maxErrorBytes
+	}
+	answer.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(answer.Body, most), answer.Body}
+	return answer, nil
 }

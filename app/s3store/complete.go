@@ -66,23 +66,15 @@ func (u *Upload) assemble(uploadID string) error {
 		input.IfNoneMatch = aws.String("*")
 	}
 	op := operation{name: "CompleteMultipartUpload", stores: true, stall: completeTimeout}
-	var acknowledged *string
 	err := u.store.do(u.ctx, u.store.storing, op, func(ctx context.Context, _ *watch) error {
 		out, err := u.store.client.CompleteMultipartUpload(ctx, input, singleAttempt)
 		if err != nil {
 			return err
 		}
-		if aws.ToString(out.ETag) == "" {
-			return errForeign
-		}
-		acknowledged = out.ChecksumCRC64NVME
-		return nil
+		return u.store.judge(acknowledgement{out.ETag, out.ChecksumCRC64NVME}, u.crc)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("complete multipart upload: %w", err)
-	case acknowledged != nil && *acknowledged != *checksum(u.crc):
-		return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *acknowledged, *checksum(u.crc))
 	}
 	return nil
 }

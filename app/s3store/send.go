@@ -160,15 +160,10 @@ func (s *Store) verified(ctx context.Context, name string, crc uint64, call func
 		var got acknowledgement
 		err := s.do(ctx, s.storing, operation{name: name, stores: true}, func(ctx context.Context, w *watch) (err error) {
 			got, err = call(ctx, w, payload)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case aws.ToString(got.etag) == "", got.crc == nil && s.checks.Load():
-				return errForeign
-			case got.crc != nil && *got.crc != *checksum(crc):
-				return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *got.crc, *checksum(crc))
 			}
-			return nil
+			return s.judge(got, crc)
 		})
 		switch {
 		case err != nil:
@@ -183,6 +178,17 @@ func (s *Store) verified(ctx context.Context, name string, crc uint64, call func
 			s.log.WarnContext(ctx, "the S3 server acknowledges no CRC64NVME checksum: from now on it gets the SHA-256 of all bytes in the signature, which costs processor time")
 		}
 	}
+}
+
+// judge says why an acknowledgement is none of bytes whose CRC64NVME is crc.
+func (s *Store) judge(got acknowledgement, crc uint64) error {
+	switch {
+	case aws.ToString(got.etag) == "", got.crc == nil && s.checks.Load():
+		return errForeign
+	case got.crc != nil && *got.crc != *checksum(crc):
+		return fmt.Errorf("S3 acknowledged CRC64NVME %s, the bytes received have %s", *got.crc, *checksum(crc))
+	}
+	return nil
 }
 
 // checksum is a CRC64NVME as S3's headers have it.

@@ -59,10 +59,13 @@ func (s *Store) report(ctx context.Context, aborted int, err error) {
 	}
 }
 
-// Settle tries again what could not be aborted, until nothing is left or ctx ends: then
-// the next start finds it. It is for the end of the service.
+// Settle tries again what could not be aborted, and aborts what was created without our knowledge, until nothing is left or ctx ends:
+// then the next start finds it. It is for the end of the service, when nothing has just begun here.
 func (s *Store) Settle(ctx context.Context) {
-	for !s.abortLeft(ctx) {
+	for begun := time.Now(); ; {
+		if s.abortLeft(ctx) && s.abortSuspects(ctx, begun, time.Now().Add(-suspectAge)) && s.noSuspects() {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -117,6 +120,13 @@ func (s *Store) abortSuspects(ctx context.Context, due, young time.Time) bool {
 		s.mu.Unlock()
 	}
 	return true
+}
+
+// noSuspects says that no answer to CreateMultipartUpload is missing.
+func (s *Store) noSuspects() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.suspects) == 0
 }
 
 // Sweep aborts the service's own multipart uploads to which nothing was added for

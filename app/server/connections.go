@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"fmt"
@@ -44,38 +45,73 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil || !is {
 		return accepted, err
 	}
-	return &headerConn{TCPConn: tcp}, nil
+	return &headerConn{TCPConn: tcp, body: -1}, nil
 }
 
-// headerConn counts the lines of each header that is read from it.
+// headerConn counts the lines of each header that is read from it. A read ends with the header, and with a
+// body of known length, so that what comes behind is counted with the header it is of. Behind a body of
+// unknown length the connection is closed (exchange).
 type headerConn struct {
 	*net.TCPConn
 
 	mu    sync.Mutex
-	ended bool // by an empty line; what follows is a body
+	ended bool  // by an empty line; what follows is a body
+	body  int64 // what is left of it; negative: not known
 	lines int
 	text  bool // there was a line that is not empty
 	empty bool // the current line has nothing yet
+
+	reading sync.Mutex // of rest: net/http reads in turn
+	rest    []byte     // what came with a header
 }
 
 var errHeaderLines = fmt.Errorf("a header of more than %d lines", headerLines)
 
 // Read implements io.Reader.
-func (c *headerConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+func (c *headerConn) Read(p []byte) (n int, err error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	p = p[:c.room(len(p))]
+	if len(c.rest) > 0 {
+		n = copy(p, c.rest)
+		c.rest = c.rest[n:]
+	} else {
+		n, err = c.TCPConn.Read(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, b := range p[:n] {
-		if c.ended {
-			break
-		}
-		c.count(b)
+	if c.ended {
+		c.body -= int64(min(n, int(max(c.body, 0))))
+		return n, err
 	}
-	if c.lines > headerLines {
-		return 0, errHeaderLines
+	for i, b := range p[:n] {
+		if c.count(b); c.lines > headerLines {
+			return 0, errHeaderLines
+		}
+		if c.ended {
+			c.rest = append(bytes.Clone(p[i+1:n]), c.rest...)
+			return i + 1, nil
+		}
 	}
 	return n, err
 }
+
+// room is how much of most may be read at once. Behind a body the next header begins.
+func (c *headerConn) room(most int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.ended || c.body < 0:
+		return most
+	case c.body == 0:
+		c.begin()
+		return most
+	}
+	return int(min(int64(most), c.body))
+}
+
+// begin begins to count the lines of a header.
+func (c *headerConn) begin() { c.ended, c.body, c.lines, c.text, c.empty = false, -1, 0, false, false }
 
 func (c *headerConn) count(b byte) {
 	switch b {
@@ -89,18 +125,18 @@ func (c *headerConn) count(b byte) {
 	}
 }
 
-// expect begins to count the lines of the next header.
+// expect says that the next header comes.
 func (c *headerConn) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended, c.lines, c.text, c.empty = false, 0, false, false
+	c.begin()
 }
 
-// got says that the header was read, which a client that does not wait for answers may have sent with the request before.
-func (c *headerConn) got() {
+// got says that the header was read, and how long the body is; negative: it is not known.
+func (c *headerConn) got(body int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = true
+	c.ended, c.body = true, body
 }
 
 // exchangeOn is what a request knows of its connection.
@@ -117,10 +153,10 @@ func (c *connections) context(ctx context.Context, connection net.Conn) context.
 }
 
 // received ends the header of a request: what follows is its body.
-func received(ctx context.Context) {
-	on, _ := ctx.Value(exchangeOnKey{}).(exchangeOn) // not in all tests
+func received(r *http.Request) {
+	on, _ := r.Context().Value(exchangeOnKey{}).(exchangeOn) // not in all tests
 	if own, is := on.connection.(*headerConn); is {
-		own.got()
+		own.got(r.ContentLength)
 	}
 }
 

@@ -46,7 +46,7 @@ type exchange struct {
 func (x exchange) bound(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		original, w := c.Request(), c.Response()
-		received(original.Context())
+		received(original)
 		body := &trackedBody{ReadCloser: original.Body}
 		body.ended.Store(original.Body == http.NoBody)
 		r := original.WithContext(original.Context()) // net/http looks at the type of its own request's body

@@ -42,6 +42,57 @@ func TestHeaderLinesAreBounded(t *testing.T) {
 	}
 }
 
+// Lines that come together with the request before are counted, too.
+func TestPipelinedHeaderLinesAreBounded(t *testing.T) {
+	r := start(t, s3test.Start(t, "dicom"), nil)
+	connection := r.dial(t)
+	_ = connection.SetDeadline(time.Now().Add(5 * time.Second))
+	const request = "OPTIONS /studies HTTP/1.1\r\nHost: x\r\n"
+	go func() {
+		_, _ = io.WriteString(connection, request+"\r\n"+request+strings.Repeat("a:\n", 1000))
+		time.Sleep(100 * time.Millisecond)
+		_, _ = io.WriteString(connection, strings.Repeat("b:\r\n", 100)+"\r\n")
+	}()
+	answers, err := io.ReadAll(connection)
+	if n := strings.Count(string(answers), "HTTP/1.1 200"); n != 1 {
+		t.Errorf("%d answers, want one: %q, error %v", n, answers, err)
+	}
+}
+
+// Nor do lines that come together with the body before them escape.
+func TestHeaderBehindABody(t *testing.T) {
+	r := start(t, s3test.Start(t, "dicom"), nil)
+	const post = "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: 3\r\n\r\n"
+	const next = "OPTIONS /studies HTTP/1.1\r\nHost: x\r\n"
+	const last = "Connection: close\r\n\r\n"
+	for name, test := range map[string]struct {
+		behind, later string
+		answers       int
+	}{
+		"too many lines, in part": {next + strings.Repeat("a:\n", 900), strings.Repeat("b:\n", 100) + last, 1},
+		"too many lines":          {next + strings.Repeat("a:\n", 900) + last, "", 1},
+		"a line end":              {"\r\n", next + last, 2},
+		"nothing":                 {"", next + last, 2},
+		"the beginning":           {next[:20], next[20:] + last, 2},
+		"all":                     {next + last, "", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connection := r.dial(t)
+			_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+			go func() {
+				_, _ = io.WriteString(connection, post+"abc"+test.behind)
+				time.Sleep(200 * time.Millisecond)
+				_, _ = io.WriteString(connection, test.later)
+			}()
+			answers, err := io.ReadAll(connection)
+			if n := strings.Count(string(answers), "HTTP/1.1 "); n != test.answers {
+				t.Errorf("%d answers, want %d: %q, error %v", n, test.answers, answers, err)
+			}
+		})
+	}
+}
+
 // RFC 9112 §9.3.2: a client may send its next request before it has the answer. Its header is then read before it is waited for, and the
 // lines of its body are none of a header.
 func TestPipelinedBodyOfManyLines(t *testing.T) {

@@ -1,0 +1,119 @@
+package s3store_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"stowrs-to-s3/app/memory"
+	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/s3test"
+)
+
+// Promise 3: what whoever stands in S3's place answers takes no memory, and fills no log.
+func TestAnswersAreBounded(t *testing.T) {
+	const mib = 1 << 20
+	for name, test := range map[string]struct {
+		status       int
+		front        string
+		pages        int // of 1 MiB behind that
+		headersBytes int
+	}{
+		"an endless error":    {http.StatusServiceUnavailable, "<Error><Code>SlowDown</Code>", 256, 0},
+		"a long message":      {http.StatusForbidden, "<Error><Code>AccessDenied</Code><Message>" + strings.Repeat("x\u009b", 10_000) + "</Message></Error>", 0, 0},
+		"an endless success":  {http.StatusOK, "<CreateMultipartUploadResult>", 256, 0},
+		"endless headers":     {http.StatusForbidden, "", 0, 8 * mib},
+		"success and headers": {http.StatusOK, "", 0, 8 * mib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent, asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				asked.Add(1)
+				for n := 0; n < test.headersBytes; n += 4096 {
+					w.Header().Add("X-More", strings.Repeat("x", 4096))
+				}
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.front)
+				for range test.pages {
+					n, err := io.WriteString(w, strings.Repeat("x", mib))
+					sent.Add(int64(n))
+					if err != nil {
+						return
+					}
+				}
+			}))
+			defer server.Close()
+			for variable, value := range map[string]string{"AWS_ENDPOINT_URL_S3": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CA_BUNDLE": ""} {
+				t.Setenv(variable, value)
+			}
+			client, err := s3store.NewClient(t.Context(), 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ledger := memory.New(12*partBytes, headBytes, 0)
+			store := &testStore{s3store.New(small(), client, ledger, slog.New(slog.DiscardHandler)), ledger}
+			err = put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1)
+			if err == nil || len(err.Error()) > 3000 || strings.Contains(err.Error(), "\u009b") {
+				t.Errorf("the error has %d bytes: %.300q", len(err.Error()), err)
+			}
+			if failure := store.Health().Failure; failure == nil || len(failure.Error()) > 3000 {
+				t.Errorf("readiness has %.300v", failure)
+			}
+			if most := asked.Load() * 32 * mib; sent.Load() > most { // what the sockets hold
+				t.Errorf("%d bytes were taken of %d answers, want at most %d", sent.Load(), asked.Load(), most)
+			}
+		})
+	}
+}
+
+// silent is an HTTP client whose CompleteMultipartUpload is answered with success, and nothing of the bytes.
+type silent struct{ s3.HTTPClient }
+
+func (s silent) Do(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") {
+		return s.HTTPClient.Do(r)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r,
+		Body: io.NopCloser(strings.NewReader(`<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>`))}, nil
+}
+
+// A server that has acknowledged checksums does so at the end, too: else the answer is not its own, and the object nowhere.
+func TestCompleteWithoutChecksum(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	options := server.Client(t).Options()
+	options.HTTPClient = silent{options.HTTPClient}
+	ledger := memory.New(12*partBytes, headBytes, 0)
+	store := &testStore{s3store.New(small(), s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err == nil {
+		t.Error("an instance that is nowhere is reported as stored")
+	}
+	if store.Health().Failure == nil {
+		t.Error("readiness knows of no failure")
+	}
+	wantClean(t, server, store)
+}
+
+// At the end of the service, an upload that S3 has begun without our knowing goes, once nobody else can have begun it.
+func TestSettleEndsSuspects(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	config := small()
+	config.RetryTime = 300 * time.Millisecond
+	store := newStore(t, server, config)
+	server.Inject(s3test.Fault{Operation: "CreateMultipartUpload", CutAfter: true, Times: 1})
+	if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+	defer cancel()
+	store.Settle(ctx)
+	wantClean(t, server, store)
+}
