@@ -345,7 +345,7 @@ grep -q '^	return sandbox()$' "$work/copy/infra/config.go" || fail "environments
 [ -n "$dry" ] || "${CDK_DOCKER:-docker}" info >/dev/null || fail "Docker does not run"
 [ -n "$dry" ] || (cd "$root/app" && go build -o "$work/stowrs" .)
 if [ -z "$dry" ] && ! aws ssm get-parameter --name /cdk-bootstrap/hnb659fds/version >/dev/null 2>&1; then
-  (cd "$work" && "$root/infra/node_modules/.bin/cdk" bootstrap "aws://$account/$region") # it stays: CDKToolkit
+  cdk bootstrap --app '' "aws://$account/$region" # it stays: CDKToolkit
 fi
 for topology in ${topologies//,/ }; do
   step "$topology: what is there"
