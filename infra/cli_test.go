@@ -33,6 +33,25 @@ func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
 	}
 }
 
+// The README has an account bootstrapped before config.go is edited: the command must not ask for what is missing there.
+func TestCLIBootstrapsBeforeConfigurationIsEdited(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if command := "npx cdk bootstrap --app '' aws://123456789012/eu-central-1 "; !strings.Contains(string(readme), command) {
+		t.Fatalf("README.md has no %s", command)
+	}
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	output, err := cdk(t, filepath.Join(checkout(t), "infra"), "bootstrap", "--app", "", "aws://123456789012/eu-central-1")
+	if err == nil || !strings.Contains(output, "Bootstrapping environment aws://123456789012/eu-central-1") || strings.Contains(output, "config.go") {
+		t.Errorf("cdk bootstrap does not get as far as AWS: %v\n%s", err, output)
+	}
+}
+
 // From both folders: the same template, which is the golden one, and the same images.
 func TestCLISynthesisesInBothFolders(t *testing.T) {
 	root := checkout(t,

@@ -17,6 +17,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import RouteTable
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.kms.models import Key
+from moto.route53.models import HostedZoneIdentifier
 
 # What moto does not model, and what holds it to its purpose.
 NOT_MODELLED = {
@@ -182,6 +183,8 @@ def stand_in_for_the_rest():
     RouteTable.delete_from_cloudformation_json = classmethod(
         lambda cls, name, template, account, region: ec2_backends[account][region].delete_route_table(name)
     )
+    generate = HostedZoneIdentifier.generate
+    HostedZoneIdentifier.generate = lambda self, *args, **kwargs: "Z" + generate(self, *args, **kwargs)[1:]  # as AWS has them
     ResourceMap.delete = keeping(ResourceMap.delete)
     ResourceMap._delete_resource = retaining(ResourceMap._delete_resource)
     CloudFormationBackend.execute_change_set = with_outputs(CloudFormationBackend.execute_change_set)
