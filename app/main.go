@@ -106,16 +106,17 @@ func (serve) run() error {
 
 type send struct{ client.Options }
 
-// run sends; it fails when an instance did.
+// run sends. The first SIGINT or SIGTERM ends it with a summary, the second at once.
 func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal is not caught
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
 	if err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "stowrs:", err)
 	}
-	if len(summary.Failures) > 0 {
-		return exitCode(exitFailed)
+	if code := client.ExitCode(summary, err); code != 0 {
+		return exitCode(code)
 	}
 	return nil
 }

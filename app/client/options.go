@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -24,12 +25,17 @@ type Options struct {
 	Key      string `arg:"--key" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
 	Insecure bool   `arg:"--insecure" help:"Do not verify the certificate of the service. For tests only."`
 
-	Accept     string   `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
-	Batch      int      `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
-	BatchBytes ByteSize `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
-	Parallel   int      `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
-	Attempts   int      `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance is sent at most, with growing pauses: 15 seconds in all for 5."`
-	Response   bool     `arg:"--response" help:"Print the last response: status line, headers and body."`
+	Accept     string        `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
+	Batch      int           `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
+	BatchBytes ByteSize      `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
+	Parallel   int           `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
+	Attempts   int           `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance that fails for now is sent at most, with growing pauses, and once more so often at the end."`
+	MaxWait    time.Duration `arg:"--max-wait" default:"1h" placeholder:"TIME" help:"How long to wait for a service that does not answer, or answers that it is not available."`
+	Report     string        `arg:"--report" placeholder:"FILE" help:"Write a line of JSON for each file that failed, was skipped, or was stored with a warning."`
+	Response   bool          `arg:"--response" help:"Print the last response: status line, headers and body."`
+
+	Include []string `arg:"--include,separate" placeholder:"PATTERN" help:"Look only at files that match: *.dcm, or with a slash the whole path. May be given more than once."`
+	Exclude []string `arg:"--exclude,separate" placeholder:"PATTERN" help:"Leave out files, and folders with all that is in them, that match. May be given more than once."`
 
 	// Paths are files and folders.
 	Paths []string `arg:"positional,required" placeholder:"PATH" help:"Files and folders with DICOM instances."`
@@ -59,14 +65,22 @@ func (o Options) validate() error {
 			violations = append(violations, fmt.Errorf("%s is %d, must be at least 1", number.flag, number.value))
 		}
 	}
+	if o.MaxWait < 0 {
+		violations = append(violations, fmt.Errorf("--max-wait is %s, must not be negative", o.MaxWait))
+	}
 	if o.Accept != "json" && o.Accept != "xml" {
 		violations = append(violations, fmt.Errorf("--accept is %q, must be json or xml", o.Accept))
 	}
 	if o.Key != "" && o.Cert == "" {
 		violations = append(violations, errors.New("--key without --cert"))
 	}
+	if err := o.filter().validate(); err != nil {
+		violations = append(violations, err)
+	}
 	return errors.Join(violations...)
 }
+
+func (o Options) filter() filter { return filter{include: o.Include, exclude: o.Exclude} }
 
 func (o Options) mediaType() string {
 	if o.Accept == "xml" {

@@ -41,7 +41,7 @@ type exchange struct {
 
 // post sends the instances in one Store transaction (PS3.18 §10.5) and reads the answer whole.
 func (s *sender) post(ctx context.Context, instances []*instance) exchange {
-	body := newBody(instances, func(n int) { s.progress.add(int64(n)) })
+	body := newBody(instances, s.progress.read)
 	var e exchange
 	expect := body.length() >= expectFrom && s.expect.Load()
 	e.answer, e.err = s.exchange(ctx, body, expect)
