@@ -34,6 +34,9 @@ func (s *sender) deliver(ctx context.Context, batch []*instance, second bool) {
 		if err != nil {
 			return
 		}
+		if err := s.announce(sent); err != nil {
+			s.stop(err)
+		}
 		e := s.post(ctx, sent)
 		v := s.settle(ctx, sent, e)
 		rest := pendingOf(sent)

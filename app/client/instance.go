@@ -14,6 +14,9 @@ type instance struct {
 	seriesInstanceUID string
 	sopInstanceUID    string // by which answers name it; empty only when fate is failed from the start
 
+	crc64nvme uint64 // of the bytes that the latest request has sent
+	sentWhole bool   // those are all
+
 	fate       fate
 	reason     storeresponse.Reason // of the failure, or of the latest while pending; zero: see detail
 	detail     string               // of the failure in words; empty if reason says all
@@ -21,7 +24,8 @@ type instance struct {
 	attempts   int                  // requests that carried the instance
 	unanswered bool                 // a request that carried the instance had no answer: it may be stored
 	unverified bool                 // stored, as far as a duplicate after such a request tells
-	told       bool                 // the fate is counted
+	begun      bool                 // the journal says that it is on its way
+	told       bool                 // the fate is counted, and in the journal
 }
 
 type fate int

@@ -31,6 +31,7 @@ type Options struct {
 	Parallel   int           `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
 	Attempts   int           `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance that fails for now is sent at most, with growing pauses, and once more so often at the end."`
 	MaxWait    time.Duration `arg:"--max-wait" default:"1h" placeholder:"TIME" help:"How long to wait for a service that does not answer, or answers that it is not available."`
+	Journal    string        `arg:"--journal" placeholder:"FILE" help:"Write down what is stored, and leave out what the file says is stored and unchanged: a run that was ended goes on."`
 	Report     string        `arg:"--report" placeholder:"FILE" help:"Write a line of JSON for each file that failed, was skipped, or was stored with a warning."`
 	Response   bool          `arg:"--response" help:"Print the last response: status line, headers and body."`
 

@@ -42,6 +42,9 @@ func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.D
 		return Summary{}, &UsageError{err}
 	}
 	defer s.client.CloseIdleConnections()
+	if s.journal, err = openJournal(o.Journal, s.target); err != nil {
+		return Summary{}, &UsageError{err}
+	}
 	report, err := openReport(o.Report)
 	if err != nil {
 		return Summary{}, &UsageError{err}
@@ -58,7 +61,7 @@ func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.D
 	}
 	failures, warnings := s.tally.groups()
 	out.summary(summary, failures, warnings)
-	if err := report.close(); err != nil {
+	if err := errors.Join(s.journal.close(), report.close()); err != nil {
 		return summary, err
 	}
 	if summary.Stopped == nil && summary.Stored+summary.Failed+summary.Before == 0 {
@@ -94,6 +97,7 @@ type sender struct {
 	tally      *tally
 	progress   *progress
 	gate       *gate
+	journal    *journal
 	batches    *batches
 	stop       context.CancelCauseFunc // ends the run
 	expect     atomic.Bool             // the server has not refused Expect: 100-continue
@@ -107,6 +111,10 @@ func (s *sender) newWalk() *walk {
 	return &walk{
 		wanted: s.options.filter(),
 		found: func(ctx context.Context, c candidate) error {
+			if s.journal.knows(c) {
+				s.tally.count(func(counts *Counts) { counts.Before++; counts.BeforeBytes += c.size })
+				return nil
+			}
 			s.tally.count(func(counts *Counts) { counts.Found++; counts.FoundBytes += c.size })
 			return s.batches.put(ctx, c)
 		},
@@ -180,12 +188,26 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 			s.skip(file.path, "not DICOM")
 			continue
 		}
+		i.unanswered = s.journal.wasSending(file)
 		batch = append(batch, i)
 	}
 	s.record(batch)
 	for _, request := range apart(pendingOf(batch)) {
 		s.deliver(ctx, request, false)
 	}
+}
+
+// announce writes into the journal which instances are on their way for the first time, so
+// that a later run knows that they may have arrived.
+func (s *sender) announce(instances []*instance) error {
+	var first []*instance
+	for _, i := range instances {
+		if !i.begun {
+			i.begun = true
+			first = append(first, i)
+		}
+	}
+	return s.journal.begin(first)
 }
 
 // postpone keeps instances for the second pass, and gives those for which there is no room.
@@ -210,13 +232,19 @@ func (s *sender) secondPass(ctx context.Context) {
 	}
 }
 
-// record counts instances whose fate is known.
+// record counts instances whose fate is known, and writes it into the journal.
 func (s *sender) record(instances []*instance) {
+	var settled []*instance
 	for _, i := range instances {
-		if i.fate == pending || i.told {
-			continue
+		if i.fate != pending && !i.told {
+			i.told = true
+			settled = append(settled, i)
 		}
-		i.told = true
+	}
+	if err := s.journal.settle(settled); err != nil {
+		s.stop(err)
+	}
+	for _, i := range settled {
 		s.progress.add(i.size)
 		s.tally.settle(i)
 	}

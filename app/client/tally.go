@@ -144,9 +144,9 @@ func outcomeOf(i *instance) Outcome {
 	o := Outcome{Path: i.path, SOPInstanceUID: i.sopInstanceUID, Reason: i.reason, Detail: i.detail, Attempts: i.attempts}
 	switch {
 	case i.fate == failed:
-		o.Outcome = "failed"
+		o.Outcome = outcomeFailed
 	case i.unverified:
-		o.Outcome, o.Detail = "unverified", "already stored, not verified"
+		o.Outcome, o.Detail = outcomeUnverified, "already stored, not verified"
 	case i.warning != 0:
 		o.Outcome, o.Reason = "warning", i.warning
 	}
