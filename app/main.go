@@ -41,6 +41,17 @@ type commands struct {
 // Description implements arg.Described.
 func (commands) Description() string { return "STOW-RS in, Amazon S3 out." }
 
+// Epilogue implements arg.Epilogued.
+func (commands) Epilogue() string {
+	return `stowrs send ends with
+  0    all is stored
+  1    some instances failed, or there were none
+  2    the command cannot be used as it is; nothing was sent
+  3    the service was not reached for --max-wait, or refuses everything
+  130  interrupted; the summary says how to go on. A second Ctrl-C ends at once
+It finds proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
+}
+
 // Version implements arg.Versioned.
 func (commands) Version() string { return version }
 
@@ -111,6 +122,7 @@ func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the next signal is not caught
+	s.Command = os.Args
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stowrs:", err)

@@ -93,7 +93,7 @@ func (s *sender) settle(ctx context.Context, sent []*instance, e exchange) verdi
 	why := describeNoAnswer(e.err)
 	for _, i := range sent {
 		i.attempts++
-		i.unanswered = true
+		i.unanswered = i.unanswered || e.bytes > 0 // else nothing can have arrived
 		i.remember(0, why)
 	}
 	if hopeless(e.err) || s.gate.goodAnswers() == 0 && misdirected(e.err) {

@@ -13,7 +13,7 @@ import (
 // newSender sends to url, and tells of it on out.
 func newSender(t *testing.T, url string, out io.Writer) *sender {
 	t.Helper()
-	o := Options{URL: url, Accept: "json", Batch: 100, BatchBytes: 1 << 30, Parallel: 1, Attempts: 3}
+	o := Options{URL: url, Accept: "json", Batch: 100, BatchBytes: 1 << 30, Parallel: 1, Attempts: 3, Paths: []string{t.TempDir()}}
 	s, _, err := prepare(o, time.Millisecond)
 	if err != nil {
 		t.Fatal(err)

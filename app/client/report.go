@@ -26,6 +26,9 @@ import (
 // errChanged is why a file that was identified is not sent.
 var errChanged = errors.New("the file has changed since it was looked at")
 
+// errUnasked is why a request was not made.
+var errUnasked = errors.New("the service was not asked")
+
 func describeInsecure() string {
 	return "warning: --insecure: the certificate of the service is not verified"
 }
@@ -34,6 +37,18 @@ func describeSkip(path, why string) string { return fmt.Sprintf("skipped %s: %s"
 
 func describeMoreSkips() string {
 	return "further files that are skipped are only counted, and in --report"
+}
+
+// describeGoOn is how to go on with a run that has stopped.
+func describeGoOn(o Options) string {
+	switch command := commandLine(o.Command); {
+	case o.Journal == "":
+		return "the next run sends everything again; with --journal FILE it would go on where it was"
+	case o.FilesFrom == "-":
+		return "to go on, with the same paths on standard input: " + command
+	default:
+		return "to go on: " + command
+	}
 }
 
 func describeStart(target *url.URL) string { return "sending to " + target.Redacted() }
@@ -117,6 +132,8 @@ func describeNoAnswer(err error) string {
 	}
 	text := "no answer: " + err.Error()
 	switch {
+	case errors.Is(err, errUnasked):
+		text = err.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		text = "no answer: the connection was closed"
 	case errors.Is(err, http.ErrSchemeMismatch):

@@ -29,6 +29,7 @@ func TestOutput(t *testing.T) {
 skipped FOLDER/README.md: not DICOM
 `, steady(r.stderr))
 	wantEqual(t, "stdout", `failed, 1 instance: A901 the instance belongs to another study than the request names
+  give --url without the study
   FOLDER/1.3.dcm  1.3
 2 instances stored, 1 failed, 1 file skipped; 1.8 kB in N, N
 `, steady(r.stdout))
@@ -71,7 +72,7 @@ func TestReasonsAreGrouped(t *testing.T) {
 	failures, warnings := tally.groups()
 	l.summary(Summary{Counts: Counts{Stored: 1234, StoredBytes: 3e9, Skipped: 2, Failed: 31}, Duration: 2 * time.Second}, failures, warnings)
 	var want strings.Builder
-	want.WriteString("stored with a warning, 1 instance: B000 warning\nfailed, 30 instances: C000 cannot understand: not DICOM, damaged, or cut off\n")
+	want.WriteString("stored with a warning, 1 instance: B000 warning\nfailed, 30 instances: C000 cannot understand: not DICOM, damaged, or cut off\n  get the file once more from where it was made\n")
 	for n := range 20 {
 		fmt.Fprintf(&want, "  c [2J%02d  1.3\n", n)
 	}

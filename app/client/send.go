@@ -19,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // firstPause is before the second attempt; each later one is twice as long (±25 %).
@@ -42,7 +44,7 @@ func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.D
 		return Summary{}, &UsageError{err}
 	}
 	defer s.client.CloseIdleConnections()
-	if s.journal, err = openJournal(o.Journal, s.target); err != nil {
+	if s.journal, err = openJournal(o.journal(), s.target); err != nil {
 		return Summary{}, &UsageError{err}
 	}
 	report, err := openReport(o.Report)
@@ -61,10 +63,13 @@ func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.D
 	}
 	failures, warnings := s.tally.groups()
 	out.summary(summary, failures, warnings)
+	if summary.Stopped != nil {
+		out.print(describeGoOn(o))
+	}
 	if err := errors.Join(s.journal.close(), report.close()); err != nil {
 		return summary, err
 	}
-	if summary.Stopped == nil && summary.Stored+summary.Failed+summary.Before == 0 {
+	if summary.Stopped == nil && summary.Stored+summary.Failed+summary.Before+summary.Ready == 0 {
 		return summary, errNothing
 	}
 	return summary, out.err
@@ -83,9 +88,12 @@ func prepare(o Options, pause time.Duration) (*sender, *walk, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &sender{options: o, target: target, client: client, firstPause: pause}
+	s := &sender{options: o, target: target, client: client, firstPause: pause, limiter: newLimiter(o.BandwidthLimit)}
 	w := s.newWalk()
-	return s, w, w.begin(o.Paths)
+	if err := w.begin(o.Paths); err != nil {
+		return nil, nil, err
+	}
+	return s, w, w.openList(o.FilesFrom)
 }
 
 // sender is the state that the requests of one Send share.
@@ -97,6 +105,7 @@ type sender struct {
 	tally      *tally
 	progress   *progress
 	gate       *gate
+	limiter    *rate.Limiter // nil: none
 	journal    *journal
 	batches    *batches
 	stop       context.CancelCauseFunc // ends the run
@@ -141,7 +150,9 @@ func (s *sender) run(ctx context.Context, w *walk) Summary {
 	started := time.Now()
 	ctx, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
-	s.progress.note(describeStart(s.target))
+	if !s.options.DryRun {
+		s.progress.note(describeStart(s.target))
+	}
 	done := make(chan struct{})
 	var teller, workers sync.WaitGroup
 	teller.Go(func() { s.progress.run(done) })
@@ -192,9 +203,22 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 		batch = append(batch, i)
 	}
 	s.record(batch)
+	if s.options.DryRun {
+		s.leave(pendingOf(batch))
+		return
+	}
 	for _, request := range apart(pendingOf(batch)) {
 		s.deliver(ctx, request, false)
 	}
+}
+
+// leave counts what a dry run does not send.
+func (s *sender) leave(instances []*instance) {
+	s.tally.count(func(counts *Counts) {
+		counts.Ready += int64(len(instances))
+		counts.ReadyBytes += bytesOf(instances)
+	})
+	s.progress.add(bytesOf(instances))
 }
 
 // announce writes into the journal which instances are on their way for the first time, so
@@ -241,8 +265,10 @@ func (s *sender) record(instances []*instance) {
 			settled = append(settled, i)
 		}
 	}
-	if err := s.journal.settle(settled); err != nil {
-		s.stop(err)
+	if !s.options.DryRun {
+		if err := s.journal.settle(settled); err != nil {
+			s.stop(err)
+		}
 	}
 	for _, i := range settled {
 		s.progress.add(i.size)

@@ -45,7 +45,7 @@ func (a *answer) settle(sent []*instance) verdict {
 	case a.hasModule:
 		a.settleByModule(sent)
 	case refusedStatus(a.code):
-		return verdict{kind: refused, why: describeAnswer(a)}
+		return verdict{kind: refused, why: describeAnswer(a) + remedyOf(a.code)}
 	case temporaryStatus(a.code):
 		for _, i := range sent {
 			i.remember(0, describeAnswer(a))

@@ -42,6 +42,9 @@ func (l *lines) summary(s Summary, failures, warnings []*group) {
 	if seconds := s.Duration.Seconds(); seconds > 0 {
 		rate = float64(s.StoredBytes) / seconds / 1e6
 	}
+	if s.Ready > 0 {
+		l.print(fmt.Sprintf("%s, %s, would be sent", count(s.Ready, "instance", "instances"), size(s.ReadyBytes)))
+	}
 	text := count(s.Stored, "instance", "instances") + " stored"
 	if s.Unverified > 0 {
 		text += fmt.Sprintf(" (%s already stored, not verified)", comma(s.Unverified))
@@ -53,6 +56,9 @@ func (l *lines) summary(s Summary, failures, warnings []*group) {
 func (l *lines) groups(what string, groups []*group) {
 	for _, g := range groups {
 		l.print(fmt.Sprintf("%s, %s: %s", what, count(g.count, "instance", "instances"), g.reason))
+		if g.remedy != "" {
+			l.print("  " + g.remedy)
+		}
 		for _, example := range g.examples {
 			l.print("  " + example)
 		}

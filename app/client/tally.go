@@ -18,6 +18,7 @@ type Counts struct {
 	Warned              int64 // of Stored: with a warning of the service
 	Failed              int64 // instances that were not stored, and paths that cannot be read
 	Skipped             int64 // files that are no instances
+	Ready, ReadyBytes   int64 // instances that a dry run would send
 	Before, BeforeBytes int64 // instances that the journal says are stored; not part of Found
 }
 
@@ -41,6 +42,7 @@ type tally struct {
 // group is what has failed, or was warned of, for one reason.
 type group struct {
 	reason   string
+	remedy   string
 	count    int64
 	examples []string
 }
@@ -92,7 +94,7 @@ func (t *tally) add(groups map[string]*group, o Outcome) {
 		reason = "other reasons"
 	}
 	if groups[reason] == nil {
-		groups[reason] = &group{reason: reason}
+		groups[reason] = &group{reason: reason, remedy: o.remedy()}
 	}
 	g := groups[reason]
 	g.count++

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,6 +33,7 @@ type walk struct {
 	fail   func(path string, err error)                 // of what may hide instances
 
 	roots []root
+	list  io.ReadCloser // of further paths, one a line; nil: none
 }
 
 // root is one of the paths.
@@ -69,7 +72,56 @@ func (w *walk) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return w.listedPaths(ctx)
+}
+
+// openList opens a file with further paths; - is standard input.
+func (w *walk) openList(name string) error {
+	switch name {
+	case "":
+		return nil
+	case "-":
+		w.list = os.Stdin
+		return nil
+	}
+	file, err := os.Open(name) //nolint:gosec // the user names the file
+	if err != nil {
+		return fmt.Errorf("--files-from: %w", err)
+	}
+	w.list = file
 	return nil
+}
+
+// listedPaths walks the paths of the list, each for itself: of what two of them reach it is
+// told twice. A path that cannot be found has failed, for the others are under way already.
+func (w *walk) listedPaths(ctx context.Context) error {
+	if w.list == nil {
+		return nil
+	}
+	defer w.list.Close()
+	lines := bufio.NewScanner(w.list)
+	for lines.Scan() && ctx.Err() == nil {
+		path := strings.TrimSuffix(lines.Text(), "\r")
+		if path == "" {
+			continue
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			w.fail(path, err)
+		case info.IsDir():
+			err = w.folder(ctx, path, realPath(path), 0)
+		default:
+			err = w.file(ctx, path, info)
+		}
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		w.fail("--files-from", err)
+	}
+	return context.Cause(ctx)
 }
 
 // listed reports whether one of the first n roots is, or holds, the place.

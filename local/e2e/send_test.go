@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,4 +143,52 @@ func (p *process) hasExited() bool {
 	default:
 		return false
 	}
+}
+
+// Ctrl-C ends with what is stored and how to go on; a secret is not told.
+func TestSendInterrupted(t *testing.T) {
+	const count = 2000
+	folder, instances := archive(t, count)
+	b := startGateway(t)
+	s := startService(t, b)
+	journal := filepath.Join(t.TempDir(), "journal")
+	args := []string{"send", "--url", s.url(), "--journal", journal, "--batch", "10", "--header", "X-Secret: hunter2", folder}
+	p := start(t, nil, binaries.stowrsRace, append(args, "--bwlimit", "500kB")...)
+	eventually(t, 20*time.Second, "some are stored", func() bool { return journalled(t, journal)["stored"] > 100 })
+	p.signal(t, os.Interrupt)
+	if code := p.exitCode(t, 10*time.Second); code != 130 {
+		t.Errorf("exit %d, want 130", code)
+	}
+	stdout := p.stdout.String()
+	summary := fmt.Sprintf("%d instances stored, 0 failed", journalled(t, journal)["stored"])
+	for _, words := range []string{"stopped before the end: interrupted", "to go on: ", "--journal " + journal, "'X-Secret: …'", summary} {
+		if !strings.Contains(strings.ReplaceAll(stdout, ",", ""), strings.ReplaceAll(words, ",", "")) {
+			t.Errorf("the summary lacks %q:\n%s", words, stdout)
+		}
+	}
+	if strings.Contains(stdout+p.stderr.String(), "hunter2") {
+		t.Error("the output tells the value of a header")
+	}
+	if code, stdout, stderr := run(t, nil, binaries.stowrsRace, args...); code != 0 {
+		t.Fatalf("to go on: exit %d\n%s%s", code, stdout, stderr)
+	}
+	b.wantExactly(t, instances...)
+}
+
+// The second Ctrl-C does not wait for anything.
+func TestSendInterruptedTwice(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if output, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Skipf("mkfifo: %v %s", err, output)
+	}
+	// Nobody writes into the list, so that sending hangs where no context reaches.
+	p := start(t, nil, binaries.stowrsRace, "send", "--url", "http://"+freeAddress(t), "--files-from", pipe)
+	<-time.After(300 * time.Millisecond)
+	p.signal(t, os.Interrupt)
+	<-time.After(300 * time.Millisecond)
+	if p.hasExited() {
+		t.Fatal("it has ended at the first signal: the test does not show what it should")
+	}
+	p.signal(t, os.Interrupt)
+	p.exitCode(t, 2*time.Second)
 }
