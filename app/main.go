@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -121,6 +122,7 @@ type send struct{ client.Options }
 func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	debug.SetGCPercent(50)       // little is live, but for a long time: collecting it more often costs little
 	context.AfterFunc(ctx, stop) // the next signal is not caught
 	s.Command = os.Args
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)

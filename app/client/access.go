@@ -79,8 +79,15 @@ func (o Options) token() (string, error) {
 	return token, nil
 }
 
-// secretInURL is what may stand before the host.
-var secretInURL = regexp.MustCompile(`(//)[^/@\s]*@`)
+// What may be secret in a URL: user and password before the host, and the query.
+var (
+	userInURL  = regexp.MustCompile(`(//)[^/\s]*@`)
+	queryOfURL = regexp.MustCompile(`(://[^\s?"]*\?)[^\s"]*`)
+)
+
+func secretless(text string) string {
+	return queryOfURL.ReplaceAllString(userInURL.ReplaceAllString(text, "${1}…@"), "${1}…")
+}
 
 // commandLine is a command to be copied, without the values of headers and passwords.
 func commandLine(args []string) string {
@@ -93,7 +100,7 @@ func commandLine(args []string) string {
 			arg = maskHeader(arg)
 		}
 		header = arg == "--header"
-		words = append(words, quote(secretInURL.ReplaceAllString(arg, "${1}…@")))
+		words = append(words, quote(secretless(arg)))
 	}
 	return strings.Join(words, " ")
 }

@@ -57,6 +57,8 @@ func TestUnusableAccess(t *testing.T) {
 		"Content-Type is not possible":  func(o *Options) { o.Header = []string{"content-type: secret"} },
 		"two of --header Authorization": func(o *Options) { o.Header = []string{"Authorization: secret", "Authorization: b"} },
 		"does not hold a token":         func(o *Options) { o.TokenFile = token },
+		"must be http://":               func(o *Options) { o.URL = "ftp://user:secret@host" },
+		"missing ']'":                   func(o *Options) { o.URL = "http://user:secret@[::1" },
 		"no such file":                  func(o *Options) { o.TokenFile = token + ".none" },
 	} {
 		r, _ := sendTo(t, folderOf(t, "1.1"), change)
@@ -76,12 +78,12 @@ func TestCommandToGoOn(t *testing.T) {
 	t.Cleanup(server.Close)
 	o := Options{
 		URL: server.URL, Accept: "json", Batch: 1, BatchBytes: 1, Parallel: 1, Attempts: 1, Paths: []string{folderOf(t, "1.1")}, Journal: filepath.Join(t.TempDir(), "j"),
-		Command: []string{"stowrs", "send", "--url=https://user:secret@host/x", "--header", "Authorization: Basic secret", "--header=X: secret", "a b", "it's"},
+		Command: []string{"stowrs", "send", "--url=https://user:secret@host/x?key=secret", "--header", "Authorization: Basic secret", "--header=X: secret", "a b", "it's"},
 	}
 	var stdout strings.Builder
 	summary, err := send(ctx, o, &stdout, io.Discard, time.Millisecond)
 	wantEqual(t, "exit code", 130, ExitCode(summary, err))
-	wantContains(t, "stdout", stdout.String(), `to go on: stowrs send '--url=https://…@host/x' --header 'Authorization: …' '--header=X: …' 'a b' 'it'\''s'`+"\n")
+	wantContains(t, "stdout", stdout.String(), `to go on: stowrs send '--url=https://…@host/x?…' --header 'Authorization: …' '--header=X: …' 'a b' 'it'\''s'`+"\n")
 	o.Journal = ""
 	wantContains(t, "without a journal", describeGoOn(o), "with --journal FILE")
 }

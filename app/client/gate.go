@@ -98,55 +98,61 @@ func (g *gate) sleep(ctx context.Context, open <-chan struct{}) bool {
 // lasted too long.
 func (g *gate) report(trying bool, v verdict) error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if trying {
 		<-g.turn
 	}
+	var note string
+	var err error
 	switch v.kind {
 	case unsent:
-		return nil
 	case unavailable:
-		return g.failed(trying, v)
+		note, err = g.failed(trying, v)
+	default:
+		note = g.answered()
 	}
-	g.answered()
-	return nil
+	g.mu.Unlock()
+	if note != "" {
+		g.note(note) // without the lock: who writes asks for the pause
+	}
+	return err
 }
 
-func (g *gate) failed(trying bool, v verdict) error {
+func (g *gate) failed(trying bool, v verdict) (note string, err error) {
 	now := time.Now()
 	switch {
 	case g.open == nil:
 		g.open, g.since, g.tries = make(chan struct{}), now, 0
 	case !trying: // it was under way when the outage began
-		return nil
+		return "", nil
 	}
 	g.tries++
 	g.why = v.why
 	end := g.since.Add(g.maxWait)
 	if !now.Before(end) {
-		return fmt.Errorf("%w: %s", errUnavailable, v.why)
+		return "", fmt.Errorf("%w: %s", errUnavailable, v.why)
 	}
 	g.until = now.Add(max(g.pauses.NextBackOff(), v.retryAfter))
 	if g.until.After(end) {
 		g.until = end // once more, and then no longer
 	}
 	if g.tries == 2 { // the first pause is too short to be told
-		g.note(describeOutage(v.why, end.Sub(now)))
+		note = describeOutage(v.why, end.Sub(now))
 	}
-	return nil
+	return note, nil
 }
 
-func (g *gate) answered() {
+func (g *gate) answered() (note string) {
 	g.good++
 	if g.open == nil {
-		return
+		return ""
 	}
 	if g.tries >= 2 {
-		g.note(describeOutageEnd(time.Since(g.since)))
+		note = describeOutageEnd(time.Since(g.since))
 	}
 	close(g.open)
 	g.open = nil
 	g.pauses.Reset()
+	return note
 }
 
 // goodAnswers grows with each answer of a service that is there.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -22,14 +24,14 @@ import (
 // at once, so that they outlive the process. (If the machine fails, the last ones may be
 // lost: their instances are sent again, and nothing is taken for stored that is not.)
 //
-// In memory it takes 16 to 40 bytes for each instance that an earlier run has stored.
+// In memory it takes 16 bytes for each instance that an earlier run has stored.
 // A journal that is nil knows nothing and writes nothing. Safe for concurrent use.
 type journal struct {
 	file *os.File
 	lock *flock.Flock // of a file beside it, since a lock on Windows keeps from reading; it goes with the process
 
 	mu     sync.Mutex
-	stored map[fingerprint]struct{} // by earlier runs
+	stored []fingerprint            // by earlier runs, in order
 	sent   map[fingerprint]struct{} // by earlier runs, without an outcome
 	err    error                    // of the first write that failed: nothing is written after it
 }
@@ -37,6 +39,8 @@ type journal struct {
 // fingerprint stands for a path, a size and a modification time. 128 bits: that two of 10^9
 // are the same is not to be expected in the life of the universe.
 type fingerprint [16]byte
+
+func (f fingerprint) compare(g fingerprint) int { return bytes.Compare(f[:], g[:]) }
 
 // record is a line of the journal.
 type record struct {
@@ -77,8 +81,8 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 		return nil, nil //nolint:nilnil // documented: no journal
 	}
 	j := &journal{
-		lock:   flock.New(name+".lock", flock.SetPermissions(0o600)),
-		stored: make(map[fingerprint]struct{}), sent: make(map[fingerprint]struct{}),
+		lock: flock.New(name+".lock", flock.SetPermissions(0o600)),
+		sent: make(map[fingerprint]struct{}),
 	}
 	locked, err := j.lock.TryLock()
 	if err != nil {
@@ -108,8 +112,8 @@ func (j *journal) knows(c candidate) bool {
 	if j == nil {
 		return false
 	}
-	_, known := j.stored[fingerprintOf(absolute(c.path), c.size, c.modified)] // only read since openJournal
-	return known
+	_, known := slices.BinarySearchFunc(j.stored, fingerprintOf(absolute(c.path), c.size, c.modified), fingerprint.compare)
+	return known // stored and sent are only read since openJournal
 }
 
 // wasSending reports whether an earlier run has begun to send the file and has not learnt what came of it.

@@ -8,20 +8,30 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // longestLine bounds a line of a journal: a path of 4 KiB, escaped, and the rest.
 const longestLine = 1 << 16
 
+// typicalBytes is what the two lines of an instance take, or a little less.
+const typicalBytes = 500
+
 // read takes in what earlier runs have written, and begins a journal that is empty. A last
 // line without its end was torn by a kill, and is cut off.
 func (j *journal) read(service string) error {
+	info, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	j.stored = make([]fingerprint, 0, info.Size()/typicalBytes) // growing would hold it twice
 	lines := bufio.NewReaderSize(j.file, longestLine)
 	var whole int64 // bytes of whole lines
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
 		switch {
 		case errors.Is(err, io.EOF):
+			slices.SortFunc(j.stored, fingerprint.compare)
 			return j.repair(line, n, whole, service)
 		case err != nil:
 			return fmt.Errorf("line %d: %w", n, err)
@@ -79,7 +89,7 @@ func (j *journal) readRecord(line []byte) error {
 	delete(j.sent, f)
 	switch r.Outcome {
 	case outcomeStored, outcomeUnverified:
-		j.stored[f] = struct{}{}
+		j.stored = append(j.stored, f)
 	case outcomeSending:
 		j.sent[f] = struct{}{}
 	}

@@ -51,7 +51,7 @@ func describeGoOn(o Options) string {
 	}
 }
 
-func describeStart(target *url.URL) string { return "sending to " + target.Redacted() }
+func describeStart(target *url.URL) string { return "sending to " + urlOf(target) }
 
 func describeSecond(instances int) string {
 	return count(instances, "instance has", "instances have") + " failed for now; a second pass begins"

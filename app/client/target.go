@@ -15,10 +15,10 @@ var studiesPath = regexp.MustCompile(`(^|/)studies(/[0-9][0-9.]*)?$`)
 func (o Options) target() (*url.URL, error) {
 	target, err := url.Parse(strings.TrimSpace(o.URL))
 	if err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
+		return nil, fmt.Errorf("--url: %s", secretless(err.Error()))
 	}
 	if (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" {
-		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", o.URL)
+		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", secretless(o.URL))
 	}
 	target.Fragment, target.RawFragment = "", ""
 	path := strings.TrimRight(target.EscapedPath(), "/")
