@@ -2,6 +2,9 @@ package client
 
 import (
 	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -44,4 +47,38 @@ func TestOutagesAreToldWhileTheStateIsShown(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("gate and progress wait for each other")
 	}
+}
+
+// In an outage one request at a time tries, and each gets its turn.
+func TestOneTriesAtATime(t *testing.T) {
+	t.Parallel()
+	const requests, rounds = 5, 3
+	g := newGate(time.Hour, 10*time.Microsecond, func(string) {})
+	if err := g.report(false, verdict{kind: unavailable, why: "out"}); err != nil {
+		t.Fatal(err)
+	}
+	var under atomic.Int32
+	tries := make([]int, requests)
+	var all sync.WaitGroup
+	for n := range requests {
+		all.Go(func() {
+			for range rounds {
+				trying, err := g.pass(t.Context())
+				if err != nil || !trying {
+					t.Errorf("trying is %t, want to (%v)", trying, err)
+				}
+				if under.Add(1) > 1 {
+					t.Error("two try at a time")
+				}
+				time.Sleep(time.Millisecond)
+				tries[n]++
+				under.Add(-1)
+				if err := g.report(trying, verdict{kind: unavailable, why: "out"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantEqual(t, "tries", slices.Repeat([]int{rounds}, requests), tries)
 }

@@ -205,9 +205,10 @@ func TestOneBadRequestIsNoOutage(t *testing.T) {
 		storedAll(w, u)
 	})
 	r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3", "1.4", "1.5"), func(o *Options) {
-		o.Batch, o.Parallel, o.Attempts, o.MaxWait = 1, 2, 2, 200*time.Millisecond
+		o.Batch, o.Parallel, o.Attempts, o.MaxWait = 1, 2, 1, 200*time.Millisecond
 	})
 	wantCounts(t, r, 4, 0)
+	wantContains(t, "stderr", r.stderr, "1 instance has failed for now; a second pass begins")
 	wantContains(t, "stdout", r.stdout, "the service is not available: HTTP 503")
 }
 
