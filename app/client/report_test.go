@@ -2,8 +2,10 @@ package client
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -96,4 +98,22 @@ func TestPasswordInURLIsNotShown(t *testing.T) {
 		t.Errorf("the password is shown:\n%s%s", r.stderr, r.stdout)
 	}
 	wantEqual(t, "Authorization", "Basic dXNlcjpzZWNyZXQ=", s.received()[0].header.Get("Authorization"))
+}
+
+// outcomes are the lines of a report.
+func outcomes(t *testing.T, report string) []Outcome {
+	t.Helper()
+	content, err := os.ReadFile(report)
+	if err != nil {
+		return nil
+	}
+	var all []Outcome
+	for line := range strings.Lines(string(content)) {
+		var o Outcome
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Errorf("--report: %q: %v", line, err)
+		}
+		all = append(all, o)
+	}
+	return all
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -248,24 +247,6 @@ func sendWith(t *testing.T, url, folder string, change func(*Options)) run {
 	var stdout, stderr bytes.Buffer
 	summary, err := send(t.Context(), o, &stdout, &stderr, time.Millisecond)
 	return run{summary, err, stdout.String(), stderr.String(), outcomes(t, o.Report)}
-}
-
-// outcomes are the lines of a report.
-func outcomes(t *testing.T, report string) []Outcome {
-	t.Helper()
-	content, err := os.ReadFile(report)
-	if err != nil {
-		return nil
-	}
-	var all []Outcome
-	for line := range strings.Lines(string(content)) {
-		var o Outcome
-		if err := json.Unmarshal([]byte(line), &o); err != nil {
-			t.Errorf("--report: %q: %v", line, err)
-		}
-		all = append(all, o)
-	}
-	return all
 }
 
 // failures maps file names to why they failed.
