@@ -52,12 +52,12 @@ stored() {
   echo "the bucket has the 3 samples, byte for byte"
 }
 
-send() { bin/stowrs send --attempts 1 "$@" dcm-samples 2>&1 | tail -1; }
+send() { bin/stowrs send --max-wait 0s "$@" dcm-samples 2>&1 | tail -1; }
 # refused WORDS FLAG…: stowrs send fails, and says why
 refused() {
   local words=$1 output
   shift
-  output=$(bin/stowrs send --attempts 1 "$@" dcm-samples/slice-1.dcm 2>&1) && fail "stowrs send $* is accepted: $output"
+  output=$(bin/stowrs send --max-wait 0s "$@" dcm-samples/slice-1.dcm 2>&1) && fail "stowrs send $* is accepted: $output"
   case $output in *"$words"*) echo "refused: $words" ;; *) fail "stowrs send $* says: $output" ;; esac
 }
 eventually() { for _ in $(seq 100); do "$@" && return; sleep 0.2; done; fail "not within 20 s: $*"; }

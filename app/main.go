@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -42,6 +43,17 @@ type commands struct {
 
 // Description implements arg.Described.
 func (commands) Description() string { return "STOW-RS in, Amazon S3 out." }
+
+// Epilogue implements arg.Epilogued.
+func (commands) Epilogue() string {
+	return `stowrs send ends with
+  0    all is stored
+  1    some instances failed, or there were none
+  2    the command cannot be used as it is; nothing was sent
+  3    the service was not reached for --max-wait, or refuses everything
+  130  interrupted; the summary says how to go on. A second Ctrl-C ends at once
+It finds proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
+}
 
 // Version implements arg.Versioned.
 func (commands) Version() string { return version }
@@ -108,16 +120,19 @@ func (serve) run() error {
 
 type send struct{ client.Options }
 
-// run sends; it fails when an instance did.
+// run sends. The first SIGINT or SIGTERM ends it with a summary, the second at once.
 func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	debug.SetGCPercent(50)       // little is live, but for a long time: collecting it more often costs little
+	context.AfterFunc(ctx, stop) // the next signal is not caught
+	s.Command = os.Args
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
 	if err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "stowrs:", err)
 	}
-	if len(summary.Failures) > 0 {
-		return exitCode(exitFailed)
+	if code := client.ExitCode(summary, err); code != 0 {
+		return exitCode(code)
 	}
 	return nil
 }

@@ -1,29 +1,96 @@
 package client
 
-// batches groups instances into requests of at most maxCount instances and maxBytes
-// bytes, in the order given. An instance over maxBytes gets a request of its own.
-// No request holds two instances with one SOP Instance UID: the answer names
-// instances by that UID alone, so it could not be told which of the two was stored
-// (PS3.18 Table I.1-1). The second goes to a later request.
-func batches(instances []*instance, maxCount int, maxBytes int64) [][]*instance {
-	var all [][]*instance
-	var sizes []int64
-	earliest := make(map[string]int) // by SOP Instance UID: first request without one of that name
-	current := 0                     // requests before this one are closed
-	for _, i := range instances {
-		n := max(current, earliest[i.sopInstanceUID])
-		for n < len(all) && (len(all[n]) >= maxCount || i.size > maxBytes-sizes[n]) {
-			if n == current {
-				current++
-			}
-			n++
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// runAhead is how many files the walk may be ahead of what is sent. When it has ended, the
+// total is known, and the time left with it.
+const runAhead = 1 << 16
+
+// fillTime is how long a request that is not full waits for the walk to find more.
+const fillTime = 250 * time.Millisecond
+
+// batches groups what the walk finds into requests of at most maxCount files and maxBytes
+// bytes, in the order of the walk. A file over maxBytes gets a request of its own.
+// Safe for concurrent use.
+type batches struct {
+	maxCount int
+	maxBytes int64
+	queue    chan candidate // closed at the end of the walk
+
+	mu   sync.Mutex
+	held *candidate // taken from the queue, for the next batch
+}
+
+func newBatches(maxCount int, maxBytes int64) *batches {
+	return &batches{maxCount: maxCount, maxBytes: maxBytes, queue: make(chan candidate, runAhead)}
+}
+
+// put waits while the walk is too far ahead. The error is that of a cancelled context.
+func (b *batches) put(ctx context.Context, c candidate) error {
+	select {
+	case b.queue <- c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// take gives the next batch; nil when there is none, or ctx is done.
+func (b *batches) take(ctx context.Context) []candidate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var batch []candidate
+	var bytes int64
+	var full <-chan time.Time // nil, which never is ready, while the batch is empty
+	for len(batch) < b.maxCount && ctx.Err() == nil {
+		next, open, waited := b.next(ctx, full)
+		if !open || waited {
+			return batch
 		}
+		if len(batch) > 0 && next.size > b.maxBytes-bytes {
+			b.held = &next
+			return batch
+		}
+		if len(batch) == 0 {
+			full = time.After(fillTime)
+		}
+		batch, bytes = append(batch, next), bytes+next.size
+	}
+	return batch
+}
+
+func (b *batches) next(ctx context.Context, full <-chan time.Time) (c candidate, open, waited bool) {
+	if b.held != nil {
+		c, b.held = *b.held, nil
+		return c, true, false
+	}
+	select {
+	case c, open = <-b.queue:
+		return c, open, false
+	case <-full:
+		return candidate{}, true, true
+	case <-ctx.Done():
+		return candidate{}, false, false
+	}
+}
+
+// apart splits a batch so that no request holds two instances with one SOP Instance UID:
+// the answer names instances by that UID alone, so it could not be told which of the two
+// was stored (PS3.18 Table I.1-1).
+func apart(batch []*instance) [][]*instance {
+	var all [][]*instance
+	times := make(map[string]int) // by SOP Instance UID
+	for _, i := range batch {
+		n := times[i.sopInstanceUID]
+		times[i.sopInstanceUID]++
 		if n == len(all) {
-			all, sizes = append(all, nil), append(sizes, 0)
+			all = append(all, nil)
 		}
 		all[n] = append(all[n], i)
-		sizes[n] += i.size
-		earliest[i.sopInstanceUID] = n + 1
 	}
 	return all
 }

@@ -13,7 +13,7 @@ import (
 func TestBatches(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		instances string // UID:bytes
+		instances string // path:bytes
 		count     int
 		bytes     int64
 		want      [][]string
@@ -21,40 +21,54 @@ func TestBatches(t *testing.T) {
 		"by count":                  {"a:1 b:1 c:1 d:1 e:1", 2, 100, [][]string{{"a", "b"}, {"c", "d"}, {"e"}}},
 		"by bytes":                  {"a:40 b:60 c:1 d:100", 10, 100, [][]string{{"a", "b"}, {"c"}, {"d"}}},
 		"over the limit alone":      {"a:1 b:500 c:1", 10, 100, [][]string{{"a"}, {"b"}, {"c"}}},
-		"one UID twice":             {"a:1 a:2 b:1", 10, 100, [][]string{{"a", "b"}, {"a"}}},
-		"one UID often":             {"a:1 a:1 a:1 b:1 b:1", 10, 100, [][]string{{"a", "b"}, {"a", "b"}, {"a"}}},
-		"duplicates fill up later":  {"a:1 a:1 b:1 c:1 d:1", 2, 100, [][]string{{"a", "b"}, {"a", "c"}, {"d"}}},
 		"nothing":                   {"", 2, 100, nil},
 		"largest size, no overflow": {"a:9223372036854775807 b:9223372036854775807", 2, 9223372036854775807, [][]string{{"a"}, {"b"}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got [][]string
-			for _, batch := range batches(parseInstances(t, test.instances), test.count, test.bytes) {
-				var uids []string
-				for _, i := range batch {
-					uids = append(uids, i.sopInstanceUID)
+			b := newBatches(test.count, test.bytes)
+			for _, c := range candidates(t, test.instances) {
+				if err := b.put(t.Context(), c); err != nil {
+					t.Fatal(err)
 				}
-				got = append(got, uids)
+			}
+			close(b.queue)
+			var got [][]string
+			for batch := b.take(t.Context()); batch != nil; batch = b.take(t.Context()) {
+				var paths []string
+				for _, c := range batch {
+					paths = append(paths, c.path)
+				}
+				got = append(got, paths)
 			}
 			wantEqual(t, "batches", test.want, got)
 		})
 	}
 }
 
-func parseInstances(t *testing.T, text string) []*instance {
+func candidates(t *testing.T, text string) []candidate {
 	t.Helper()
-	var all []*instance
+	var all []candidate
 	for _, word := range strings.Fields(text) {
-		uid, bytes, _ := strings.Cut(word, ":")
+		path, bytes, _ := strings.Cut(word, ":")
 		size, err := strconv.ParseInt(bytes, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, &instance{sopInstanceUID: uid, size: size})
+		all = append(all, candidate{path: path, size: size})
 	}
 	return all
+}
+
+// Sending begins while the walk still goes on: a batch that is not full does not wait for it.
+func TestBatchesDoNotWaitForTheWalk(t *testing.T) {
+	t.Parallel()
+	b := newBatches(100, 1000)
+	if err := b.put(t.Context(), candidate{path: "a", size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "files", 1, len(b.take(t.Context())))
 }
 
 func TestSendInParallelBatches(t *testing.T) {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"os"
-	"time"
 
 	"stowrs-to-s3/app/storeresponse"
 )
@@ -10,16 +9,23 @@ import (
 // instance is one DICOM file and what has become of it. While a request is under way
 // only the goroutine of that request touches it.
 type instance struct {
-	path           string
-	sopInstanceUID string // by which answers name it; empty only when fate is failed from the start
-	size           int64  // bytes
-	modified       time.Time
+	candidate
+	studyInstanceUID  string
+	seriesInstanceUID string
+	sopInstanceUID    string // by which answers name it; empty only when fate is failed from the start
 
-	fate     fate
-	reason   storeresponse.Reason // of the failure, or of the latest while pending; zero: see detail
-	detail   string               // of the failure in words; empty if reason says all
-	warning  storeresponse.Reason // of a stored instance; zero: none
-	attempts int                  // requests that carried the instance
+	crc64nvme uint64 // of the bytes that the latest request has sent
+	sentWhole bool   // those are all
+
+	fate       fate
+	reason     storeresponse.Reason // of the failure, or of the latest while pending; zero: see detail
+	detail     string               // of the failure in words; empty if reason says all
+	warning    storeresponse.Reason // of a stored instance; zero: none
+	attempts   int                  // requests that carried the instance
+	unanswered bool                 // a request that carried the instance had no answer: it may be stored
+	unverified bool                 // stored, as far as a duplicate after such a request tells
+	begun      bool                 // the journal says that it is on its way
+	told       bool                 // the fate is counted, and in the journal
 }
 
 type fate int
@@ -34,7 +40,15 @@ func (i *instance) store(warning storeresponse.Reason) {
 	i.fate, i.warning, i.reason, i.detail = stored, warning, 0, ""
 }
 
+// fail is for what another attempt would not change. An instance that may have arrived
+// with a request whose answer was lost, and is a duplicate now, is there: whether with these
+// bytes nobody has said.
 func (i *instance) fail(reason storeresponse.Reason, detail string) {
+	if reason == storeresponse.ReasonDuplicateInstance && i.unanswered {
+		i.store(0)
+		i.unverified = true
+		return
+	}
 	i.fate = failed
 	i.remember(reason, detail)
 }
@@ -46,17 +60,17 @@ func (i *instance) remember(reason storeresponse.Reason, detail string) {
 
 // unchanged reports whether the file is still the one that was identified.
 func (i *instance) unchanged(info os.FileInfo) bool {
-	return info.Mode().IsRegular() && info.Size() == i.size && info.ModTime().Equal(i.modified)
+	return info.Mode().IsRegular() && info.Size() == i.size && info.ModTime().UnixNano() == i.modified
 }
 
-func withFate(instances []*instance, f fate) []*instance {
-	var matching []*instance
+func pendingOf(instances []*instance) []*instance {
+	var pendings []*instance
 	for _, i := range instances {
-		if i.fate == f {
-			matching = append(matching, i)
+		if i.fate == pending {
+			pendings = append(pendings, i)
 		}
 	}
-	return matching
+	return pendings
 }
 
 func bytesOf(instances []*instance) int64 {

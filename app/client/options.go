@@ -3,9 +3,8 @@ package client
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
-	"strings"
+	"os"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -24,15 +23,31 @@ type Options struct {
 	Key      string `arg:"--key" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
 	Insecure bool   `arg:"--insecure" help:"Do not verify the certificate of the service. For tests only."`
 
-	Accept     string   `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
-	Batch      int      `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
-	BatchBytes ByteSize `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
-	Parallel   int      `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
-	Attempts   int      `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance is sent at most, with growing pauses: 15 seconds in all for 5."`
-	Response   bool     `arg:"--response" help:"Print the last response: status line, headers and body."`
+	Header    []string `arg:"--header,separate" placeholder:"LINE" help:"Send 'Name: value' with each request. May be given more than once. Others on this machine can see it: --token-file keeps a secret."`
+	TokenFile string   `arg:"--token-file" placeholder:"FILE" help:"Send the content as Authorization: Bearer. It is read again for each request, so that it may be renewed."`
+
+	Accept     string        `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
+	Batch      int           `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
+	BatchBytes ByteSize      `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
+	Parallel   int           `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
+	Attempts   int           `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance that fails for now is sent at most, with growing pauses, and once more so often at the end."`
+	MaxWait    time.Duration `arg:"--max-wait" default:"1h" placeholder:"TIME" help:"How long to wait for a service that does not answer, or answers that it is not available."`
+	Journal    string        `arg:"--journal" placeholder:"FILE" help:"Write down what is stored, and leave out what the file says is stored and unchanged: a run that was ended goes on."`
+	Report     string        `arg:"--report" placeholder:"FILE" help:"Write a line of JSON for each file that failed, was skipped, or was stored with a warning."`
+	Response   bool          `arg:"--response" help:"Print the last response: status line, headers and body."`
+
+	BandwidthLimit ByteSize `arg:"--bwlimit" placeholder:"SIZE" help:"Bytes per second at most, of all requests together."`
+	DryRun         bool     `arg:"--dry-run" help:"Look at all files, and say what would be sent; send nothing."`
+
+	FilesFrom string   `arg:"--files-from" placeholder:"FILE" help:"Read paths of files and folders from FILE, one a line; - is standard input."`
+	Include   []string `arg:"--include,separate" placeholder:"PATTERN" help:"Look only at files that match: *.dcm, or with a slash the whole path. May be given more than once."`
+	Exclude   []string `arg:"--exclude,separate" placeholder:"PATTERN" help:"Leave out files, and folders with all that is in them, that match. May be given more than once."`
 
 	// Paths are files and folders.
-	Paths []string `arg:"positional,required" placeholder:"PATH" help:"Files and folders with DICOM instances."`
+	Paths []string `arg:"positional" placeholder:"PATH" help:"Files and folders with DICOM instances."`
+
+	// Command is the command line, which is told, without its secrets, to go on after an interruption.
+	Command []string `arg:"-"`
 }
 
 // ByteSize is a number of bytes that people write with a unit: 64MB, 256MiB, 1.5GB, 4096.
@@ -59,13 +74,35 @@ func (o Options) validate() error {
 			violations = append(violations, fmt.Errorf("%s is %d, must be at least 1", number.flag, number.value))
 		}
 	}
+	if o.MaxWait < 0 {
+		violations = append(violations, fmt.Errorf("--max-wait is %s, must not be negative", o.MaxWait))
+	}
 	if o.Accept != "json" && o.Accept != "xml" {
 		violations = append(violations, fmt.Errorf("--accept is %q, must be json or xml", o.Accept))
 	}
 	if o.Key != "" && o.Cert == "" {
 		violations = append(violations, errors.New("--key without --cert"))
 	}
+	if len(o.Paths) == 0 && o.FilesFrom == "" {
+		violations = append(violations, errors.New("there is no PATH and no --files-from"))
+	}
+	if err := o.validateAccess(); err != nil {
+		violations = append(violations, err)
+	}
+	if err := o.filter().validate(); err != nil {
+		violations = append(violations, err)
+	}
 	return errors.Join(violations...)
+}
+
+func (o Options) filter() filter { return filter{include: o.Include, exclude: o.Exclude} }
+
+// journal is the file of --journal; a dry run begins none.
+func (o Options) journal() string {
+	if _, err := os.Stat(o.Journal); o.DryRun && err != nil {
+		return ""
+	}
+	return o.Journal
 }
 
 func (o Options) mediaType() string {
@@ -73,29 +110,4 @@ func (o Options) mediaType() string {
 		return storeresponse.MediaTypeXML
 	}
 	return storeresponse.MediaTypeJSON
-}
-
-// studiesPath matches the two resources that take a Store transaction (PS3.18 Table 10.5.1-1).
-var studiesPath = regexp.MustCompile(`(^|/)studies(/[0-9][0-9.]*)?$`)
-
-// target is the resource that --url means: {base}/studies or {base}/studies/{study},
-// without a trailing slash. Users give all forms of it (STOW-RS services differ in what they document).
-func (o Options) target() (*url.URL, error) {
-	target, err := url.Parse(strings.TrimSpace(o.URL))
-	if err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
-	}
-	if (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" {
-		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", o.URL)
-	}
-	target.Fragment, target.RawFragment = "", ""
-	path := strings.TrimRight(target.EscapedPath(), "/")
-	if !studiesPath.MatchString(path) {
-		path += "/studies"
-	}
-	if target.Path, err = url.PathUnescape(path); err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
-	}
-	target.RawPath = path
-	return target, nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"testing"
+	"time"
 
 	"github.com/alexflint/go-arg"
 )
@@ -67,14 +68,14 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Options{URL: "http://host", Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 4, Attempts: 5, Paths: []string{"a", "b,c"}}
+	want := Options{URL: "http://host", Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 4, Attempts: 5, MaxWait: time.Hour, Paths: []string{"a", "b,c"}}
 	wantEqual(t, "defaults", want, got)
 
-	got, err = parse("--url=http://host", "--insecure", "--accept=xml", "--batch=7", "--batch-bytes=1.5GB", "--parallel=2", "--attempts=1", "--response", "a")
+	got, err = parse("--url=http://host", "--insecure", "--accept=xml", "--batch=7", "--batch-bytes=1.5GB", "--parallel=2", "--attempts=1", "--max-wait=90s", "--report=r", "--response", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = Options{URL: "http://host", Insecure: true, Accept: "xml", Batch: 7, BatchBytes: 1500000000, Parallel: 2, Attempts: 1, Response: true, Paths: []string{"a"}}
+	want = Options{URL: "http://host", Insecure: true, Accept: "xml", Batch: 7, BatchBytes: 1500000000, Parallel: 2, Attempts: 1, MaxWait: 90 * time.Second, Report: "r", Response: true, Paths: []string{"a"}}
 	wantEqual(t, "flags", want, got)
 
 	for name, args := range map[string][]string{

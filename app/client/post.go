@@ -41,7 +41,7 @@ type exchange struct {
 
 // post sends the instances in one Store transaction (PS3.18 §10.5) and reads the answer whole.
 func (s *sender) post(ctx context.Context, instances []*instance) exchange {
-	body := newBody(instances, func(n int) { s.progress.add(int64(n)) })
+	body := newBody(instances, s.progress.read)
 	var e exchange
 	expect := body.length() >= expectFrom && s.expect.Load()
 	e.answer, e.err = s.exchange(ctx, body, expect)
@@ -56,7 +56,7 @@ func (s *sender) post(ctx context.Context, instances []*instance) exchange {
 }
 
 func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target.String(), body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target.String(), limit(ctx, body, s.limiter))
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,9 @@ func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer
 	request.Header.Set("User-Agent", "stowrs")
 	if expect {
 		request.Header.Set("Expect", "100-continue")
+	}
+	if err := s.options.authorize(request); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnasked, err)
 	}
 	response, err := s.client.Do(request)
 	if err != nil {

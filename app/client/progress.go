@@ -1,91 +1,188 @@
 package client
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
-// progress tells how far sending is: a bar on a terminal, elsewhere a line for each
-// finished batch. Safe for concurrent use.
-//
-// The bar counts the bytes of instances whose fate is known and of those under way, so
-// that the bytes of a failed attempt leave it again and it never exceeds its end.
+// How often the state is told: on a terminal in one line that is written anew, elsewhere in
+// a line of its own.
+const (
+	terminalInterval = 200 * time.Millisecond
+	lineInterval     = 30 * time.Second
+	rateWindow       = 10 * time.Second
+)
+
+// progress tells how far sending is. Safe for concurrent use.
 type progress struct {
+	tally *tally
+	pause func() (why string, left time.Duration) // of the gate
+	width func() int                              // columns of the terminal; nil: it is none
+
+	moved atomic.Int64 // bytes of files whose fate is known and of those under way
+	sent  atomic.Int64 // bytes of instances that were read for requests, each time
+
 	mu    sync.Mutex
 	out   lines
-	bar   *progressbar.ProgressBar // nil: not a terminal
-	total int64                    // bytes
-	done  int64                    // bytes
+	shown bool     // the line of state is on the terminal
+	rates []sample // of the last rateWindow
 }
 
-func newProgress(w io.Writer, total int64) *progress {
-	p := &progress{out: lines{w: w}, total: total}
-	if file, ok := w.(*os.File); ok && total > 0 && term.IsTerminal(int(file.Fd())) {
-		p.bar = newBar(w, total)
+type sample struct {
+	at   time.Time
+	sent int64
+}
+
+func newProgress(w io.Writer, t *tally) *progress {
+	p := &progress{tally: t, out: lines{w: w}, pause: func() (string, time.Duration) { return "", 0 }}
+	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		p.width = func() int {
+			columns, _, err := term.GetSize(int(file.Fd()))
+			if err != nil || columns <= 0 {
+				return 80
+			}
+			return columns
+		}
 	}
 	return p
 }
 
-func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(),
-		progressbar.OptionFullWidth(),
-		progressbar.OptionThrottle(100*time.Millisecond),
-	)
+// add counts n bytes of instances, which are negative for an attempt that is over.
+func (p *progress) add(n int64) { p.moved.Add(n) }
+
+// read counts n bytes on their way.
+func (p *progress) read(n int) {
+	p.moved.Add(int64(n))
+	p.sent.Add(int64(n))
 }
 
-// add counts n bytes, which may be negative.
-func (p *progress) add(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done += n
-	if p.bar != nil {
-		p.render()
+// run tells the state again and again, until done is closed.
+func (p *progress) run(done <-chan struct{}) {
+	interval := lineInterval
+	if p.width != nil {
+		interval = terminalInterval
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			p.show(now)
+		case <-done:
+			p.clear()
+			return
+		}
 	}
 }
 
-// render shows the state. A bar that once was full stays full, so the last byte is kept back for finish.
-func (p *progress) render() {
-	_ = p.bar.Set64(max(0, min(p.done, p.total-1))) // a bar that cannot be drawn is no reason to stop
-}
-
-// line is shown where there is no bar.
-func (p *progress) line(text string) {
+func (p *progress) show(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar == nil {
-		p.out.print(text)
+	state := p.state(now)
+	if p.width == nil {
+		p.out.print(strings.Join(state.fit(1<<10), ", "))
+		return
+	}
+	width := p.width()
+	line := strings.Join(state.fit(width-1), ", ")
+	p.out.write("\r" + line + "\x1b[K")
+	p.shown = true
+}
+
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+}
+
+func (p *progress) erase() {
+	if p.shown {
+		p.out.write("\r\x1b[K")
+		p.shown = false
 	}
 }
 
-// note is shown everywhere, above the bar.
+// note is a line that stays.
 func (p *progress) note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
+	p.erase()
 	p.out.print(text)
 }
 
-// finish leaves the bar as it is, full if all was done, and ends its line.
-func (p *progress) finish() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bar == nil {
-		return
+// part is a piece of the line of state. Where the line is too long, the least important go first.
+type part struct {
+	text       string
+	importance int
+}
+
+type parts []part
+
+// fit gives the texts that have room in so many columns, the last one cut if need be.
+func (all parts) fit(columns int) []string {
+	for {
+		var texts []string
+		least := 0
+		for n, one := range all {
+			texts = append(texts, one.text)
+			if one.importance < all[least].importance {
+				least = n
+			}
+		}
+		length := utf8.RuneCountInString(strings.Join(texts, ", "))
+		if length <= columns {
+			return texts
+		}
+		if len(all) == 1 {
+			return []string{string([]rune(texts[0])[:max(columns-1, 0)]) + "…"}
+		}
+		all = append(append(parts{}, all[:least]...), all[least+1:]...)
 	}
-	if p.done >= p.total {
-		_ = p.bar.Finish()
+}
+
+// state is that of now.
+func (p *progress) state(now time.Time) parts {
+	c := p.tally.snapshot()
+	done := count(c.Stored, "instance", "instances") + " stored"
+	bytes := size(c.StoredBytes)
+	left := max(c.FoundBytes-p.moved.Load(), 0)
+	if c.Walked {
+		bytes += ", " + size(left) + " to go"
+	}
+	all := parts{{done, 6}, {bytes, 1}}
+	rate := p.rate(now)
+	if why, pause := p.pause(); why != "" {
+		waits := fmt.Sprintf("waiting %s", pause.Round(time.Second))
+		all = append(all, part{waits, 4}, part{why, 0})
 	} else {
-		_ = p.bar.Exit()
+		all = append(all, part{fmt.Sprintf("%.1f MB/s", rate/1e6), 2})
+		if c.Walked && rate > 0 {
+			all = append(all, part{describeLeft(time.Duration(float64(left)/rate*1e9)) + " left", 3})
+		}
 	}
-	p.out.write("\n")
+	if c.Failed > 0 {
+		all = append(all, part{fmt.Sprintf("%s failed", comma(c.Failed)), 5})
+	}
+	return all
+}
+
+// rate is in bytes per second, over rateWindow.
+func (p *progress) rate(now time.Time) float64 {
+	p.rates = append(p.rates, sample{now, p.sent.Load()})
+	for len(p.rates) > 2 && now.Sub(p.rates[1].at) >= rateWindow {
+		p.rates = p.rates[1:]
+	}
+	first := p.rates[0]
+	if elapsed := now.Sub(first.at).Seconds(); elapsed > 0 {
+		return float64(p.sent.Load()-first.sent) / elapsed
+	}
+	return 0
 }

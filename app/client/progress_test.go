@@ -10,77 +10,88 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// newSender sends to url with a bar of total bytes on out; zero: without a bar.
-func newSender(t *testing.T, url string, out io.Writer, total int64) *sender {
+// newSender sends to url, and tells of it on out.
+func newSender(t *testing.T, url string, out io.Writer) *sender {
 	t.Helper()
-	o := Options{URL: url, Accept: "json", Batch: 100, BatchBytes: 1 << 30, Parallel: 1, Attempts: 3}
-	target, err := o.target()
+	o := Options{URL: url, Accept: "json", Batch: 100, BatchBytes: 1 << 30, Parallel: 1, Attempts: 3, Paths: []string{t.TempDir()}}
+	s, _, err := prepare(o, time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := newHTTPClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	s := &sender{options: o, target: target, client: client, firstPause: time.Millisecond, progress: newProgress(out, total)}
-	s.expect.Store(true)
-	if total > 0 {
-		s.progress.bar = newBar(out, total)
-	}
+	t.Cleanup(s.client.CloseIdleConnections)
+	s.begin(newTally(nil), out)
 	return s
 }
 
-// Attempts that fail take their bytes back: the bar ends at 100 % exactly.
-func TestRetriesDoNotExceedTheBar(t *testing.T) {
+// Attempts that are over take their bytes back: in the end each file has moved once.
+func TestRetriesAreNotCountedTwice(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]reply{
 		"stored at once":       {storedAll},
 		"after attempts":       {cut, plain(503, "", ""), storedAll},
 		"in part":              {reasons(202, map[string]storeresponse.Reason{"1.2": 0x0110}), cut, storedAll},
-		"failed for good":      {plain(401, "", "")},
-		"failed at every time": {plain(502, "", "")},
+		"failed for good":      {plain(400, "", "")},
+		"failed at every time": {reasons(202, map[string]storeresponse.Reason{"1.2": 0x0110})},
 		"split":                {plain(413, "", ""), storedAll},
 	}
 	for name, replies := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newService(t, replies...)
-			var out bytes.Buffer
 			instances := scanned(t, folderOf(t, "1.1", "1.2", "1.3"))
-			sender := newSender(t, s.URL, &out, bytesOf(instances))
-			sender.deliver(t.Context(), instances)
-			p := sender.progress
-			wantEqual(t, "bytes done", p.total, p.done)
-			if got := p.bar.State().CurrentNum; got >= p.total {
-				t.Errorf("the bar is at %d of %d before its end", got, p.total)
-			}
-			p.finish()
-			wantEqual(t, "bar at the end", 1, p.bar.State().CurrentPercent)
-			wantContains(t, "bar", out.String(), "100%")
+			sender := newSender(t, s.URL, io.Discard)
+			sender.gate.maxWait = time.Minute
+			sender.stop = func(err error) { t.Errorf("stopped: %v", err) }
+			sender.deliver(t.Context(), instances, true)
+			wantEqual(t, "bytes moved", bytesOf(instances), sender.progress.moved.Load())
 		})
 	}
 }
 
-func TestNotesStandAboveTheBar(t *testing.T) {
+// The line of state fits, whatever the width: the least important goes first.
+func TestLineFitsTheTerminal(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	p := &progress{out: lines{w: &out}, total: 1000, bar: newBar(&out, 1000)}
-	p.add(500)
-	p.line("only where there is no bar")
-	p.note("a note")
-	p.finish()
-	text := out.String()
-	wantContains(t, "output", text, "50%", "\ra note\n")
-	if strings.Contains(text, "only where") {
-		t.Errorf("a line is mixed into the bar: %q", text)
+	tests := map[int]string{
+		200: "1,234 instances stored, 3.0 GB, 5.0 GB to go, waiting 12s, HTTP 503 Service Unavailable, 7 failed",
+		80:  "1,234 instances stored, 3.0 GB, 5.0 GB to go, waiting 12s, 7 failed",
+		45:  "1,234 instances stored, waiting 12s, 7 failed",
+		40:  "1,234 instances stored, 7 failed",
+		10:  "1,234 ins…",
+	}
+	tally := newTally(nil)
+	tally.counts = Counts{Found: 3000, FoundBytes: 8e9, Walked: true, Stored: 1234, StoredBytes: 3e9, Failed: 7}
+	p := newProgress(io.Discard, tally)
+	p.add(3e9)
+	p.pause = func() (string, time.Duration) { return "HTTP 503 Service Unavailable", 12 * time.Second }
+	for width, want := range tests {
+		wantEqual(t, "line", want, strings.Join(p.state(time.Now()).fit(width), ", "))
 	}
 }
 
-// Where stderr is no terminal there is no bar.
-func TestNoBarElsewhere(t *testing.T) {
+// Rate and time left are those of the last seconds.
+func TestRateAndTimeLeft(t *testing.T) {
 	t.Parallel()
-	if p := newProgress(io.Discard, 1000); p.bar != nil {
-		t.Error("got a bar, want lines")
-	}
+	tally := newTally(nil)
+	tally.counts = Counts{FoundBytes: 60e6, Walked: true}
+	p := newProgress(io.Discard, tally)
+	start := time.Now()
+	p.state(start)
+	p.read(10e6)
+	wantEqual(t, "line", "0 instances stored, 0 B, 50 MB to go, 5.0 MB/s, 10s left", strings.Join(p.state(start.Add(2*time.Second)).fit(100), ", "))
+	p.state(start.Add(14 * time.Second))
+	wantEqual(t, "line", "0 instances stored, 0 B, 50 MB to go, 0.0 MB/s", strings.Join(p.state(start.Add(25*time.Second)).fit(100), ", "))
+}
+
+// A note stands above the line of state, which is written anew.
+func TestNotesStandAboveTheLine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newProgress(&out, newTally(nil))
+	p.width = func() int { return 60 }
+	p.show(time.Now())
+	p.note("a note")
+	p.show(time.Now())
+	p.clear()
+	line := "\r0 instances stored, 0 B, 0.0 MB/s\x1b[K"
+	wantEqual(t, "output", line+"\r\x1b[Ka note\n"+line+"\r\x1b[K", out.String())
 }

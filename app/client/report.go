@@ -26,35 +26,52 @@ import (
 // errChanged is why a file that was identified is not sent.
 var errChanged = errors.New("the file has changed since it was looked at")
 
+// errUnasked is why a request was not made.
+var errUnasked = errors.New("the service was not asked")
+
 func describeInsecure() string {
 	return "warning: --insecure: the certificate of the service is not verified"
 }
 
 func describeSkip(path, why string) string { return fmt.Sprintf("skipped %s: %s", path, why) }
 
-func describeNothing(paths []string, skipped int) error {
-	return fmt.Errorf("no DICOM instance in %s (%s)", strings.Join(paths, " "), count(skipped, "file skipped", "files skipped"))
+func describeMoreSkips() string {
+	return "further files that are skipped are only counted, and in --report"
 }
 
-func describeStart(instances int, bytes int64, requests int, target *url.URL) string {
-	return fmt.Sprintf("sending %s, %s, in %s to %s", count(instances, "instance", "instances"), size(bytes),
-		count(requests, "request", "requests"), target.Redacted())
-}
-
-// describeRequest is the line of a finished batch.
-func describeRequest(batch []*instance, last exchange, duration time.Duration) string {
-	done := withFate(batch, stored)
-	line := fmt.Sprintf("%s stored, %d failed, %s in %.2f s", count(len(done), "instance", "instances"),
-		len(withFate(batch, failed)), size(bytesOf(done)), duration.Seconds())
-	if last.answer != nil {
-		line += fmt.Sprintf(", HTTP %d", last.answer.code)
+// describeGoOn is how to go on with a run that has stopped.
+func describeGoOn(o Options) string {
+	switch command := commandLine(o.Command); {
+	case o.Journal == "":
+		return "the next run sends everything again; with --journal FILE it would go on where it was"
+	case o.FilesFrom == "-":
+		return "to go on, with the same paths on standard input: " + command
+	default:
+		return "to go on: " + command
 	}
-	return line
 }
 
-func describeRetry(err error, instances int, pause time.Duration) string {
-	return fmt.Sprintf("%v; %s again in %s", err, count(instances, "instance goes", "instances go"),
-		pause.Round(100*time.Millisecond))
+func describeStart(target *url.URL) string { return "sending to " + urlOf(target) }
+
+func describeSecond(instances int) string {
+	return count(instances, "instance has", "instances have") + " failed for now; a second pass begins"
+}
+
+func describeOutage(why string, longest time.Duration) string {
+	return fmt.Sprintf("%s; everything waits until the service is back, for %s at most", why, longest.Round(time.Second))
+}
+
+func describeOutageEnd(after time.Duration) string {
+	return fmt.Sprintf("the service is back after %s", after.Round(100*time.Millisecond))
+}
+
+// describeOutageAnswer says besides what the service says of an instance, if it does.
+func describeOutageAnswer(a *answer, of *instance) string {
+	if text := describeAnswer(a); of.reason == 0 {
+		return text
+	} else {
+		return text + ": " + reasonText(of.reason)
+	}
 }
 
 func describeSplit(a *answer, instances int) string {
@@ -115,6 +132,8 @@ func describeNoAnswer(err error) string {
 	}
 	text := "no answer: " + err.Error()
 	switch {
+	case errors.Is(err, errUnasked):
+		text = err.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		text = "no answer: the connection was closed"
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -124,8 +143,6 @@ func describeNoAnswer(err error) string {
 	}
 	return printable(text)
 }
-
-func describeUnsent(why error) string { return "not sent: " + why.Error() }
 
 func describeUnnamed() string { return "the answer does not name the instance" }
 
@@ -145,30 +162,43 @@ func describeFileError(err error) string {
 	return "not sent: " + err.Error()
 }
 
-// String is why the instance was not stored, in words.
-func (f Failure) String() string {
-	text := f.Detail
-	if f.Reason != 0 {
-		text = reasonText(f.Reason)
-		if f.Detail != "" {
-			text += " (" + f.Detail + ")"
-		}
+// String is why the instance was not stored, or what the service says of it, in words.
+func (o Outcome) String() string {
+	if o.Reason == 0 {
+		return o.Detail
 	}
-	if f.Attempts > 1 {
-		text += fmt.Sprintf(", after %d attempts", f.Attempts)
+	text := reasonText(o.Reason)
+	if o.Detail != "" {
+		text += " (" + o.Detail + ")"
 	}
 	return text
 }
 
-func (w Warning) String() string { return reasonText(w.Reason) }
+// named is the file, and the instance in it.
+func (o Outcome) named() string { return strings.TrimRight(o.Path+"  "+o.SOPInstanceUID, " ") }
 
-func reasonText(r storeresponse.Reason) string { return fmt.Sprintf("%04X %s", uint16(r), r) }
+func reasonText(r storeresponse.Reason) string { return r.Hex() + " " + r.String() }
 
-func count(n int, one, many string) string {
+func count[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%s %s", humanize.Comma(int64(n)), many)
+	return comma(int64(n)) + " " + many
+}
+
+func comma(n int64) string { return humanize.Comma(n) }
+
+// describeLeft is a time that is not known well: two units at most.
+func describeLeft(left time.Duration) string {
+	switch hours := int(left.Hours()); {
+	case hours >= 24:
+		return fmt.Sprintf("%dd%dh", hours/24, hours%24)
+	case hours > 0:
+		return fmt.Sprintf("%dh%dm", hours, int(left.Minutes())%60)
+	case left >= time.Minute:
+		return fmt.Sprintf("%dm", int(left.Minutes()))
+	}
+	return fmt.Sprintf("%ds", int(left.Seconds()))
 }
 
 // size is in units of 1000.
@@ -182,69 +212,4 @@ func printable(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// lines writes text for people, a line at a time, until a write fails.
-type lines struct {
-	w   io.Writer
-	err error
-}
-
-func (l *lines) print(line string) { l.write(printable(line) + "\n") }
-
-func (l *lines) write(text string) {
-	if l.err == nil {
-		_, l.err = io.WriteString(l.w, text)
-	}
-}
-
-// summary ends the output. Failures and warnings are listed under their reason.
-func (l *lines) summary(s Summary) {
-	var rate float64
-	if seconds := s.Duration.Seconds(); seconds > 0 {
-		rate = float64(s.Bytes) / seconds / 1e6
-	}
-	for _, w := range grouped(s.Warnings, Warning.String) {
-		l.print(fmt.Sprintf("stored with a warning, %s: %s", count(len(w), "instance", "instances"), w[0]))
-		for _, one := range w {
-			l.print(strings.TrimRight(fmt.Sprintf("  %s  %s", one.Path, one.SOPInstanceUID), " "))
-		}
-	}
-	for _, f := range grouped(s.Failures, Failure.String) {
-		l.print(fmt.Sprintf("failed, %s: %s", count(len(f), "instance", "instances"), f[0]))
-		for _, one := range f {
-			l.print(strings.TrimRight(fmt.Sprintf("  %s  %s", one.Path, one.SOPInstanceUID), " "))
-		}
-	}
-	l.print(fmt.Sprintf("%s stored, %d failed, %s; %s in %.2f s, %.1f MB/s", count(s.Stored, "instance", "instances"),
-		len(s.Failures), count(s.Skipped, "file skipped", "files skipped"), size(s.Bytes), s.Duration.Seconds(), rate))
-}
-
-// grouped brings what reads the same together, in the order of first appearance.
-func grouped[T any](items []T, text func(T) string) [][]T {
-	var groups [][]T
-	index := make(map[string]int)
-	for _, item := range items {
-		n, known := index[text(item)]
-		if !known {
-			n = len(groups)
-			index[text(item)] = n
-			groups = append(groups, nil)
-		}
-		groups[n] = append(groups[n], item)
-	}
-	return groups
-}
-
-// response writes an answer as it came: status line, headers, empty line, body. Headers
-// are in alphabetical order, the body is verbatim and ends with a line break.
-func (l *lines) response(a *answer) {
-	l.print(a.proto + " " + a.status)
-	var header strings.Builder
-	_ = a.header.Write(&header) // a strings.Builder takes everything
-	l.write(strings.ReplaceAll(header.String(), "\r\n", "\n") + "\n")
-	l.write(string(a.body))
-	if len(a.body) > 0 && a.body[len(a.body)-1] != '\n' {
-		l.write("\n")
-	}
 }

@@ -2,7 +2,10 @@ package client
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,11 +27,11 @@ func TestOutput(t *testing.T) {
 		text = strings.NewReplacer(folder, "FOLDER", s.URL, "URL").Replace(text)
 		return regexp.MustCompile(`\d+\.\d\d s|\d+\.\d MB/s`).ReplaceAllString(text, "N")
 	}
-	wantEqual(t, "stderr", `skipped FOLDER/README.md: not DICOM
-sending 3 instances, 2.7 kB, in 1 request to URL/studies
-2 instances stored, 1 failed, 1.8 kB in N, HTTP 202
+	wantEqual(t, "stderr", `sending to URL/studies
+skipped FOLDER/README.md: not DICOM
 `, steady(r.stderr))
 	wantEqual(t, "stdout", `failed, 1 instance: A901 the instance belongs to another study than the request names
+  give --url without the study
   FOLDER/1.3.dcm  1.3
 2 instances stored, 1 failed, 1 file skipped; 1.8 kB in N, N
 `, steady(r.stdout))
@@ -51,28 +54,33 @@ func TestResponseIsPrintedVerbatim(t *testing.T) {
 	}
 }
 
+// However many fail, the terminal is told of 20; the report has all.
 func TestReasonsAreGrouped(t *testing.T) {
 	t.Parallel()
+	tally := newTally(nil)
+	for n := range 30 {
+		i := &instance{candidate: candidate{path: fmt.Sprintf("c\x1b[2J%02d", n)}, sopInstanceUID: "1.3"}
+		i.fail(0xC000, "")
+		tally.settle(i)
+	}
+	i := &instance{candidate: candidate{path: "b"}}
+	i.fail(0, "not sent: permission denied")
+	tally.settle(i)
+	i = &instance{candidate: candidate{path: "d"}, sopInstanceUID: "1.4"}
+	i.store(0xB000)
+	tally.settle(i)
 	var out bytes.Buffer
 	l := &lines{w: &out}
-	l.summary(Summary{
-		Stored: 1234, Bytes: 3e9, Duration: 2 * time.Second, Skipped: 2,
-		Failures: []Failure{
-			{Path: "a", SOPInstanceUID: "1.1", Reason: 0xC000},
-			{Path: "b", Detail: "not sent: permission denied"},
-			{Path: "c\x1b[2J", SOPInstanceUID: "1.3", Reason: 0xC000},
-		},
-		Warnings: []Warning{{Path: "d", SOPInstanceUID: "1.4", Reason: 0xB000}},
-	})
-	wantEqual(t, "summary", `stored with a warning, 1 instance: B000 warning
-  d  1.4
-failed, 2 instances: C000 cannot understand: not DICOM, damaged, or cut off
-  a  1.1
-  c [2J  1.3
-failed, 1 instance: not sent: permission denied
-  b
-1,234 instances stored, 3 failed, 2 files skipped; 3.0 GB in 2.00 s, 1500.0 MB/s
-`, out.String())
+	failures, warnings := tally.groups()
+	l.summary(Summary{Counts: Counts{Stored: 1234, StoredBytes: 3e9, Skipped: 2, Failed: 31}, Duration: 2 * time.Second}, failures, warnings)
+	var want strings.Builder
+	want.WriteString("stored with a warning, 1 instance: B000 warning\nfailed, 30 instances: C000 cannot understand: not DICOM, damaged, or cut off\n  get the file once more from where it was made\n")
+	for n := range 20 {
+		fmt.Fprintf(&want, "  c [2J%02d  1.3\n", n)
+	}
+	want.WriteString("  and 10 more\nfailed, 1 instance: not sent: permission denied\n" +
+		"1,234 instances stored, 31 failed, 2 files skipped; 3.0 GB in 2.00 s, 1500.0 MB/s\n")
+	wantEqual(t, "summary", want.String(), out.String())
 }
 
 func TestLongMessagesAreCut(t *testing.T) {
@@ -90,4 +98,22 @@ func TestPasswordInURLIsNotShown(t *testing.T) {
 		t.Errorf("the password is shown:\n%s%s", r.stderr, r.stdout)
 	}
 	wantEqual(t, "Authorization", "Basic dXNlcjpzZWNyZXQ=", s.received()[0].header.Get("Authorization"))
+}
+
+// outcomes are the lines of a report.
+func outcomes(t *testing.T, report string) []Outcome {
+	t.Helper()
+	content, err := os.ReadFile(report)
+	if err != nil {
+		return nil
+	}
+	var all []Outcome
+	for line := range strings.Lines(string(content)) {
+		var o Outcome
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Errorf("--report: %q: %v", line, err)
+		}
+		all = append(all, o)
+	}
+	return all
 }

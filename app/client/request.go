@@ -4,9 +4,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
+
+	"github.com/minio/crc64nvme"
 )
 
 // errClosed is what a closed body reads.
@@ -28,6 +31,7 @@ type body struct {
 	text   string      // framing to be read next
 	file   *os.File    // of current, open
 	left   int64       // bytes of file still to be read
+	crc    hash.Hash64 // CRC64NVME of what was read of file
 	ended  bool        // the closing boundary is in text or read
 	closed bool
 
@@ -96,7 +100,8 @@ func (b *body) begin() error {
 	if err != nil {
 		return err
 	}
-	b.file, b.left = file, b.current.size
+	b.file, b.left, b.crc = file, b.current.size, crc64nvme.New()
+	b.current.sentWhole = false
 	b.text = b.partHead(b.current)
 	return b.verify()
 }
@@ -104,6 +109,7 @@ func (b *body) begin() error {
 func (b *body) readFile(p []byte) (int, error) {
 	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
+	_, _ = b.crc.Write(p[:n]) // a hash takes everything
 	b.bytes += int64(n)
 	b.sent(n)
 	if err != nil {
@@ -121,6 +127,7 @@ func (b *body) finish() error {
 		return err
 	}
 	b.text = partTail
+	b.current.crc64nvme, b.current.sentWhole = b.crc.Sum64(), true
 	return b.closeFile()
 }
 

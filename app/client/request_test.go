@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,17 +12,30 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"stowrs-to-s3/app/storeresponse"
 )
 
 func scanned(t *testing.T, folder string) []*instance {
 	t.Helper()
-	found, err := scanPaths(t.Context(), []string{folder}, func(path, why string) { t.Errorf("%s: %s", path, why) })
-	if err != nil {
+	var all []*instance
+	w := &walk{
+		found: func(_ context.Context, c candidate) error {
+			i, err := identify(c)
+			all = append(all, i)
+			return err
+		},
+		pass: func(path, why string) { t.Errorf("%s: %s", path, why) },
+		fail: func(path string, err error) { t.Errorf("%s: %v", path, err) },
+	}
+	if err := w.begin([]string{folder}); err != nil {
 		t.Fatal(err)
 	}
-	return found.instances
+	if err := w.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // PS3.18 §8.6.1.2: the framing, byte by byte, however it is read.
@@ -149,7 +163,7 @@ func TestBodyRefusesTornFile(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, b, 500); err != nil {
 		t.Fatal(err)
 	}
-	earlier := instances[0].modified.Add(-1)
+	earlier := time.Unix(0, instances[0].modified-1)
 	if err := os.Chtimes(instances[0].path, earlier, earlier); err != nil {
 		t.Fatal(err)
 	}

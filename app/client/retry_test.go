@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,6 @@ func TestConnectionCutMidBody(t *testing.T) {
 	wantCounts(t, r, 2, 0)
 	wantEqual(t, "UIDs sent whole", [][]string{{"1.1", "1.2"}}, s.sentUIDs())
 	s.wantByteExact(t, folder)
-	wantContains(t, "stderr", r.stderr, "2 instances go again")
 }
 
 func TestTemporaryStatusesAreRetried(t *testing.T) {
@@ -102,7 +102,6 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	if waited < time.Second {
 		t.Errorf("waited %s, want at least 1 s", waited)
 	}
-	wantContains(t, "stderr", r.stderr, "HTTP 503 Service Unavailable; 1 instance goes again in 1s")
 }
 
 func TestAttemptsAreLimited(t *testing.T) {
@@ -111,8 +110,9 @@ func TestAttemptsAreLimited(t *testing.T) {
 	s := newService(t, reasons(202, map[string]storeresponse.Reason{"1.2": storeresponse.ReasonProcessingFailure}))
 	r := sendWith(t, s.URL, folder, func(o *Options) { o.Attempts = 3 })
 	wantCounts(t, r, 1, 1)
-	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.2"}, {"1.2"}}, s.sentUIDs())
-	wantContains(t, "failure", r.failures()["1.2.dcm"], "0110 processing failure", "after 3 attempts")
+	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.2"}, {"1.2"}, {"1.2"}, {"1.2"}, {"1.2"}}, s.sentUIDs())
+	wantContains(t, "failure", r.failures()["1.2.dcm"], "0110 processing failure")
+	wantContains(t, "stderr", r.stderr, "1 instance has failed for now; a second pass begins")
 }
 
 // A request over the limit of the service or of a proxy is halved until it fits.
@@ -135,29 +135,97 @@ func TestTooLargeRequestsAreSplit(t *testing.T) {
 	wantContains(t, "failure", r.failures()["1.3.dcm"], "HTTP 413 Request Entity Too Large")
 }
 
-// Nothing listens: bounded attempts for the first batch, none for the rest.
-func TestUnreachableServiceStopsTheRest(t *testing.T) {
+// An instance that the service cannot take now is stored in the second pass.
+func TestSecondPass(t *testing.T) {
 	t.Parallel()
+	busy := reasons(202, map[string]storeresponse.Reason{"1.1": storeresponse.ReasonOutOfResources})
+	s := newService(t, busy, busy, storedAll)
+	r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3"), func(o *Options) { o.Attempts, o.Batch = 2, 2 })
+	wantCounts(t, r, 3, 0)
+	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.1"}, {"1.3"}, {"1.1"}}, s.sentUIDs())
+}
+
+// nobody is an address that nothing listens on.
+func nobody(t *testing.T) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := sendWith(t, "http://"+address, folderOf(t, "1.1", "1.2", "1.3"), func(o *Options) { o.Batch, o.Attempts = 1, 3 })
-	wantCounts(t, r, 0, 3)
-	wantEqual(t, "attempts", []int{3, 0, 0}, []int{
-		r.summary.Failures[0].Attempts, r.summary.Failures[1].Attempts, r.summary.Failures[2].Attempts,
-	})
-	for _, text := range r.failures() {
-		wantContains(t, "failure", text, "connection refused")
-	}
-	wantContains(t, "failure", r.failures()["1.3.dcm"], "not sent: ")
+	defer listener.Close()
+	return "http://" + listener.Addr().String()
 }
 
-// Ctrl-C: what was stored stays in the summary, the rest is told as interrupted.
+// Nothing listens: all wait together, and not for longer than --max-wait.
+func TestUnreachableServiceStopsTheRun(t *testing.T) {
+	t.Parallel()
+	r := sendWith(t, nobody(t), folderOf(t, "1.1", "1.2", "1.3"), func(o *Options) {
+		o.Batch, o.Parallel, o.MaxWait = 1, 3, 50*time.Millisecond
+	})
+	wantCounts(t, r, 0, 0)
+	wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
+	wantContains(t, "stdout", r.stdout, "stopped before the end: the service is not available: no answer: ", "connection refused")
+	wantEqual(t, "times told", 1, strings.Count(r.stderr, "everything waits until the service is back"))
+
+	r = sendWith(t, nobody(t), folderOf(t, "1.1"), func(o *Options) { o.MaxWait = 0 })
+	wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
+}
+
+// While the service is out one request at a time tries, and no attempt is counted.
+func TestOutageIsRiddenOut(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]reply{
+		"no answer": cut, "503": plain(503, "text/plain", "later"),
+		"503 with module": func(w http.ResponseWriter, u upload) {
+			respond(w, 503, u, map[string]storeresponse.Reason{u.uids[0]: 0x0110})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const outage = 12
+			s := newService(t, slices.Concat(slices.Repeat([]reply{down}, outage), []reply{storedAll})...)
+			r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3", "1.4"), func(o *Options) {
+				o.Batch, o.Parallel, o.Attempts, o.MaxWait = 1, 4, 2, time.Minute
+			})
+			wantCounts(t, r, 4, 0)
+			wantEqual(t, "requests", outage+4, len(s.received()))
+			wantContains(t, "stderr", r.stderr, "everything waits until the service is back", "the service is back after")
+		})
+	}
+}
+
+// A request that a service breaks at does not stand in the way of the others.
+func TestOneBadRequestIsNoOutage(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(w http.ResponseWriter, u upload) {
+		if u.uids[0] == "1.2" {
+			plain(503, "", "")(w, u)
+			return
+		}
+		storedAll(w, u)
+	})
+	r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3", "1.4", "1.5"), func(o *Options) {
+		o.Batch, o.Parallel, o.Attempts, o.MaxWait = 1, 2, 1, 200*time.Millisecond
+	})
+	wantCounts(t, r, 4, 0)
+	wantContains(t, "stderr", r.stderr, "1 instance has failed for now; a second pass begins")
+	wantContains(t, "stdout", r.stdout, "the service is not available: HTTP 503")
+}
+
+// After an answer that was lost, a duplicate is what was sent before.
+func TestDuplicateAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	duplicate := reasons(409, map[string]storeresponse.Reason{"1.1": storeresponse.ReasonDuplicateInstance})
+	r := sendWith(t, newService(t, cut, duplicate).URL, folderOf(t, "1.1"), func(o *Options) { o.MaxWait = time.Minute })
+	wantCounts(t, r, 1, 0)
+	wantContains(t, "stdout", r.stdout, "1 instance stored (1 already stored, not verified), 0 failed")
+	wantEqual(t, "report", "unverified", r.outcomes[0].Outcome)
+
+	r = sendWith(t, newService(t, plain(503, "", ""), duplicate).URL, folderOf(t, "1.1"), func(o *Options) { o.MaxWait = time.Minute })
+	wantCounts(t, r, 0, 1) // the answer was not lost
+}
+
+// Ctrl-C: what was stored stays in the summary.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3")
@@ -169,10 +237,9 @@ func TestInterrupt(t *testing.T) {
 	var stdout strings.Builder
 	summary, err := send(ctx, o, &stdout, io.Discard, time.Hour)
 	r := run{summary: summary, err: err, stdout: stdout.String()}
-	wantCounts(t, r, 1, 2)
-	wantContains(t, "failure", r.failures()["1.2.dcm"], "interrupted")
-	wantContains(t, "failure", r.failures()["1.3.dcm"], "not sent: interrupted")
-	wantContains(t, "stdout", r.stdout, "1 instance stored, 2 failed")
+	wantCounts(t, r, 1, 0)
+	wantEqual(t, "exit code", 130, ExitCode(summary, err))
+	wantContains(t, "stdout", r.stdout, "stopped before the end: interrupted", "1 instance stored, 0 failed")
 }
 
 // RFC 9110 §10.1.1: large bodies wait for leave; a refusal comes before the body.
@@ -185,7 +252,7 @@ func TestRefusalBeforeTheBody(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	t.Cleanup(server.Close)
-	s := newSender(t, server.URL, io.Discard, 0)
+	s := newSender(t, server.URL, io.Discard)
 	e := s.post(t.Context(), scanned(t, folder))
 	if e.err != nil || e.answer.code != http.StatusUnauthorized || e.bytes != 0 {
 		t.Errorf("got %+v, want HTTP 401 and no byte sent", e)

@@ -4,98 +4,96 @@
 //
 // What is sent is the file, byte for byte, streamed from disk. An instance counts as
 // stored only if an answer names it in ReferencedSOPSequence (0008,1199); a status alone
-// is not believed.
+// is not believed. (The one exception is counted apart: see Counts.Unverified.)
+//
+// Memory does not grow with the number of files: see walk, batches and tally.
 package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"stowrs-to-s3/app/storeresponse"
+	"golang.org/x/time/rate"
 )
-
-// Summary is the outcome of Send. Stored, Failures and Skipped together count every file found.
-type Summary struct {
-	Stored   int           // instances
-	Bytes    int64         // of the stored instances
-	Duration time.Duration // from the first request to the last answer
-	Skipped  int           // files that are no instances
-	Failures []Failure     // in the order of the walk
-	Warnings []Warning     // of stored instances, in the order of the walk
-}
-
-// Failure is an instance that was not stored, or a path that could not be read.
-type Failure struct {
-	Path           string
-	SOPInstanceUID string               // empty if the file does not tell
-	Reason         storeresponse.Reason // zero if it is not the instance that was refused; then Detail says why
-	Detail         string               // in words; may be empty if Reason is not zero
-	Attempts       int                  // requests that carried the instance
-}
-
-// Warning is a stored instance of which the service had something to say.
-type Warning struct {
-	Path           string
-	SOPInstanceUID string
-	Reason         storeresponse.Reason
-}
 
 // firstPause is before the second attempt; each later one is twice as long (±25 %).
 const firstPause = time.Second
 
+// mostPostponed is how many instances can wait in memory for the second pass.
+const mostPostponed = 10_000
+
 // Send sends what o.Paths hold to o.URL. It writes progress and skipped files to stderr,
 // and the summary (with o.Response the last response before it) to stdout.
 //
-// The error reports options that cannot be used, a path that does not exist, no instance
-// in the paths, or a context cancelled before anything was sent. Everything later is in
-// Summary.Failures: when ctx is cancelled, the requests under way end and what has not
-// been reported stored by then has failed.
+// The error reports what keeps Send from beginning, such as options that cannot be used or
+// a path that does not exist, or what could not be written. Everything else is in the Summary.
 func Send(ctx context.Context, o Options, stdout, stderr io.Writer) (Summary, error) {
 	return send(ctx, o, stdout, stderr, firstPause)
 }
 
 func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.Duration) (Summary, error) {
+	s, w, err := prepare(o, pause)
+	if err != nil {
+		return Summary{}, &UsageError{err}
+	}
+	defer s.client.CloseIdleConnections()
+	if s.journal, err = openJournal(o.journal(), s.target); err != nil {
+		return Summary{}, &UsageError{err}
+	}
+	report, err := openReport(o.Report)
+	if err != nil {
+		return Summary{}, &UsageError{err}
+	}
+	s.begin(newTally(report), stderr)
+	if o.Insecure {
+		s.progress.note(describeInsecure())
+	}
+	summary := s.run(ctx, w)
+
+	out := &lines{w: stdout}
+	if o.Response && s.last != nil {
+		out.response(s.last)
+	}
+	failures, warnings := s.tally.groups()
+	out.summary(summary, failures, warnings)
+	if summary.Stopped != nil {
+		out.print(describeGoOn(o))
+	}
+	if err := errors.Join(s.journal.close(), report.close()); err != nil {
+		return summary, err
+	}
+	if summary.Stopped == nil && summary.Stored+summary.Failed+summary.Before+summary.Ready == 0 {
+		return summary, errNothing
+	}
+	return summary, out.err
+}
+
+// prepare finds all that is wrong before anything is sent.
+func prepare(o Options, pause time.Duration) (*sender, *walk, error) {
 	if err := o.validate(); err != nil {
-		return Summary{}, err
+		return nil, nil, err
 	}
 	target, err := o.target()
 	if err != nil {
-		return Summary{}, err
+		return nil, nil, err
 	}
 	client, err := newHTTPClient(o)
 	if err != nil {
-		return Summary{}, err
+		return nil, nil, err
 	}
-	defer client.CloseIdleConnections()
-	out := &lines{w: stderr}
-	if o.Insecure {
-		out.print(describeInsecure())
+	s := &sender{options: o, target: target, client: client, firstPause: pause, limiter: newLimiter(o.BandwidthLimit)}
+	w := s.newWalk()
+	if err := w.begin(o.Paths); err != nil {
+		return nil, nil, err
 	}
-	found, err := scanPaths(ctx, o.Paths, func(path, why string) { out.print(describeSkip(path, why)) })
-	if err != nil {
-		return Summary{}, err
-	}
-	if len(found.instances) == 0 {
-		return Summary{}, describeNothing(o.Paths, found.skipped)
-	}
-
-	s := &sender{options: o, target: target, client: client, firstPause: pause}
-	s.expect.Store(true)
-	started := time.Now()
-	s.sendAll(ctx, found.instances, stderr)
-	summary := summarise(found, time.Since(started))
-
-	report := &lines{w: stdout}
-	if o.Response && s.last != nil {
-		report.response(s.last)
-	}
-	report.summary(summary)
-	return summary, report.err
+	return s, w, w.openList(o.FilesFrom)
 }
 
 // sender is the state that the requests of one Send share.
@@ -104,79 +102,192 @@ type sender struct {
 	target     *url.URL
 	client     *http.Client
 	firstPause time.Duration
+	tally      *tally
 	progress   *progress
-	expect     atomic.Bool // the server has not refused Expect: 100-continue
+	gate       *gate
+	limiter    *rate.Limiter // nil: none
+	journal    *journal
+	batches    *batches
+	stop       context.CancelCauseFunc // ends the run
+	expect     atomic.Bool             // the server has not refused Expect: 100-continue
 
-	mu      sync.Mutex
-	last    *answer // the latest
-	stopped error   // why no more batches are begun; nil: they are
+	mu        sync.Mutex
+	last      *answer     // the latest
+	postponed []*instance // for the second pass
 }
 
-// sendAll returns when every instance has its fate.
-func (s *sender) sendAll(ctx context.Context, instances []*instance, stderr io.Writer) {
-	queue := withFate(instances, pending)
-	all := batches(queue, s.options.Batch, int64(s.options.BatchBytes))
-	s.progress = newProgress(stderr, bytesOf(queue))
-	defer s.progress.finish()
-	if len(queue) > 0 {
-		s.progress.line(describeStart(len(queue), bytesOf(queue), len(all), s.target))
+func (s *sender) newWalk() *walk {
+	return &walk{
+		wanted: s.options.filter(),
+		found: func(ctx context.Context, c candidate) error {
+			if s.journal.knows(c) {
+				s.tally.count(func(counts *Counts) { counts.Before++; counts.BeforeBytes += c.size })
+				return nil
+			}
+			s.tally.count(func(counts *Counts) { counts.Found++; counts.FoundBytes += c.size })
+			return s.batches.put(ctx, c)
+		},
+		pass: s.skip,
+		fail: func(path string, err error) {
+			i := &instance{candidate: candidate{path: path}}
+			i.fail(0, describeFileError(err))
+			s.record([]*instance{i})
+		},
 	}
-	next := make(chan []*instance)
-	var workers sync.WaitGroup
-	for range min(s.options.Parallel, len(all)) {
-		workers.Go(func() { // ends when next is closed
-			for batch := range next {
-				if why := s.whyStopped(ctx); why != nil {
-					failAll(batch, describeUnsent(why))
-					continue
+}
+
+// begin sets up what run needs.
+func (s *sender) begin(t *tally, stderr io.Writer) {
+	s.tally, s.progress = t, newProgress(stderr, t)
+	s.gate = newGate(s.options.MaxWait, s.firstPause, s.progress.note)
+	s.progress.pause = s.gate.pause
+	s.batches = newBatches(s.options.Batch, int64(s.options.BatchBytes))
+	s.expect.Store(true)
+}
+
+// run returns when everything has its fate, or the run is stopped.
+func (s *sender) run(ctx context.Context, w *walk) Summary {
+	started := time.Now()
+	ctx, s.stop = context.WithCancelCause(ctx)
+	defer s.stop(nil)
+	if !s.options.DryRun {
+		s.progress.note(describeStart(s.target))
+	}
+	done := make(chan struct{})
+	var teller, workers sync.WaitGroup
+	teller.Go(func() { s.progress.run(done) })
+	workers.Go(func() { // ends with the walk, or ctx
+		defer close(s.batches.queue)
+		if w.run(ctx) == nil {
+			s.tally.count(func(counts *Counts) { counts.Walked = true })
+		}
+	})
+	for range s.options.Parallel {
+		workers.Go(func() {
+			for {
+				batch := s.batches.take(ctx)
+				if len(batch) == 0 {
+					return
 				}
-				s.deliver(ctx, batch)
+				s.sendFiles(ctx, batch)
 			}
 		})
 	}
-	for _, batch := range all {
-		next <- batch
-	}
-	close(next)
 	workers.Wait()
-}
-
-// stop makes the batches that have not begun fail for the same reason.
-func (s *sender) stop(why error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = why
-}
-
-func (s *sender) whyStopped(ctx context.Context) error {
+	s.secondPass(ctx)
+	close(done)
+	teller.Wait()
+	summary := Summary{Counts: s.tally.snapshot(), Duration: time.Since(started)}
 	if ctx.Err() != nil {
-		return errInterrupted
+		if summary.Stopped = context.Cause(ctx); errors.Is(summary.Stopped, context.Canceled) {
+			summary.Stopped = errInterrupted
+		}
 	}
+	return summary
+}
+
+// sendFiles identifies the files of a batch and sends those that are instances.
+func (s *sender) sendFiles(ctx context.Context, files []candidate) {
+	var batch []*instance
+	for _, file := range files {
+		if ctx.Err() != nil {
+			return
+		}
+		i, err := identify(file)
+		if err != nil { // dicom.ErrNotDICOM, the only one
+			s.progress.add(file.size)
+			s.skip(file.path, "not DICOM")
+			continue
+		}
+		i.unanswered = s.journal.wasSending(file)
+		batch = append(batch, i)
+	}
+	s.record(batch)
+	if s.options.DryRun {
+		s.leave(pendingOf(batch))
+		return
+	}
+	for _, request := range apart(pendingOf(batch)) {
+		s.deliver(ctx, request, false)
+	}
+}
+
+// leave counts what a dry run does not send.
+func (s *sender) leave(instances []*instance) {
+	s.tally.count(func(counts *Counts) {
+		counts.Ready += int64(len(instances))
+		counts.ReadyBytes += bytesOf(instances)
+	})
+	s.progress.add(bytesOf(instances))
+}
+
+// announce writes into the journal which instances are on their way for the first time, so
+// that a later run knows that they may have arrived.
+func (s *sender) announce(instances []*instance) error {
+	var first []*instance
+	for _, i := range instances {
+		if !i.begun {
+			i.begun = true
+			first = append(first, i)
+		}
+	}
+	return s.journal.begin(first)
+}
+
+// postpone keeps instances for the second pass, and gives those for which there is no room.
+func (s *sender) postpone(instances []*instance) (rest []*instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stopped
+	room := min(len(instances), mostPostponed-len(s.postponed))
+	s.postponed = append(s.postponed, instances[:room]...)
+	return instances[room:]
+}
+
+// secondPass sends what has failed for now in the first.
+func (s *sender) secondPass(ctx context.Context) {
+	if len(s.postponed) == 0 || ctx.Err() != nil {
+		return
+	}
+	s.progress.note(describeSecond(len(s.postponed)))
+	for batch := range slices.Chunk(s.postponed, s.options.Batch) {
+		for _, request := range apart(batch) {
+			s.deliver(ctx, request, true)
+		}
+	}
+}
+
+// record counts instances whose fate is known, and writes it into the journal.
+func (s *sender) record(instances []*instance) {
+	var settled []*instance
+	for _, i := range instances {
+		if i.fate != pending && !i.told {
+			i.told = true
+			settled = append(settled, i)
+		}
+	}
+	if !s.options.DryRun {
+		if err := s.journal.settle(settled); err != nil {
+			s.stop(err)
+		}
+	}
+	for _, i := range settled {
+		s.progress.add(i.size)
+		s.tally.settle(i)
+	}
+}
+
+func (s *sender) skip(path, why string) {
+	tell, last := s.tally.skip(path, why)
+	if tell {
+		s.progress.note(describeSkip(path, why))
+	}
+	if last {
+		s.progress.note(describeMoreSkips())
+	}
 }
 
 func (s *sender) keep(a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = a
-}
-
-func summarise(found *scan, duration time.Duration) Summary {
-	summary := Summary{Duration: duration, Skipped: found.skipped}
-	for _, i := range found.instances {
-		if i.fate != stored {
-			summary.Failures = append(summary.Failures, Failure{
-				Path: i.path, SOPInstanceUID: i.sopInstanceUID, Reason: i.reason, Detail: i.detail, Attempts: i.attempts,
-			})
-			continue
-		}
-		summary.Stored++
-		summary.Bytes += i.size
-		if i.warning != 0 {
-			summary.Warnings = append(summary.Warnings, Warning{Path: i.path, SOPInstanceUID: i.sopInstanceUID, Reason: i.warning})
-		}
-	}
-	return summary
 }

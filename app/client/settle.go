@@ -1,73 +1,70 @@
 package client
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// errTooLarge asks for the pending instances to be sent in smaller requests.
-var errTooLarge = errors.New("request too large")
-
-// temporaryError says that the pending instances may succeed when they are sent again.
-type temporaryError struct {
+// verdict is what an exchange means for the instances that are pending after it.
+type verdict struct {
+	kind       kind
 	why        string
 	retryAfter time.Duration // as the server asks; zero: it did not
-	cause      error         // of a request without an answer; nil otherwise
 }
 
-func (e *temporaryError) Error() string { return e.why }
+type kind int
 
-// Unwrap tells backoff.Retry how long the server asks to wait.
-func (e *temporaryError) Unwrap() []error {
-	var wrapped []error
-	if e.cause != nil {
-		wrapped = append(wrapped, e.cause)
-	}
-	if e.retryAfter > 0 {
-		wrapped = append(wrapped, &backoff.RetryAfterError{Duration: e.retryAfter})
-	}
-	return wrapped
-}
+const (
+	settled     kind = iota // none is pending
+	again                   // they have failed for now
+	unsent                  // they were not sent, for a fault of another file
+	tooLarge                // they may succeed in smaller requests
+	unavailable             // the service is out
+	refused                 // the service will not take any
+)
 
-// settle gives each instance of a request the fate that the answer says. The error is
-// nil when none is left pending, errTooLarge, or a *temporaryError.
-func (a *answer) settle(sent []*instance) error {
-	if a.hasModule && a.code != http.StatusRequestEntityTooLarge {
-		a.settleByModule(sent)
-		if len(withFate(sent, pending)) == 0 {
-			return nil
-		}
-		return &temporaryError{why: describeAnswer(a), retryAfter: a.retryAfter(time.Now())}
-	}
+// refusal is why no request can succeed.
+type refusal struct{ why string }
+
+func (r *refusal) Error() string { return r.why }
+
+// settle gives each instance of a request the fate that the answer says.
+func (a *answer) settle(sent []*instance) verdict {
+	wait := a.retryAfter(time.Now())
 	switch {
 	case a.code == http.StatusRequestEntityTooLarge:
 		a.settleStored(sent)
-		rest := withFate(sent, pending)
-		if len(rest) > 1 {
-			return errTooLarge
+		if rest := pendingOf(sent); len(rest) > 1 {
+			return verdict{kind: tooLarge}
 		}
-		failAll(rest, describeAnswer(a))
-		return nil
+		failAll(pendingOf(sent), describeAnswer(a))
+	case a.hasModule:
+		a.settleByModule(sent)
+	case refusedStatus(a.code):
+		return verdict{kind: refused, why: describeAnswer(a) + remedyOf(a.code)}
 	case temporaryStatus(a.code):
 		for _, i := range sent {
 			i.remember(0, describeAnswer(a))
 		}
-		return &temporaryError{why: describeAnswer(a), retryAfter: a.retryAfter(time.Now())}
 	default:
 		failAll(sent, describeAnswer(a))
-		return nil
 	}
+	rest := pendingOf(sent)
+	switch {
+	case len(rest) == 0:
+		return verdict{}
+	case temporaryStatus(a.code):
+		return verdict{kind: unavailable, why: describeOutageAnswer(a, rest[0]), retryAfter: wait}
+	}
+	return verdict{kind: again, retryAfter: wait}
 }
 
-// temporaryStatus lists the statuses after which the same request may succeed: those of
-// an overloaded, restarting or rate-limiting service, or of the proxy before it.
+// temporaryStatus lists the statuses of a service that is out: overloaded, restarting or
+// rate-limiting, or not reached by the proxy before it.
 func temporaryStatus(code int) bool {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests,
@@ -75,6 +72,17 @@ func temporaryStatus(code int) bool {
 		return true
 	}
 	return false
+}
+
+// refusedStatus lists the statuses that every other request would get as well: who sends,
+// where to, or how, is wrong, whatever the instances are.
+func refusedStatus(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusProxyAuthRequired, http.StatusLengthRequired, http.StatusUnsupportedMediaType:
+		return true
+	}
+	return code/100 == 3
 }
 
 // settleByModule goes by the Store Instances Response Module (PS3.18 Table I.1-1).
@@ -98,7 +106,7 @@ func (a *answer) settleByModule(sent []*instance) {
 		}
 	}
 	var unnamed []*instance
-	for _, i := range withFate(sent, pending) {
+	for _, i := range pendingOf(sent) {
 		if !answered[i] {
 			unnamed = append(unnamed, i)
 		}

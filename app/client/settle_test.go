@@ -15,17 +15,12 @@ func TestPermanentAnswers(t *testing.T) {
 		reply reply
 		want  string
 	}{
-		"401":              {plain(401, "text/plain", "who are you?"), "HTTP 401 Unauthorized: who are you?"},
-		"problem document": {plain(403, "application/problem+json", `{"title":"Forbidden","detail":"not from here"}`), "HTTP 403 Forbidden: Forbidden: not from here"},
-		"message in JSON":  {plain(415, "application/json", `{"message":"send application/dicom"}`), "HTTP 415 Unsupported Media Type: send application/dicom"},
+		"400":              {plain(400, "text/plain", "who are you?"), "HTTP 400 Bad Request: who are you?"},
+		"problem document": {plain(400, "application/problem+json", `{"title":"Forbidden","detail":"not from here"}`), "HTTP 400 Bad Request: Forbidden: not from here"},
+		"message in JSON":  {plain(400, "application/json", `{"message":"send application/dicom"}`), "HTTP 400 Bad Request: send application/dicom"},
 		"HTML":             {plain(400, "text/html", "<html><head><title>400</title></head><body><h1>No certificate</h1>was &lt;sent&gt;</body></html>"), "HTTP 400 Bad Request: No certificate was <sent>"},
-		"control bytes":    {plain(404, "text/plain", "\x1b[2Jgone\r\n"), "HTTP 404 Not Found: [2Jgone"},
-		"405":              {plain(405, "", ""), "HTTP 405 Method Not Allowed"},
+		"control bytes":    {plain(400, "text/plain", "\x1b[2Jgone\r\n"), "HTTP 400 Bad Request: [2Jgone"},
 		"500":              {plain(500, "", ""), "HTTP 500 Internal Server Error"},
-		"redirect": {func(w http.ResponseWriter, _ upload) {
-			w.Header().Set("Location", "https://other/studies")
-			w.WriteHeader(http.StatusMovedPermanently)
-		}, "HTTP 301 Moved Permanently: the service is elsewhere; give that as --url: https://other/studies"},
 		"Warning header": {func(w http.ResponseWriter, _ upload) {
 			w.Header().Set("Warning", "A700 service: Out of memory")
 			w.WriteHeader(http.StatusConflict)
@@ -50,6 +45,36 @@ func TestPermanentAnswers(t *testing.T) {
 			wantCounts(t, r, 0, 1)
 			wantEqual(t, "failures", map[string]string{"1.1.dcm": test.want}, r.failures())
 			wantEqual(t, "requests", 1, len(s.received()))
+		})
+	}
+}
+
+// Answers that every request would get end the run at once, with one sentence.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		reply reply
+		want  string
+	}{
+		"401": {plain(401, "text/plain", "who are you?"), "HTTP 401 Unauthorized: who are you?"},
+		"403": {plain(403, "application/problem+json", `{"title":"Forbidden","detail":"not from here"}`), "HTTP 403 Forbidden: Forbidden: not from here"},
+		"404": {plain(404, "", ""), "HTTP 404 Not Found"},
+		"405": {plain(405, "", ""), "HTTP 405 Method Not Allowed"},
+		"415": {plain(415, "", ""), "HTTP 415 Unsupported Media Type"},
+		"redirect": {func(w http.ResponseWriter, _ upload) {
+			w.Header().Set("Location", "https://other/studies")
+			w.WriteHeader(http.StatusMovedPermanently)
+		}, "HTTP 301 Moved Permanently: the service is elsewhere; give that as --url: https://other/studies"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, test.reply)
+			r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3"), func(o *Options) { o.Batch = 1 })
+			wantCounts(t, r, 0, 0)
+			wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
+			wantEqual(t, "requests", 1, len(s.received()))
+			wantContains(t, "stdout", r.stdout, "stopped before the end: "+test.want)
 		})
 	}
 }
@@ -101,7 +126,7 @@ func TestNeverNamedFails(t *testing.T) {
 	t.Parallel()
 	s := newService(t, module(200, storeresponse.Response{Referenced: []storeresponse.Referenced{{SOPInstanceUID: "9.9"}}}))
 	r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Attempts = 2 })
-	wantEqual(t, "failures", map[string]string{"1.1.dcm": "the answer does not name the instance, after 2 attempts"}, r.failures())
+	wantEqual(t, "failures", map[string]string{"1.1.dcm": "the answer does not name the instance"}, r.failures())
 }
 
 // Both media types of PS3.18 §10.5.3.3, and warnings of Table I.2-1.

@@ -85,17 +85,17 @@ func TestTLS(t *testing.T) {
 	t.Run("not trusted", func(t *testing.T) {
 		t.Parallel()
 		r := sendWith(t, s.URL, folder, nil)
-		wantCounts(t, r, 0, 1)
-		wantEqual(t, "attempts", 1, r.summary.Failures[0].Attempts)
-		wantContains(t, "failure", r.failures()["1.1.dcm"], "certificate", "--cacert names the authorities to trust")
+		wantCounts(t, r, 0, 0)
+		wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
+		wantContains(t, "stdout", r.stdout, "certificate", "--cacert names the authorities to trust")
 	})
 	t.Run("no TLS there", func(t *testing.T) {
 		t.Parallel()
 		unencrypted := newService(t, storedAll)
 		r := sendWith(t, "https"+unencrypted.URL[len("http"):], folder, nil)
-		wantCounts(t, r, 0, 1)
-		wantEqual(t, "attempts", 1, r.summary.Failures[0].Attempts)
-		wantContains(t, "failure", r.failures()["1.1.dcm"], "does --url begin with http:// instead?")
+		wantCounts(t, r, 0, 0)
+		wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
+		wantContains(t, "stdout", r.stdout, "does --url begin with http:// instead?")
 	})
 }
 
@@ -124,7 +124,8 @@ func TestClientCertificate(t *testing.T) {
 					o.Key = filepath.Join(keys, test.key)
 				}
 			})
-			wantCounts(t, r, test.stored, 1-test.stored)
+			wantCounts(t, r, test.stored, 0)
+			wantEqual(t, "exit code", 3*(1-test.stored), ExitCode(r.summary, r.err))
 		})
 	}
 }

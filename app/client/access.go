@@ -1,0 +1,121 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fieldName and fieldValue are those of RFC 9110 §5.1 and §5.5.
+var (
+	fieldName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	fieldValue = regexp.MustCompile(`^[\t -~\x80-\xff]*$`)
+)
+
+// ownFields are made by send.
+var ownFields = []string{"Content-Type", "Content-Length", "Transfer-Encoding", "Expect", "Accept", "Connection"}
+
+// validateAccess never repeats the value of a header, which may be a secret.
+func (o Options) validateAccess() error {
+	var violations []error
+	authorized := o.TokenFile != ""
+	for n, line := range o.Header {
+		name, value, found := strings.Cut(line, ":")
+		name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+		switch {
+		case !found || !fieldName.MatchString(name) || !fieldValue.MatchString(value):
+			violations = append(violations, fmt.Errorf("--header number %d is not 'Name: value'", n+1))
+		case slices.Contains(ownFields, name):
+			violations = append(violations, fmt.Errorf("--header %s is not possible: send makes it", name))
+		case name == "Authorization" && authorized:
+			violations = append(violations, errors.New("there are two of --header Authorization and --token-file"))
+		case name == "Authorization":
+			authorized = true
+		}
+	}
+	if o.TokenFile != "" {
+		if _, err := o.token(); err != nil {
+			violations = append(violations, err)
+		}
+	}
+	return errors.Join(violations...)
+}
+
+// authorize adds --header and --token-file to a request.
+func (o Options) authorize(request *http.Request) error {
+	for _, line := range o.Header {
+		name, value, _ := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if http.CanonicalHeaderKey(name) == "Host" {
+			request.Host = value
+			continue
+		}
+		request.Header.Add(name, value)
+	}
+	if o.TokenFile == "" {
+		return nil
+	}
+	token, err := o.token()
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	return nil
+}
+
+func (o Options) token() (string, error) {
+	content, err := os.ReadFile(o.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(content))
+	if token == "" || !fieldValue.MatchString(token) {
+		return "", fmt.Errorf("--token-file: %s does not hold a token in one line", o.TokenFile)
+	}
+	return token, nil
+}
+
+// What may be secret in a URL: user and password before the host, and the query.
+var (
+	userInURL  = regexp.MustCompile(`(//)[^/\s]*@`)
+	queryOfURL = regexp.MustCompile(`(://[^\s?"]*\?)[^\s"]*`)
+)
+
+func secretless(text string) string {
+	return queryOfURL.ReplaceAllString(userInURL.ReplaceAllString(text, "${1}…@"), "${1}…")
+}
+
+// commandLine is a command to be copied, without the values of headers and passwords.
+func commandLine(args []string) string {
+	var words []string
+	header := false
+	for _, arg := range args {
+		if value, joined := strings.CutPrefix(arg, "--header="); joined {
+			arg = "--header=" + maskHeader(value)
+		} else if header {
+			arg = maskHeader(arg)
+		}
+		header = arg == "--header"
+		words = append(words, quote(secretless(arg)))
+	}
+	return strings.Join(words, " ")
+}
+
+func maskHeader(line string) string {
+	name, _, _ := strings.Cut(line, ":")
+	return name + ": …"
+}
+
+var plainWord = regexp.MustCompile(`^[-\w@%+=:,./]+$`)
+
+// quote is for POSIX shells.
+func quote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

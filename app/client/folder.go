@@ -1,0 +1,56 @@
+package client
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// folderWindow is how many entries of one folder are in memory at a time. A folder with
+// more is read again for each further window: the price of an order that does not depend
+// on the file system, in bounded memory.
+const folderWindow = 1 << 15
+
+// entry is what a folder says of one name.
+type entry struct {
+	name string
+	kind fs.FileMode // type bits only
+}
+
+// readFolder gives the first limit entries, in lexical order, whose names come after a
+// name; more says that others follow. Besides an error there may be entries.
+func readFolder(path, after string, limit int) (entries []entry, more bool, err error) {
+	folder, err := os.Open(path) //nolint:gosec // the user names what is read
+	if err != nil {
+		return nil, false, err
+	}
+	defer folder.Close()
+	keepFirst := func() {
+		slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+		if len(entries) > limit {
+			clear(entries[limit:])
+			entries, more = entries[:limit], true
+		}
+	}
+	for {
+		some, err := folder.ReadDir(512)
+		for _, e := range some {
+			if e.Name() > after {
+				entries = append(entries, entry{name: e.Name(), kind: e.Type()})
+			}
+		}
+		if len(entries) >= 2*limit {
+			keepFirst()
+		}
+		if err != nil {
+			keepFirst()
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return entries, more, err
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package client
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/time/rate"
+)
+
+// newLimiter is of --bwlimit; nil: none.
+func newLimiter(bytesPerSecond ByteSize) *rate.Limiter {
+	if bytesPerSecond == 0 {
+		return nil
+	}
+	// Small steps, so that a body which is closed does not wait long.
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/10, 1), 64<<10)))
+}
+
+// limited slows a body down.
+type limited struct {
+	io.ReadCloser
+	most int // bytes at a time
+	wait func(n int) error
+}
+
+func limit(ctx context.Context, body io.ReadCloser, limiter *rate.Limiter) io.ReadCloser {
+	if limiter == nil {
+		return body
+	}
+	return &limited{body, limiter.Burst(), func(n int) error { return limiter.WaitN(ctx, n) }}
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p[:min(len(p), l.most)])
+	if waitErr := l.wait(n); err == nil {
+		err = waitErr
+	}
+	return n, err
+}

@@ -1,0 +1,33 @@
+package client
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// studiesPath matches the two resources that take a Store transaction (PS3.18 Table 10.5.1-1).
+var studiesPath = regexp.MustCompile(`(^|/)studies(/[0-9][0-9.]*)?$`)
+
+// target is the resource that --url means: {base}/studies or {base}/studies/{study},
+// without a trailing slash. Users give all forms of it (STOW-RS services differ in what they document).
+func (o Options) target() (*url.URL, error) {
+	target, err := url.Parse(strings.TrimSpace(o.URL))
+	if err != nil {
+		return nil, fmt.Errorf("--url: %s", secretless(err.Error()))
+	}
+	if (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" {
+		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", secretless(o.URL))
+	}
+	target.Fragment, target.RawFragment = "", ""
+	path := strings.TrimRight(target.EscapedPath(), "/")
+	if !studiesPath.MatchString(path) {
+		path += "/studies"
+	}
+	if target.Path, err = url.PathUnescape(path); err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	target.RawPath = path
+	return target, nil
+}

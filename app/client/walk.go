@@ -1,0 +1,206 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// candidate is a regular file that the walk has found, and may be an instance.
+type candidate struct {
+	path     string
+	size     int64 // bytes
+	modified int64 // nanoseconds since 1970
+}
+
+// walk goes over the paths of the command line. It keeps nothing of a file once it has
+// told of it, so its memory does not grow with the number of files.
+//
+// The paths come in the order given, the entries of a folder in lexical order. Symbolic
+// links are followed to files, and to folders only where the link is one of the paths, so
+// a walk cannot loop. A file or folder that is reached by two of the paths is told of
+// once, and a link to a file that the walk reaches anyhow is passed over.
+type walk struct {
+	wanted filter
+	found  func(ctx context.Context, c candidate) error // may block; its error ends the walk
+	pass   func(path, why string)                       // of what is no instance
+	fail   func(path string, err error)                 // of what may hide instances
+
+	roots []root
+	list  io.ReadCloser // of further paths, one a line; nil: none
+}
+
+// root is one of the paths.
+type root struct {
+	path   string
+	place  string // absolute, without symbolic links
+	folder bool
+	info   fs.FileInfo
+}
+
+// begin looks at the paths, before a long walk. A path that does not exist is an error.
+func (w *walk) begin(paths []string) error {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("look for instances: %w", err)
+		}
+		w.roots = append(w.roots, root{path: path, place: realPath(path), folder: info.IsDir(), info: info})
+	}
+	return nil
+}
+
+// run walks the paths that begin has looked at. The error is that of w.found.
+func (w *walk) run(ctx context.Context) error {
+	for n, r := range w.roots {
+		var err error
+		switch {
+		case w.listed(r.place, n):
+			w.pass(r.path, "listed before")
+		case r.folder:
+			err = w.folder(ctx, r.path, r.place, n)
+		default:
+			err = w.file(ctx, r.path, r.info)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.listedPaths(ctx)
+}
+
+// openList opens a file with further paths; - is standard input.
+func (w *walk) openList(name string) error {
+	switch name {
+	case "":
+		return nil
+	case "-":
+		w.list = os.Stdin
+		return nil
+	}
+	file, err := os.Open(name) //nolint:gosec // the user names the file
+	if err != nil {
+		return fmt.Errorf("--files-from: %w", err)
+	}
+	w.list = file
+	return nil
+}
+
+// listedPaths walks the paths of the list, each for itself: of what two of them reach it is
+// told twice. A path that cannot be found has failed, for the others are under way already.
+func (w *walk) listedPaths(ctx context.Context) error {
+	if w.list == nil {
+		return nil
+	}
+	defer w.list.Close()
+	lines := bufio.NewScanner(w.list)
+	for lines.Scan() && ctx.Err() == nil {
+		path := strings.TrimSuffix(lines.Text(), "\r")
+		if path == "" {
+			continue
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			w.fail(path, err)
+		case info.IsDir():
+			err = w.folder(ctx, path, realPath(path), 0)
+		default:
+			err = w.file(ctx, path, info)
+		}
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		w.fail("--files-from", err)
+	}
+	return context.Cause(ctx)
+}
+
+// listed reports whether one of the first n roots is, or holds, the place.
+func (w *walk) listed(place string, n int) bool {
+	return slices.ContainsFunc(w.roots[:n], func(r root) bool {
+		return place == r.place || r.folder && strings.HasPrefix(place, strings.TrimSuffix(r.place, string(filepath.Separator))+string(filepath.Separator))
+	})
+}
+
+// folder walks one folder, which belongs to the root of that index.
+func (w *walk) folder(ctx context.Context, path, place string, index int) error {
+	for after, more := "", true; more; {
+		var entries []entry
+		var err error
+		entries, more, err = readFolder(path, after, folderWindow)
+		if err != nil {
+			w.fail(path, err) // what was read before the error is good
+		}
+		for _, e := range entries {
+			if err := w.entry(ctx, e, filepath.Join(path, e.name), filepath.Join(place, e.name), index); err != nil {
+				return err
+			}
+			after = e.name
+		}
+	}
+	return nil
+}
+
+func (w *walk) entry(ctx context.Context, e entry, path, place string, index int) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(w.roots[:index], func(r root) bool { return r.place == place }) {
+		w.pass(path, "listed before")
+		return nil
+	}
+	if e.kind.IsDir() {
+		if w.wanted.excludes(path) {
+			return nil
+		}
+		return w.folder(ctx, path, place, index)
+	}
+	info, err := os.Stat(path) // the only one of the walk
+	switch link := e.kind&fs.ModeSymlink != 0; {
+	case err != nil:
+		w.fail(path, err)
+		return nil
+	case link && info.IsDir():
+		w.pass(path, "a symbolic link to a folder")
+		return nil
+	case link && w.listed(realPath(path), len(w.roots)):
+		w.pass(path, "a symbolic link to a file that is sent from its own place")
+		return nil
+	}
+	return w.file(ctx, path, info)
+}
+
+func (w *walk) file(ctx context.Context, path string, info fs.FileInfo) error {
+	switch {
+	case !w.wanted.takes(path):
+		return nil
+	case !info.Mode().IsRegular(): // opening a named pipe would wait for ever
+		w.pass(path, "not a regular file")
+		return nil
+	case strings.EqualFold(filepath.Base(path), "DICOMDIR"):
+		// The name is reserved for the index of a medium (PS3.10 §8.6), which is no instance to store.
+		w.pass(path, "an index of a DICOM medium")
+		return nil
+	}
+	return w.found(ctx, candidate{path: path, size: info.Size(), modified: info.ModTime().UnixNano()})
+}
+
+// realPath is absolute and without symbolic links, as far as they can be resolved.
+func realPath(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return path
+}
