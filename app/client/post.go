@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"stowrs-to-s3/app/storeresponse"
 )
@@ -76,7 +77,7 @@ func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer
 	}
 	defer response.Body.Close()
 	a := &answer{proto: response.Proto, status: response.Status, code: response.StatusCode, header: response.Header}
-	a.body, err = io.ReadAll(io.LimitReader(response.Body, answerLimit+1))
+	a.body, err = readWithin(responseTimeout, response.Body, answerLimit+1)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer to HTTP %s: %w", a.status, err)
 	}
@@ -85,6 +86,16 @@ func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer
 	}
 	a.parse()
 	return a, nil
+}
+
+// readWithin reads all of a body, most bytes of it, or fails when that takes longer than the time left: by drips it could take for ever.
+func readWithin(left time.Duration, body io.ReadCloser, most int64) ([]byte, error) {
+	timer := time.AfterFunc(left, func() { _ = body.Close() }) // which ends the reading
+	content, err := io.ReadAll(io.LimitReader(body, most))
+	if !timer.Stop() {
+		return nil, fmt.Errorf("it was not complete within %s", left)
+	}
+	return content, err
 }
 
 // parse looks for a response module whatever the status: services put one into 200, 202,

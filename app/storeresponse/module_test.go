@@ -155,3 +155,15 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s differs (-want +got):\n%s", name, diff)
 	}
 }
+
+// Millions of empty elements, or attributes, take no memory to speak of: the document is refused before it is read.
+func TestParseXMLIsBounded(t *testing.T) {
+	for name, document := range map[string]string{
+		"items":      "<NativeDicomModel><DicomAttribute tag=\"00081199\">" + strings.Repeat("<Item/>", 2_000_000) + "</DicomAttribute></NativeDicomModel>",
+		"attributes": "<NativeDicomModel " + strings.Repeat("a=\"\" ", 2_000_000) + "/>",
+	} {
+		if _, err := storeresponse.ParseResponse("application/dicom+xml", []byte(document)); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

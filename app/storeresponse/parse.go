@@ -11,14 +11,14 @@ import (
 )
 
 // maxItems is the most items that a sequence in JSON may have. It bounds the memory
-// that millions of empty items would take; in 16 MiB there is no room for more real ones.
+// that millions of empty items would take; in 16 MiB there is no room for more real ones. maxMarks is the like for XML.
 const maxItems = 500_000
 
 // ParseResponse decodes what Encode writes, and what other STOW-RS servers
 // answer: hexadecimal tags in either case, reasons as numbers or as strings,
 // and the one-element array that some servers wrap around the object.
 // A mediaType that names XML is read as Native DICOM Model, all others as JSON.
-// The caller bounds the length of body; memory is a small multiple of it.
+// The caller bounds the length of body; memory is some ten times as much.
 func ParseResponse(mediaType string, body []byte) (Response, error) {
 	parse := parseJSON
 	if strings.Contains(strings.ToLower(mediaType), "xml") {
@@ -129,8 +129,14 @@ func parseJSON(body []byte) (parsed, error) {
 	return m, err
 }
 
+// maxMarks is how many elements, or attributes, a document in XML may have. An item has six elements at least, and as many end tags.
+const maxMarks = 3 * maxItems / 2
+
 // parseXML reads a Native DICOM Model (PS3.19 §A.1.5) of any namespace: the Python original misspells it.
 func parseXML(body []byte) (parsed, error) {
+	if bytes.Count(body, []byte("<")) > maxMarks || bytes.Count(body, []byte("=")) > maxMarks {
+		return parsed{}, fmt.Errorf("the document has more than %d elements or attributes", maxMarks)
+	}
 	type attribute struct {
 		Tag   string `xml:"tag,attr"`
 		Value string
