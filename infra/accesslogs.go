@@ -14,13 +14,18 @@ import (
 func newAccessLogBucket(scope constructs.Construct, cfg Config) awss3.Bucket {
 	props := bucketProps(Retain) // log delivery goes on for hours after the stack is gone, and a bucket that is not empty would keep it from going
 	props.Encryption = awss3.BucketEncryption_S3_MANAGED
-	props.LifecycleRules = &[]*awss3.LifecycleRule{{
+	props.LifecycleRules = logRetention(cfg)
+	return awss3.NewBucket(scope, jsii.String("AccessLogBucket"), props)
+}
+
+// logRetention deletes what is LogRetentionDays old.
+func logRetention(cfg Config) *[]*awss3.LifecycleRule {
+	return &[]*awss3.LifecycleRule{{
 		Id:                                  jsii.String("log-retention"),
 		Expiration:                          awscdk.Duration_Days(jsii.Number(cfg.Observability.LogRetentionDays)),
 		NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(1)), // of what has expired: its time is over
 		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays)),
 	}}
-	return awss3.NewBucket(scope, jsii.String("AccessLogBucket"), props)
 }
 
 // deliverLogs lets a service of AWS write below keys, on behalf of what has sourceArn in this account only.

@@ -142,6 +142,8 @@ func configuration() Config {
 		Audit: AuditConfig{
 			// arn:aws:iam::ACCOUNT:role/NAME of whoever may erase or restore objects by hand.
 			BreakGlassRoles: nil,
+			// Days for which nobody at all can delete files of the trail. Set it once the first deployment has succeeded.
+			TrailLockDays: 0,
 		},
 
 		ResourceTags: map[string]string{},

@@ -1,9 +1,13 @@
 package main
 
-// AuditConfig is what an auditor asks about: who may change what is stored.
+// AuditConfig is what an auditor asks about: who may change what is stored, and what records that somebody did.
 type AuditConfig struct {
 	// BreakGlassRoles are the ARNs of the IAM roles of this account that may write and delete objects of the new bucket for DICOM, besides
 	// the tasks: for what has to be erased or restored by hand. Each with its path, 20 at most, no wildcards. Whoever else tries is denied,
 	// whatever IAM allows. ExistingDicomBucket keeps its own policy. Default: none.
 	BreakGlassRoles []string
+	// TrailLockDays keeps each file of the trail of CloudTrailDataEvents from deletion for that many days (S3 Object Lock, compliance mode):
+	// nobody can shorten it, the root user and AWS included. 0 to Observability.LogRetentionDays, after which the files are deleted. It holds
+	// for files that come after it was set, and can be set, changed and taken back for those to come at any time. Default 0, no lock.
+	TrailLockDays int
 }

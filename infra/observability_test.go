@@ -234,7 +234,7 @@ func TestOutputs(t *testing.T) {
 			want = append(want, "CertificateBucketName", "CertificateCommand")
 		}
 		if cfg.Storage.CloudTrailDataEvents {
-			want = append(want, "TrailLogGroup")
+			want = append(want, "TrailBucketName", "TrailLogGroup")
 		}
 		if cfg.Network.ExistingVpc.VpcID == "" {
 			want = append(want, "DefaultSecurityGroupCommand", "FlowLogGroup")

@@ -30,7 +30,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	}
 	records := newRecordsKey(stack, cfg)
 	logs := newLogs(stack, cfg, records)
-	storage := newStorage(stack, cfg)
+	storage := newStorage(stack, cfg, records)
 	if cfg.Storage.CloudTrailDataEvents {
 		newTrail(stack, cfg, storage, logs, records)
 	}

@@ -14,7 +14,8 @@ type Storage struct {
 	DicomKey       awskms.IKey  // nil when S3 manages the keys, or the bucket was there before
 	Certificates   awss3.Bucket // nil with ACM
 	CertificateKey awskms.Key   // nil with ACM
-	AccessLogs     awss3.Bucket // of the other buckets, the load balancer and the trail
+	AccessLogs     awss3.Bucket // of the other buckets and the load balancer
+	Trail          awss3.Bucket // files of the trail; nil without CloudTrailDataEvents
 }
 
 // uploadDays is how long a multipart upload may stay unfinished: 100 GB over a line of 2 Mbit/s take more than four
@@ -22,7 +23,7 @@ type Storage struct {
 const uploadDays = 7
 
 // newStorage makes the buckets. Ids of stateful resources must not change: CloudFormation would replace them.
-func newStorage(scope constructs.Construct, cfg Config) Storage {
+func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Storage {
 	storage := Storage{AccessLogs: newAccessLogBucket(scope, cfg)}
 	if existing := cfg.Storage.ExistingDicomBucket; existing != "" {
 		storage.Dicom = awss3.Bucket_FromBucketName(scope, jsii.String("DicomBucket"), jsii.String(existing))
@@ -31,6 +32,9 @@ func newStorage(scope constructs.Construct, cfg Config) Storage {
 	}
 	if cfg.Certificate.CertificateMode == FromS3 {
 		storage.Certificates, storage.CertificateKey = newCertificateBucket(scope, cfg, storage.AccessLogs)
+	}
+	if cfg.Storage.CloudTrailDataEvents {
+		storage.Trail = newTrailBucket(scope, cfg, storage.AccessLogs, records)
 	}
 	storage.AccessLogs.Policy().ApplyRemovalPolicy(removalPolicy(Retain))
 	for _, bucket := range []awss3.IBucket{storage.Dicom, storage.Certificates} {

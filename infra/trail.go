@@ -12,12 +12,8 @@ import (
 // newTrail records who read or wrote which object of the buckets with images and private keys. It is this deployment's
 // only: management events are those of the whole account, and belong to a trail of the account. The CDK class Trail
 // would let the trails of any account write into the bucket.
-// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
 func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs, key awskms.IKey) {
-	const prefix = "cloudtrail"
-	stack := awscdk.Stack_Of(scope)
-	bucket, trailArn := storage.AccessLogs, trailArn(stack, cfg.AppName)
-	deliverLogs(bucket, "cloudtrail.amazonaws.com", "Trail", prefix+"/AWSLogs/"+*stack.Account()+"/*", trailArn)
+	bucket := storage.Trail
 
 	// The trust has no condition, as AWS documents it: CloudTrail sends no aws:SourceAccount or aws:SourceArn when it assumes
 	// the role, and CreateTrail fails with one. What the role may do is write this one log group.
@@ -36,7 +32,7 @@ func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs
 		TrailName:                  jsii.String(trailName(cfg.AppName)),
 		IsLogging:                  jsii.Bool(true),
 		S3BucketName:               bucket.BucketName(),
-		S3KeyPrefix:                jsii.String(prefix),
+		S3KeyPrefix:                jsii.String(trailPrefix),
 		KmsKeyId:                   key.KeyArn(),
 		EnableLogFileValidation:    jsii.Bool(true), // shows a file that was changed or removed
 		CloudWatchLogsLogGroupArn:  logs.Trail.LogGroupArn(),

@@ -16,8 +16,22 @@ var roleArn = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:role/[\w+=,.@/-]
 func (v *validation) audit(c Config) {
 	const field = "Audit."
 	v.roles(field+"BreakGlassRoles", c.Audit.BreakGlassRoles, c.Region)
+	v.trailLock(field+"TrailLockDays", c)
 	v.rule(len(c.Audit.BreakGlassRoles) == 0 || c.Storage.ExistingDicomBucket == "", field+"BreakGlassRoles", c.Audit.BreakGlassRoles,
 		"is for the policy of a new bucket, and ExistingDicomBucket keeps its own", "delete them, and name them in the policy of the bucket itself")
+}
+
+// trailLock keeps a slip of the pen from locking files for ever: nobody could take that back.
+func (v *validation) trailLock(field string, c Config) {
+	days := c.Audit.TrailLockDays
+	if days == 0 {
+		return
+	}
+	v.rule(days > 0 && days <= c.Observability.LogRetentionDays, field, days,
+		fmt.Sprintf("must lie between 0 and Observability.LogRetentionDays (%d), after which files of the trail are deleted: a longer lock could never be taken back", c.Observability.LogRetentionDays),
+		"write 0 for no lock, or keep logs for longer")
+	v.rule(c.Storage.CloudTrailDataEvents, field, days, "locks the files of the trail, and without Storage.CloudTrailDataEvents there is none", "set CloudTrailDataEvents to true, or TrailLockDays to 0")
+	v.rule(c.Storage.Retention != Destroy, field, days, "locks files, and Retention Destroy is for trials that leave little behind", "set Retention to Retain, or TrailLockDays to 0")
 }
 
 // roles checks a list of IAM roles.
