@@ -28,10 +28,11 @@ func TestAuditRules(t *testing.T) {
 			c.Storage.ExistingDicomBucket = "archive"
 			breakGlass(aRole)(c)
 		}, "Audit.BreakGlassRoles", "ExistingDicomBucket keeps its own"},
-		"locked before":        {lock(-1, nothing), "Audit.TrailLockDays", "-1: must lie between 0 and Observability.LogRetentionDays (2192)"},
-		"locked for too long":  {lock(2193, nothing), "Audit.TrailLockDays", "could never be taken back"},
-		"a lock of no trail":   {lock(1, func(c *Config) { c.Storage.CloudTrailDataEvents = false }), "Audit.TrailLockDays", "without Storage.CloudTrailDataEvents there is none"},
-		"locked and destroyed": {lock(1, func(c *Config) { c.Storage.Retention = Destroy }), "Audit.TrailLockDays", "Retention Destroy is for trials"},
+		"locked before":         {lock(-1, nothing), "Audit.TrailLockDays", "-1: must lie between 0 and Observability.LogRetentionDays (2192)"},
+		"locked for too long":   {lock(2193, nothing), "Audit.TrailLockDays", "could never be taken back"},
+		"a lock of no trail":    {lock(1, func(c *Config) { c.Storage.CloudTrailDataEvents, c.Audit.ManagementEvents = false, false }), "Audit.TrailLockDays", "without Storage.CloudTrailDataEvents there is none"},
+		"changes, and no trail": {func(c *Config) { c.Storage.CloudTrailDataEvents = false }, "Audit.ManagementEvents", "make sure that a trail of the account records management events"},
+		"locked and destroyed":  {lock(1, func(c *Config) { c.Storage.Retention = Destroy }), "Audit.TrailLockDays", "Retention Destroy is for trials"},
 	})
 }
 

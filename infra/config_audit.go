@@ -10,4 +10,9 @@ type AuditConfig struct {
 	// nobody can shorten it, the root user and AWS included. 0 to Observability.LogRetentionDays, after which the files are deleted. It holds
 	// for files that come after it was set, and can be set, changed and taken back for those to come at any time. Default 0, no lock.
 	TrailLockDays int
+	// ManagementEvents has the trail of CloudTrailDataEvents record changes of resources as well: the management events that write, of the
+	// whole account in Region. EventBridge tells AlarmEmail or AlarmTopic of those that take protection away from keys, buckets and the trail
+	// only where a trail records them. Set it to false where a trail of the account or its organisation does: AWS charges for a second copy.
+	// Default true.
+	ManagementEvents bool
 }

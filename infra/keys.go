@@ -21,18 +21,21 @@ func newKey(scope constructs.Construct, id, appName, purpose, description string
 }
 
 // newRecordsKey is the key of logs, the trail and alarms. Their services use it by themselves, each for this
-// deployment only: it is no way to read the images, which another key encrypts.
+// deployment only, but for EventBridge, which says nothing of itself: it is no way to read the images, which another key encrypts.
 func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 	key := newKey(scope, "RecordsKey", cfg.AppName, "records", "Logs, trail and alarms of "+cfg.AppName, cfg.Storage.Retention)
 	stack := awscdk.Stack_Of(scope)
 	allow := func(sid, service string, actions []string, conditions map[string]any) {
-		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:        jsii.String(sid),
 			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(service), nil)},
 			Actions:    jsii.Strings(actions...),
 			Resources:  jsii.Strings("*"), // in a key's policy: this key
-			Conditions: &conditions,
-		}), nil)
+		})
+		if conditions != nil {
+			statement.AddConditions(&conditions)
+		}
+		key.AddToResourcePolicy(statement, nil)
 	}
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 	// Names of log groups are generated, and begin with the stack's.
@@ -57,6 +60,7 @@ func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 		allow("Alarms", "cloudwatch.amazonaws.com", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, map[string]any{
 			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
 		})
+		allow("Changes", "events.amazonaws.com", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, nil) // EventBridge sends nothing for a condition
 	}
 	return key
 }

@@ -39,7 +39,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	loadBalancer := newLoadBalancer(stack, cfg, network, storage.AccessLogs)
 	newRecord(stack, cfg, loadBalancer)
 	service := newService(stack, cfg, network, storage, logs, loadBalancer, endpoints)
-	newObservability(stack, cfg, logs, service, loadBalancer, records)
+	newObservability(stack, cfg, logs, storage, service, loadBalancer, records)
 	newOutputs(stack, cfg, network, storage, logs, loadBalancer, service)
 	suppress(stack, cfg)
 	return stack

@@ -174,7 +174,11 @@ func TestTrailRecordsObjects(t *testing.T) {
 		if cfg.Certificate.CertificateMode == FromS3 {
 			objects += `,{"Fn::Join":["",[{"Fn::GetAtt":["CertificateBucket5BE1E6F4","Arn"]},"/"]]}`
 		}
-		want := `[{"DataResources":[{"Type":"AWS::S3::Object","Values":[` + objects + `]}],"IncludeManagementEvents":false,"ReadWriteType":"All"}]`
+		want := `[{"DataResources":[{"Type":"AWS::S3::Object","Values":[` + objects + `]}],"IncludeManagementEvents":false,"ReadWriteType":"All"}`
+		if cfg.Audit.ManagementEvents { // which EventBridge sees only where a trail has them
+			want += `,{"IncludeManagementEvents":true,"ReadWriteType":"WriteOnly"}`
+		}
+		want += "]"
 		if selectors := text(trail.get("EventSelectors")); selectors != want {
 			t.Errorf("events: got %s, want %s", selectors, want)
 		}

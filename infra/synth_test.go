@@ -47,6 +47,7 @@ func deployments() map[string]Config {
 	c.Certificate.CertificateArn = strings.Replace(testArn, "us-east-1", "ca-west-1", 1)
 	c.LoadBalancer.Scheme, c.Network.Egress, c.Network.AvailabilityZones = Internal, NAT, []string{"ca-west-1a", "ca-west-1b", "ca-west-1c"}
 	c.Storage = StorageConfig{ExistingDicomBucket: "hospital-archive", Encryption: S3Managed, Retention: Destroy}
+	c.Audit.ManagementEvents = false
 	c.PermissionsBoundary, c.Observability.AlarmTopic = "arn:aws:iam::123456789012:policy/imaging/boundary", "arn:aws:sns:ca-west-1:123456789012:imaging"
 	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
 	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"

@@ -17,6 +17,8 @@ func (v *validation) audit(c Config) {
 	const field = "Audit."
 	v.roles(field+"BreakGlassRoles", c.Audit.BreakGlassRoles, c.Region)
 	v.trailLock(field+"TrailLockDays", c)
+	v.rule(!c.Audit.ManagementEvents || c.Storage.CloudTrailDataEvents, field+"ManagementEvents", c.Audit.ManagementEvents, "is for the trail of Storage.CloudTrailDataEvents, and there is none",
+		"set it to false, and make sure that a trail of the account records management events: without one nobody is told of changes of keys and buckets")
 	v.rule(len(c.Audit.BreakGlassRoles) == 0 || c.Storage.ExistingDicomBucket == "", field+"BreakGlassRoles", c.Audit.BreakGlassRoles,
 		"is for the policy of a new bucket, and ExistingDicomBucket keeps its own", "delete them, and name them in the policy of the bucket itself")
 }
