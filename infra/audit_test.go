@@ -16,6 +16,9 @@ func TestAuditRules(t *testing.T) {
 	lock := func(days int, edit func(*Config)) func(*Config) {
 		return func(c *Config) { edit(c); c.Audit.TrailLockDays = days }
 	}
+	administrators := func(roles ...string) func(*Config) {
+		return func(c *Config) { c.Audit.KeyAdministrators = roles }
+	}
 	nothing := func(*Config) {}
 	testRules(t, map[string]rule{
 		"a user":          {breakGlass("arn:aws:iam::123456789012:user/alice"), "Audit.BreakGlassRoles[0]", "is not the ARN of an IAM role\n    write arn:aws:iam::123456789012:role/NAME"},
@@ -28,6 +31,11 @@ func TestAuditRules(t *testing.T) {
 			c.Storage.ExistingDicomBucket = "archive"
 			breakGlass(aRole)(c)
 		}, "Audit.BreakGlassRoles", "ExistingDicomBucket keeps its own"},
+		"a user of keys":        {administrators("arn:aws:iam::123456789012:user/alice"), "Audit.KeyAdministrators[0]", "is not the ARN of an IAM role"},
+		"the account of keys":   {administrators("arn:aws:iam::123456789012:root"), "Audit.KeyAdministrators[0]", "is not the ARN of an IAM role"},
+		"too many for keys":     {administrators(manyRoles(21)...), "Audit.KeyAdministrators", "has more than 20 roles"},
+		"a role of both":        {func(c *Config) { breakGlass(aRole)(c); administrators(aRole)(c) }, "Audit.KeyAdministrators[0]", "is in BreakGlassRoles as well"},
+		"a role elsewhere":      {func(c *Config) { c.Account = "210987654321"; administrators(aRole)(c) }, "Audit.KeyAdministrators[0]", "is not a role of Account, 210987654321"},
 		"locked before":         {lock(-1, nothing), "Audit.TrailLockDays", "-1: must lie between 0 and Observability.LogRetentionDays (2192)"},
 		"locked for too long":   {lock(2193, nothing), "Audit.TrailLockDays", "could never be taken back"},
 		"a lock of no trail":    {lock(1, func(c *Config) { c.Storage.CloudTrailDataEvents, c.Audit.ManagementEvents = false, false }), "Audit.TrailLockDays", "without Storage.CloudTrailDataEvents there is none"},
@@ -95,6 +103,18 @@ func TestTrailBucket(t *testing.T) {
 		}
 		if n := strings.Count(policy, `"Effect":"Allow"`); n != 2 {
 			t.Errorf("the policy allows %d things, want two", n)
+		}
+	})
+}
+
+// Without KeyAdministrators every key has the policy that KMS gives it by default.
+func TestKeysAreOfTheAccount(t *testing.T) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		want := `{"Action":"kms:*","Effect":"Allow","Principal":{"AWS":{"Fn::Join":["",["arn:aws:iam::",{"Ref":"AWS::AccountId"},":root"]]}},"Resource":"*"}`
+		for id, key := range got.all("AWS::KMS::Key") {
+			if there := strings.Contains(text(key.get("KeyPolicy")), want); there != (len(cfg.Audit.KeyAdministrators) == 0) {
+				t.Errorf("%s: IAM policies decide about all: %v", id, there)
+			}
 		}
 	})
 }

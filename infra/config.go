@@ -146,6 +146,8 @@ func configuration() Config {
 			TrailLockDays: 0,
 			// false where a trail of the account or its organisation records changes of resources already.
 			ManagementEvents: true,
+			// arn:aws:iam::ACCOUNT:role/NAME of whoever administers the KMS keys, and does not use them.
+			KeyAdministrators: nil,
 		},
 
 		ResourceTags: map[string]string{},

@@ -15,4 +15,9 @@ type AuditConfig struct {
 	// only where a trail records them. Set it to false where a trail of the account or its organisation does: AWS charges for a second copy.
 	// Default true.
 	ManagementEvents bool
+	// KeyAdministrators are the ARNs of the IAM roles that may administer the KMS keys of the stack, as far as their IAM policies say so: policies,
+	// deletion, rotation. They may not use them. Besides them only CloudFormation and the root user may, which keeps the account from being locked
+	// out; all others use the keys as their IAM policies say, and do not administer them. Each with its path, 20 at most, no wildcards, and none
+	// that is in BreakGlassRoles. Default: none, and IAM policies decide about both.
+	KeyAdministrators []string
 }

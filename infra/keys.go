@@ -8,22 +8,23 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newKey is a KMS key that rotates every year, with the alias AppName/purpose. Whoever may use it is said by the
-// policies of roles in this account (the policy that KMS gives a key by default), and by services that are added to it.
-func newKey(scope constructs.Construct, id, appName, purpose, description string, retention Retention) awskms.Key {
+// newKey is a KMS key that rotates every year, with the alias AppName/purpose. Who may use it is said by the policies of roles in this
+// account, and by services that are added to it; who administers it by KeyAdministrators, or by the policies of roles as well.
+func newKey(scope constructs.Construct, id, purpose, description string, cfg Config) awskms.Key {
 	return awskms.NewKey(scope, jsii.String(id), &awskms.KeyProps{
-		Alias:             jsii.String(appName + "/" + purpose),
-		Description:       jsii.String(description),
+		Alias:             jsii.String(cfg.AppName + "/" + purpose),
+		Description:       jsii.String(description + " of " + cfg.AppName),
+		Policy:            keyPolicy(scope, cfg),
 		EnableKeyRotation: jsii.Bool(true),
 		PendingWindow:     awscdk.Duration_Days(jsii.Number(30)), // the longest: what it encrypted is lost with it
-		RemovalPolicy:     removalPolicy(retention),
+		RemovalPolicy:     removalPolicy(cfg.Storage.Retention),
 	})
 }
 
 // newRecordsKey is the key of logs, the trail and alarms. Their services use it by themselves, each for this
 // deployment only, but for EventBridge, which says nothing of itself: it is no way to read the images, which another key encrypts.
 func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
-	key := newKey(scope, "RecordsKey", cfg.AppName, "records", "Logs, trail and alarms of "+cfg.AppName, cfg.Storage.Retention)
+	key := newKey(scope, "RecordsKey", "records", "Logs, trail and alarms", cfg)
 	stack := awscdk.Stack_Of(scope)
 	allow := func(sid, service string, actions []string, conditions map[string]any) {
 		statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

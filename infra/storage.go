@@ -75,7 +75,7 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 	var key awskms.IKey
 	props.Encryption = awss3.BucketEncryption_S3_MANAGED
 	if cfg.Storage.Encryption == KMS {
-		key = newKey(scope, "DicomKey", cfg.AppName, "dicom", "DICOM instances of "+cfg.AppName, cfg.Storage.Retention)
+		key = newKey(scope, "DicomKey", "dicom", "DICOM instances", cfg)
 		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	}
 	bucket := awss3.NewBucket(scope, jsii.String("DicomBucket"), props)
@@ -92,7 +92,7 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 // of its own whatever Encryption says: it holds a private key. The bucket's name ends in characters of the key's id.
 // Both are made anew when a deployment goes to ACM and comes back, so that the name is not that of the bucket left then.
 func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.Bucket, awskms.Key) {
-	key := newKey(scope, "CertificateKey", cfg.AppName, "certificates", "TLS certificates of "+cfg.AppName, cfg.Storage.Retention)
+	key := newKey(scope, "CertificateKey", "certificates", "TLS certificates", cfg)
 	props := bucketProps(cfg.Storage.Retention)
 	props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
 	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, jsii.String("s3/certificates/")

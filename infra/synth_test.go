@@ -65,6 +65,7 @@ func deployments() map[string]Config {
 	c.Protection = true
 	c.Audit.BreakGlassRoles = []string{"arn:aws:iam::123456789012:role/imaging/archivist", "arn:aws:iam::123456789012:role/imaging/restore"}
 	c.Audit.TrailLockDays = 365
+	c.Audit.KeyAdministrators = []string{"arn:aws:iam::123456789012:role/security/keys"}
 	c.Service.Nginx.Env.AllowedClients, c.Service.Nginx.Env.RequireCRL = []string{"CN=modality-1,O=Hospital", "CN=pacs issued by CN=Hospital CA"}, true
 	configs[everything] = c
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // maxRoles keeps the policies that name the roles well below the 20 kB that S3 allows, and the 32 kB of KMS.
@@ -16,6 +17,13 @@ var roleArn = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:role/[\w+=,.@/-]
 func (v *validation) audit(c Config) {
 	const field = "Audit."
 	v.roles(field+"BreakGlassRoles", c.Audit.BreakGlassRoles, c.Region)
+	v.roles(field+"KeyAdministrators", c.Audit.KeyAdministrators, c.Region)
+	for i, arn := range c.Audit.KeyAdministrators {
+		v.rule(!slices.Contains(c.Audit.BreakGlassRoles, arn), fmt.Sprintf("%sKeyAdministrators[%d]", field, i), arn,
+			"is in BreakGlassRoles as well: an administrator may not use the keys, and could write no object that they encrypt", "write another role into one of the two")
+		v.rule(c.Account == "" || strings.Contains(arn, ":"+c.Account+":"), fmt.Sprintf("%sKeyAdministrators[%d]", field, i), arn,
+			"is not a role of Account, "+c.Account, "write a role of the account, which people of others may assume")
+	}
 	v.trailLock(field+"TrailLockDays", c)
 	v.rule(!c.Audit.ManagementEvents || c.Storage.CloudTrailDataEvents, field+"ManagementEvents", c.Audit.ManagementEvents, "is for the trail of Storage.CloudTrailDataEvents, and there is none",
 		"set it to false, and make sure that a trail of the account records management events: without one nobody is told of changes of keys and buckets")

@@ -104,6 +104,9 @@ func TestValidConfigurations(t *testing.T) {
 			c.Storage.Encryption, c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays = S3Managed, 2192, 30
 			c.ResourceTags = map[string]string{"cost centre": "Radiology/CT", "owner": ""}
 		},
+		"administrators of keys": func(c *Config) {
+			c.Audit.KeyAdministrators, c.Audit.BreakGlassRoles = []string{aRole + "s"}, []string{aRole}
+		},
 		"a trail that is locked for as long as it is kept": func(c *Config) { c.Audit.TrailLockDays = c.Observability.LogRetentionDays },
 		"roles of IAM Identity Center, and in China": func(c *Config) {
 			c.Region, c.Certificate.CertificateMode = "cn-north-1", FromS3
