@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+const aTrail = "arn:aws:cloudtrail:eu-west-1:210987654321:trail/organisation"
+
 // aRole is an IAM role of the account in which tests deploy.
 const aRole = "arn:aws:iam::123456789012:role/imaging/archivist"
 
@@ -18,6 +20,9 @@ func TestAuditRules(t *testing.T) {
 	}
 	administrators := func(roles ...string) func(*Config) {
 		return func(c *Config) { c.Audit.KeyAdministrators = roles }
+	}
+	trail := func(arn string) func(*Config) {
+		return func(c *Config) { c.Audit.ExistingTrailArn, c.Audit.ManagementEvents = arn, false }
 	}
 	nothing := func(*Config) {}
 	testRules(t, map[string]rule{
@@ -38,8 +43,13 @@ func TestAuditRules(t *testing.T) {
 		"a role elsewhere":      {func(c *Config) { c.Account = "210987654321"; administrators(aRole)(c) }, "Audit.KeyAdministrators[0]", "is not a role of Account, 210987654321"},
 		"locked before":         {lock(-1, nothing), "Audit.TrailLockDays", "-1: must lie between 0 and Observability.LogRetentionDays (2192)"},
 		"locked for too long":   {lock(2193, nothing), "Audit.TrailLockDays", "could never be taken back"},
-		"a lock of no trail":    {lock(1, func(c *Config) { c.Storage.CloudTrailDataEvents, c.Audit.ManagementEvents = false, false }), "Audit.TrailLockDays", "without Storage.CloudTrailDataEvents there is none"},
+		"a lock of no trail":    {lock(1, func(c *Config) { c.Storage.CloudTrailDataEvents, c.Audit.ManagementEvents = false, false }), "Audit.TrailLockDays", "and it makes none: Storage.CloudTrailDataEvents is false"},
 		"changes, and no trail": {func(c *Config) { c.Storage.CloudTrailDataEvents = false }, "Audit.ManagementEvents", "make sure that a trail of the account records management events"},
+		"a trail by name":       {trail("organisation"), "Audit.ExistingTrailArn", "aws cloudtrail describe-trails --region us-east-1"},
+		"a trail of China":      {trail("arn:aws-cn:cloudtrail:cn-north-1:210987654321:trail/organisation"), "Audit.ExistingTrailArn", "write arn:aws:cloudtrail:us-east-1"},
+		"a trail of nothing":    {func(c *Config) { trail(aTrail)(c); c.Storage.CloudTrailDataEvents = false }, "Audit.ExistingTrailArn", "Storage.CloudTrailDataEvents is false"},
+		"changes, for others":   {func(c *Config) { trail(aTrail)(c); c.Audit.ManagementEvents = true }, "Audit.ManagementEvents", "there is an ExistingTrailArn"},
+		"a lock, for others":    {func(c *Config) { trail(aTrail)(c); c.Audit.TrailLockDays = 1 }, "Audit.TrailLockDays", "lock the bucket of the existing trail itself"},
 		"locked and destroyed":  {lock(1, func(c *Config) { c.Storage.Retention = Destroy }), "Audit.TrailLockDays", "Retention Destroy is for trials"},
 	})
 }
@@ -70,7 +80,7 @@ func TestOnlyTheServiceWrites(t *testing.T) {
 // The files of the trail have a bucket of their own, which can be locked at any time, and into which this trail alone writes.
 func TestTrailBucket(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg Config) {
-		if !cfg.Storage.CloudTrailDataEvents {
+		if !cfg.makesTrail() {
 			if strings.Contains(string(got.text), "TrailBucket") {
 				t.Error("there is a bucket of a trail that is not made")
 			}

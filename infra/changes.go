@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -54,8 +56,12 @@ func changes(scope constructs.Construct, cfg Config, storage Storage, records aw
 			[]map[string]any{{"requestParameters": map[string]any{"bucketName": names}}},
 		},
 	}
-	if storage.Trail != nil {
+	if cfg.Storage.CloudTrailDataEvents {
 		trail := []*string{jsii.String(trailName(cfg.AppName)), trailArn(awscdk.Stack_Of(scope), cfg.AppName)}
+		if arn := cfg.Audit.ExistingTrailArn; arn != "" { // of another account or home region nothing is seen
+			_, name, _ := strings.Cut(arn, "/")
+			trail = []*string{jsii.String(name), jsii.String(arn)}
+		}
 		list = append(list, change{
 			"TrailChanged", "The trail was stopped, deleted or changed", "cloudtrail", []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"},
 			[]map[string]any{{"requestParameters": map[string]any{"name": trail}}, {"requestParameters": map[string]any{"trailName": trail}}},

@@ -86,7 +86,7 @@ func TestWhoIsToldOfChanges(t *testing.T) {
 		}
 		if cfg.Observability.AlarmTopic+cfg.Observability.AlarmEmail != "" {
 			want = map[string]bool{"KeyChanged": true, "BucketChanged": true}
-			if cfg.Storage.CloudTrailDataEvents {
+			if cfg.makesTrail() {
 				want["TrailChanged"] = true
 			}
 		}
@@ -120,5 +120,27 @@ func TestChangesOfWhatIsThere(t *testing.T) {
 		if pattern := text(rules[id].get("EventPattern")); !strings.Contains(pattern, want) {
 			t.Errorf("%s does not look at %s: %s", id, want, pattern)
 		}
+	}
+}
+
+// An existing trail is watched instead of one that the stack makes, and nothing of such a one is left.
+func TestExistingTrail(t *testing.T) {
+	cfg := deployments()[everything]
+	cfg.Audit.ExistingTrailArn, cfg.Audit.ManagementEvents, cfg.Audit.TrailLockDays = aTrail, false, 0
+	got, err := synthesised(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, r := range got.Resources {
+		if strings.HasPrefix(r.Type, "AWS::CloudTrail::") || strings.HasPrefix(id, "Trail") && id != "TrailChanged" {
+			t.Errorf("there is %s (%s)", id, r.Type)
+		}
+	}
+	if strings.Contains(string(got.text), `"Service": "cloudtrail.amazonaws.com"`) {
+		t.Error("CloudTrail may use something of the stack")
+	}
+	want := `"$or":[{"requestParameters":{"name":["organisation","` + aTrail + `"]}},{"requestParameters":{"trailName":["organisation","` + aTrail + `"]}}]`
+	if pattern := text(got.one(t, "AWS::Events::Rule", "TrailChanged").get("EventPattern")); !strings.Contains(pattern, want) {
+		t.Errorf("another trail is watched: %s", pattern)
 	}
 }

@@ -148,6 +148,8 @@ func configuration() Config {
 			ManagementEvents: true,
 			// arn:aws:iam::ACCOUNT:role/NAME of whoever administers the KMS keys, and does not use them.
 			KeyAdministrators: nil,
+			// arn:aws:cloudtrail:REGION:ACCOUNT:trail/NAME of a trail that records data events of the buckets already.
+			ExistingTrailArn: "",
 		},
 
 		ResourceTags: map[string]string{},

@@ -20,4 +20,12 @@ type AuditConfig struct {
 	// out; all others use the keys as their IAM policies say, and do not administer them. Each with its path, 20 at most, no wildcards, and none
 	// that is in BreakGlassRoles. Default: none, and IAM policies decide about both.
 	KeyAdministrators []string
+	// ExistingTrailArn is the ARN of a trail, of the account or its organisation, that records the data events of the buckets of this deployment
+	// already: none is made then, with no bucket and log group of its own. Needs CloudTrailDataEvents. Default: none.
+	ExistingTrailArn string
+}
+
+// makesTrail reports whether the stack has a trail of its own.
+func (c Config) makesTrail() bool {
+	return c.Storage.CloudTrailDataEvents && c.Audit.ExistingTrailArn == ""
 }

@@ -28,7 +28,8 @@ type StorageConfig struct {
 	// Transitions move objects to cheaper storage classes as they grow older, the youngest first. Objects below 128 KiB stay, as
 	// S3 has it. Default: none.
 	Transitions []Transition
-	// CloudTrailDataEvents records every access to an object of the DICOM bucket in a trail. Default true.
+	// CloudTrailDataEvents records every access to an object of the DICOM bucket in a trail: one of this deployment, or Audit.ExistingTrailArn.
+	// Default true.
 	CloudTrailDataEvents bool
 }
 

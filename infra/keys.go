@@ -47,7 +47,7 @@ func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 			}),
 		}})
 	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
-	if cfg.Storage.CloudTrailDataEvents {
+	if cfg.makesTrail() {
 		trail := trailArn(stack, cfg.AppName)
 		allow("Trail", "cloudtrail.amazonaws.com", []string{"kms:GenerateDataKey*"}, map[string]any{
 			"StringEquals": map[string]any{"aws:SourceArn": trail, "kms:EncryptionContext:aws:cloudtrail:arn": trail},

@@ -233,7 +233,7 @@ func TestOutputs(t *testing.T) {
 		if cfg.Certificate.CertificateMode == FromS3 {
 			want = append(want, "CertificateBucketName", "CertificateCommand")
 		}
-		if cfg.Storage.CloudTrailDataEvents {
+		if cfg.makesTrail() {
 			want = append(want, "TrailBucketName", "TrailLogGroup")
 		}
 		if cfg.Network.ExistingVpc.VpcID == "" {

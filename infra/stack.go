@@ -31,7 +31,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	records := newRecordsKey(stack, cfg)
 	logs := newLogs(stack, cfg, records)
 	storage := newStorage(stack, cfg, records)
-	if cfg.Storage.CloudTrailDataEvents {
+	if cfg.makesTrail() {
 		newTrail(stack, cfg, storage, logs, records)
 	}
 	network := newNetwork(stack, cfg.Network, cfg.LoadBalancer.Scheme, logs.Flows)

@@ -15,7 +15,7 @@ type Storage struct {
 	Certificates   awss3.Bucket // nil with ACM
 	CertificateKey awskms.Key   // nil with ACM
 	AccessLogs     awss3.Bucket // of the other buckets and the load balancer
-	Trail          awss3.Bucket // files of the trail; nil without CloudTrailDataEvents
+	Trail          awss3.Bucket // files of the trail; nil where no trail is made
 }
 
 // uploadDays is how long a multipart upload may stay unfinished: 100 GB over a line of 2 Mbit/s take more than four
@@ -33,7 +33,7 @@ func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Sto
 	if cfg.Certificate.CertificateMode == FromS3 {
 		storage.Certificates, storage.CertificateKey = newCertificateBucket(scope, cfg, storage.AccessLogs)
 	}
-	if cfg.Storage.CloudTrailDataEvents {
+	if cfg.makesTrail() {
 		storage.Trail = newTrailBucket(scope, cfg, storage.AccessLogs, records)
 	}
 	storage.AccessLogs.Policy().ApplyRemovalPolicy(removalPolicy(Retain))

@@ -163,7 +163,7 @@ func TestCertificateBucketIsOfFromS3(t *testing.T) {
 func TestTrailRecordsObjects(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg Config) {
 		trails := got.all("AWS::CloudTrail::Trail")
-		if !cfg.Storage.CloudTrailDataEvents {
+		if !cfg.makesTrail() {
 			if len(trails) > 0 {
 				t.Error("there is a trail")
 			}
@@ -205,7 +205,7 @@ func TestKeysCanBeDescribed(t *testing.T) {
 				}
 			}
 		}
-		if described != cfg.Storage.CloudTrailDataEvents {
+		if described != cfg.makesTrail() {
 			t.Errorf("CloudTrail may describe the key: %v", described)
 		}
 	})
