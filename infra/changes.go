@@ -35,7 +35,11 @@ func changes(scope constructs.Construct, cfg Config, storage Storage, records aw
 			keys = append(keys, jsii.String(arn))
 		}
 	}
-	for _, bucket := range []awss3.IBucket{storage.Dicom, storage.Certificates, storage.AccessLogs, storage.Trail} {
+	buckets := []awss3.IBucket{storage.Dicom, storage.Certificates, storage.Trail}
+	if cfg.Storage.ExistingLogBucket == "" { // which serves others, and is theirs to watch
+		buckets = append(buckets, storage.AccessLogs)
+	}
+	for _, bucket := range buckets {
 		if bucket != nil {
 			names = append(names, bucket.BucketName())
 		}

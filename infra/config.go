@@ -71,6 +71,7 @@ func configuration() Config {
 			DicomBucket:           "stowrstos3-dicom",
 			ExistingDicomBucket:   "",
 			ExistingDicomKey:      "",
+			ExistingLogBucket:     "",
 			Encryption:            KMS,
 			Retention:             Retain,
 			ObjectLockDays:        0,

@@ -13,6 +13,9 @@ type StorageConfig struct {
 	// ExistingDicomKey is the ARN of the KMS key that encrypts ExistingDicomBucket: without it every store is refused.
 	// The policy of a key of another account has to let this one in, too. Default: none.
 	ExistingDicomKey string
+	// ExistingLogBucket is the whole name of a bucket of this account and Region that gets the access logs of buckets and load balancer, below
+	// a folder AppName, instead of a new one. Its policy has to let them be delivered; it has no Object Lock, and SSE-S3. Default: none.
+	ExistingLogBucket string
 	// Encryption of the bucket for DICOM is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
 	// of S3). Logs and certificates have KMS keys of their own in any case.
 	Encryption Encryption

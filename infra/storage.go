@@ -11,11 +11,11 @@ import (
 // Storage is the buckets and the keys that encrypt them.
 type Storage struct {
 	Dicom          awss3.IBucket
-	DicomKey       awskms.IKey  // nil when S3 manages the keys, or the bucket was there before
-	Certificates   awss3.Bucket // nil with ACM
-	CertificateKey awskms.Key   // nil with ACM
-	AccessLogs     awss3.Bucket // of the other buckets and the load balancer
-	Trail          awss3.Bucket // files of the trail; nil where no trail is made
+	DicomKey       awskms.IKey   // nil when S3 manages the keys, or the bucket was there before
+	Certificates   awss3.Bucket  // nil with ACM
+	CertificateKey awskms.Key    // nil with ACM
+	AccessLogs     awss3.IBucket // of the other buckets and the load balancer
+	Trail          awss3.Bucket  // files of the trail; nil where no trail is made
 }
 
 // uploadDays is how long a multipart upload may stay unfinished: 100 GB over a line of 2 Mbit/s take more than four
@@ -24,7 +24,7 @@ const uploadDays = 7
 
 // newStorage makes the buckets. Ids of stateful resources must not change: CloudFormation would replace them.
 func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Storage {
-	storage := Storage{AccessLogs: newAccessLogBucket(scope, cfg)}
+	storage := Storage{AccessLogs: logBucket(scope, cfg)}
 	if existing := cfg.Storage.ExistingDicomBucket; existing != "" {
 		storage.Dicom = awss3.Bucket_FromBucketName(scope, jsii.String("DicomBucket"), jsii.String(existing))
 	} else {
@@ -36,7 +36,9 @@ func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Sto
 	if cfg.makesTrail() {
 		storage.Trail = newTrailBucket(scope, cfg, storage.AccessLogs, records)
 	}
-	storage.AccessLogs.Policy().ApplyRemovalPolicy(removalPolicy(Retain))
+	if policy := storage.AccessLogs.Policy(); policy != nil {
+		policy.ApplyRemovalPolicy(removalPolicy(Retain))
+	}
 	for _, bucket := range []awss3.IBucket{storage.Dicom, storage.Certificates} {
 		if bucket != nil && bucket.Policy() != nil { // an existing bucket has none of ours
 			bucket.Policy().ApplyRemovalPolicy(removalPolicy(cfg.Storage.Retention)) // a bucket that stays goes on to answer TLS only
@@ -50,7 +52,7 @@ func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Sto
 func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.IBucket, awskms.IKey) {
 	props := bucketProps(cfg.Storage.Retention)
 	props.BucketName = jsii.String(cfg.Storage.DicomBucket + "-" + *lastGroup(awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), awscdk.Aws_STACK_ID(), nil))))
-	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, jsii.String("s3/dicom/")
+	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, cfg.logFolder("s3/dicom/")
 	rule := &awss3.LifecycleRule{Id: jsii.String("unfinished-uploads"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays))}
 	props.LifecycleRules = &[]*awss3.LifecycleRule{rule}
 	if days := cfg.Storage.NoncurrentVersionDays; days > 0 {
@@ -95,7 +97,7 @@ func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBu
 	key := newKey(scope, "CertificateKey", "certificates", "TLS certificates", cfg)
 	props := bucketProps(cfg.Storage.Retention)
 	props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
-	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, jsii.String("s3/certificates/")
+	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, cfg.logFolder("s3/certificates/")
 	props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	props.LifecycleRules = &[]*awss3.LifecycleRule{
 		{Id: jsii.String("unfinished-uploads"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays))},

@@ -71,6 +71,7 @@ func deployments() map[string]Config {
 
 	c = configs[existing]
 	inZone(&c)
+	c.Storage.ExistingLogBucket = "hospital-logs"
 	c.Audit.ExistingTrailArn, c.Audit.ManagementEvents = "arn:aws:cloudtrail:us-east-1:210987654321:trail/organisation", false
 	c.LoadBalancer.Scheme, c.Certificate.CertificateArn = Internal, ""
 	c.LoadBalancer.EndpointService.AllowedPrincipals = []string{"arn:aws:iam::210987654321:root", "arn:aws:iam::321098765432:role/imaging/pacs"}

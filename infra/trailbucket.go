@@ -19,7 +19,7 @@ const trailPrefix = "cloudtrail"
 func newTrailBucket(scope constructs.Construct, cfg Config, accessLogs awss3.IBucket, key awskms.IKey) awss3.Bucket {
 	props := bucketProps(Retain) // the trail delivers until it is gone, and a bucket that is not empty would keep the stack from going
 	props.Encryption, props.EncryptionKey = awss3.BucketEncryption_KMS, key
-	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = accessLogs, jsii.String("s3/trail/")
+	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = accessLogs, cfg.logFolder("s3/trail/")
 	props.LifecycleRules = logRetention(cfg)
 	// Object Lock without a retention locks nothing. It is there from the beginning, so that TrailLockDays can be set when the first
 	// deployment has succeeded: the trail writes when it is made, and a locked file would keep a rollback from taking the bucket back.

@@ -41,6 +41,11 @@ func (v *validation) storage(c Config) {
 	} else {
 		v.existingBucket(s)
 	}
+	if s.ExistingLogBucket != "" {
+		v.bucketName(field+"ExistingLogBucket", s.ExistingLogBucket)
+		v.rule(s.ExistingLogBucket != s.ExistingDicomBucket, field+"ExistingLogBucket", s.ExistingLogBucket, "is ExistingDicomBucket as well: logs of a bucket that are put into it log themselves",
+			"write a bucket for logs alone, or nothing: the stack makes one")
+	}
 	oneOf(v, field+"Encryption", s.Encryption, []Encryption{S3Managed, KMS}, "S3Managed or KMS")
 	oneOf(v, field+"Retention", s.Retention, []Retention{Retain, Destroy}, "Retain or Destroy")
 	days := func(name string, value int) {
@@ -82,12 +87,16 @@ func (v *validation) transitions(list []Transition) {
 	}
 }
 
+// bucketName checks the whole name of a bucket that is there.
+func (v *validation) bucketName(field, name string) {
+	v.rule(bucketName.MatchString(name) && !likeIPAddress.MatchString(name) && len(name) >= 3 && len(name) <= 63, field, name,
+		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
+}
+
 // existingBucket checks the name of a bucket that is adopted, and that nothing is asked of it that only a new one can be given.
 func (v *validation) existingBucket(s StorageConfig) {
 	const field = "Storage."
-	name := s.ExistingDicomBucket
-	v.rule(bucketName.MatchString(name) && !likeIPAddress.MatchString(name) && len(name) >= 3 && len(name) <= 63, field+"ExistingDicomBucket", name,
-		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
+	v.bucketName(field+"ExistingDicomBucket", s.ExistingDicomBucket)
 	const untouched = "is a setting of a new bucket, and ExistingDicomBucket keeps its own"
 	v.rule(s.ObjectLockDays == 0, field+"ObjectLockDays", s.ObjectLockDays, untouched, "set it to 0, and lock the bucket itself")
 	v.rule(s.NoncurrentVersionDays == 0, field+"NoncurrentVersionDays", s.NoncurrentVersionDays, untouched, "set it to 0, and give the bucket a lifecycle rule itself")
