@@ -31,7 +31,7 @@ func changes(scope constructs.Construct, cfg Config, storage Storage, records aw
 		}
 	}
 	for _, arn := range []string{cfg.Storage.ExistingDicomKey, cfg.Service.App.Env.KMSKeyID} { // of other accounts nothing is seen
-		if arn != "" {
+		if arn != "" && (storage.DicomKey == nil || *storage.DicomKey.KeyArn() != arn) {
 			keys = append(keys, jsii.String(arn))
 		}
 	}

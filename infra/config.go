@@ -68,16 +68,19 @@ func configuration() Config {
 		},
 
 		Storage: StorageConfig{
-			DicomBucket:           "stowrstos3-dicom",
-			ExistingDicomBucket:   "",
-			ExistingDicomKey:      "",
-			ExistingLogBucket:     "",
-			Encryption:            KMS,
-			Retention:             Retain,
-			ObjectLockDays:        0,
-			NoncurrentVersionDays: 0,
-			Transitions:           nil,
-			CloudTrailDataEvents:  true,
+			DicomBucket:         "stowrstos3-dicom",
+			ExistingDicomBucket: "",
+			ExistingDicomKey:    "",
+			// ARNs of KMS keys to use instead of new ones.
+			ExistingCertificateKey: "",
+			ExistingRecordsKey:     "",
+			ExistingLogBucket:      "",
+			Encryption:             KMS,
+			Retention:              Retain,
+			ObjectLockDays:         0,
+			NoncurrentVersionDays:  0,
+			Transitions:            nil,
+			CloudTrailDataEvents:   true,
 		},
 
 		Service: ServiceConfig{

@@ -9,6 +9,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// aKey is the ARN of a KMS key, but for its id.
+const aKey = "arn:aws:kms:us-east-1:123456789012:key/"
+
+// Each rule of keys and buckets that are there already, alone.
+func TestExistingRules(t *testing.T) {
+	testRules(t, map[string]rule{
+		"key of S3's keys": {func(c *Config) {
+			c.Storage.Encryption, c.Storage.ExistingDicomKey = S3Managed, aKey+"0"
+		}, "Storage.ExistingDicomKey", "set Encryption to KMS"},
+		"records key by alias":     {func(c *Config) { c.Storage.ExistingRecordsKey = "alias/records" }, "Storage.ExistingRecordsKey", "is not the ARN of a key in us-east-1"},
+		"certificate key by alias": {func(c *Config) { c.Storage.ExistingCertificateKey = "alias/certs" }, "Storage.ExistingCertificateKey", "is not the ARN of a key in us-east-1"},
+		"images among logs": {func(c *Config) {
+			c.Storage.ExistingDicomKey, c.Storage.ExistingRecordsKey = aKey+"0", aKey+"0"
+		}, "Storage.ExistingRecordsKey", "could decrypt images"},
+		"certificates among logs": {func(c *Config) {
+			c.Storage.ExistingCertificateKey, c.Storage.ExistingRecordsKey = aKey+"0", aKey+"0"
+		}, "Storage.ExistingCertificateKey", "are kept apart"},
+		"logs into a folder": {func(c *Config) { c.Storage.ExistingLogBucket = "logs/stow" }, "Storage.ExistingLogBucket", "is not the name of a bucket"},
+		"logs among images": {func(c *Config) {
+			c.Storage.ExistingDicomBucket, c.Storage.ExistingLogBucket = "images", "images"
+		}, "Storage.ExistingLogBucket", "write a bucket for logs alone"},
+	})
+}
+
 // documented is the JSON of a block of "What is there already" in docs/operations.md, after some words of its paragraph.
 func documented(t *testing.T, words string) []any {
 	t.Helper()
@@ -45,6 +69,9 @@ func rendered(value any) any {
 		}
 		if value["Ref"] == "AWS::AccountId" {
 			return "123456789012"
+		}
+		if value["Ref"] == "AWS::URLSuffix" {
+			return "amazonaws.com"
 		}
 		if value["Fn::GetAtt"] != nil {
 			return "arn:aws:s3:::hospital-logs"
@@ -86,5 +113,54 @@ func TestPolicyOfAnExistingLogBucket(t *testing.T) {
 		if folder, _, _ := strings.Cut(prefix, "/s3/"); !strings.Contains(s3, `"Resource":"arn:aws:s3:::hospital-logs/`+folder+`/s3/*"`) {
 			t.Errorf("%s logs to %s, where the policy lets nothing in: %s", id, prefix, s3)
 		}
+	}
+}
+
+// What services may do with the records key of a stack is what the policy of an existing one has to let them do.
+func TestPolicyOfAnExistingRecordsKey(t *testing.T) {
+	want := statementsOf(of(t, everything).one(t, "AWS::KMS::Key", "RecordsKey").get("KeyPolicy"), "Logs", "Trail", "TrailDescribes", "Alarms", "Changes")
+	if diff := cmp.Diff(want, documented(t, "**Keys**")); diff != "" {
+		t.Errorf("the statements differ (-template +docs/operations.md):\n%s", diff)
+	}
+}
+
+// Existing keys encrypt what keys of the stack would, the tasks may use them as they could those, and the stack makes none.
+func TestExistingKeys(t *testing.T) {
+	cfg := deployments()[mTLS]
+	cfg.Observability.AlarmEmail = "imaging@example.org"
+	dicom, certificates, records := aKey+"11234567-89ab-cdef-0123-456789abcdef", aKey+"21234567-89ab-cdef-0123-456789abcdef", aKey+"31234567-89ab-cdef-0123-456789abcdef"
+	cfg.Storage.ExistingDicomKey, cfg.Storage.ExistingCertificateKey, cfg.Storage.ExistingRecordsKey = dicom, certificates, records
+	got, err := synthesised(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := len(got.all("AWS::KMS::Key")) + len(got.all("AWS::KMS::Alias")); keys > 0 {
+		t.Errorf("%d keys and aliases are made", keys)
+	}
+	for bucket, key := range map[string]string{"DicomBucket": dicom, "CertificateBucket": certificates, "TrailBucket": records} {
+		is := got.one(t, "AWS::S3::Bucket", bucket).get("BucketEncryption", "ServerSideEncryptionConfiguration", 0, "ServerSideEncryptionByDefault", "KMSMasterKeyID")
+		if is != key {
+			t.Errorf("%s is encrypted with %v, want %s", bucket, is, key)
+		}
+	}
+	for id, group := range got.all("AWS::Logs::LogGroup") {
+		if group.get("KmsKeyId") != records {
+			t.Errorf("%s is encrypted with %v", id, group.get("KmsKeyId"))
+		}
+	}
+	if trail, topic := got.one(t, "AWS::CloudTrail::Trail", "").get("KMSKeyId"), got.one(t, "AWS::SNS::Topic", "").get("KmsMasterKeyId"); trail != records || topic != records {
+		t.Errorf("the trail is encrypted with %v, the topic with %v", trail, topic)
+	}
+	policy := text(got.one(t, "AWS::IAM::Policy", "TaskRole").get("PolicyDocument"))
+	for key, actions := range map[string]string{dicom: `["kms:Decrypt","kms:GenerateDataKey"]`, certificates: `"kms:Decrypt"`} {
+		if want := `{"Action":` + actions + `,"Effect":"Allow","Resource":"` + key + `"`; strings.Count(policy, want) != 1 {
+			t.Errorf("the tasks have no %s, or twice: %s", want, policy)
+		}
+	}
+	if strings.Contains(policy, records) {
+		t.Error("the tasks may use the key of the logs")
+	}
+	if pattern := text(got.one(t, "AWS::Events::Rule", "KeyChanged").get("EventPattern")); !strings.Contains(pattern, `"ARN":["`+dicom+`","`+certificates+`","`+records+`"]`) {
+		t.Errorf("other keys are watched: %s", pattern)
 	}
 }

@@ -21,9 +21,17 @@ func newKey(scope constructs.Construct, id, purpose, description string, cfg Con
 	})
 }
 
+// existingKey is a key that is there already, named by its ARN. Its policy is not ours to write: what is added to it is lost.
+func existingKey(scope constructs.Construct, id, arn string) awskms.IKey {
+	return awskms.Key_FromKeyArn(scope, jsii.String(id), jsii.String(arn))
+}
+
 // newRecordsKey is the key of logs, the trail and alarms. Their services use it by themselves, each for this
 // deployment only, but for EventBridge, which says nothing of itself: it is no way to read the images, which another key encrypts.
-func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
+func newRecordsKey(scope constructs.Construct, cfg Config) awskms.IKey {
+	if arn := cfg.Storage.ExistingRecordsKey; arn != "" {
+		return existingKey(scope, "RecordsKey", arn)
+	}
 	key := newKey(scope, "RecordsKey", "records", "Logs, trail and alarms", cfg)
 	stack := awscdk.Stack_Of(scope)
 	allow := func(sid, service string, actions []string, conditions map[string]any) {

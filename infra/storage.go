@@ -13,7 +13,7 @@ type Storage struct {
 	Dicom          awss3.IBucket
 	DicomKey       awskms.IKey   // nil when S3 manages the keys, or the bucket was there before
 	Certificates   awss3.Bucket  // nil with ACM
-	CertificateKey awskms.Key    // nil with ACM
+	CertificateKey awskms.IKey   // nil with ACM
 	AccessLogs     awss3.IBucket // of the other buckets and the load balancer
 	Trail          awss3.Bucket  // files of the trail; nil where no trail is made
 }
@@ -77,7 +77,11 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 	var key awskms.IKey
 	props.Encryption = awss3.BucketEncryption_S3_MANAGED
 	if cfg.Storage.Encryption == KMS {
-		key = newKey(scope, "DicomKey", "dicom", "DICOM instances", cfg)
+		if arn := cfg.Storage.ExistingDicomKey; arn != "" {
+			key = existingKey(scope, "DicomKey", arn)
+		} else {
+			key = newKey(scope, "DicomKey", "dicom", "DICOM instances", cfg)
+		}
 		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	}
 	bucket := awss3.NewBucket(scope, jsii.String("DicomBucket"), props)
@@ -93,10 +97,16 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 // newCertificateBucket makes the bucket for certificate.crt, certificate.key, truststore.crt and crl.pem, with a key
 // of its own whatever Encryption says: it holds a private key. The bucket's name ends in characters of the key's id.
 // Both are made anew when a deployment goes to ACM and comes back, so that the name is not that of the bucket left then.
-func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.Bucket, awskms.Key) {
-	key := newKey(scope, "CertificateKey", "certificates", "TLS certificates", cfg)
+// An existing key stays the same when they come back, and the bucket has a generated name then.
+func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.Bucket, awskms.IKey) {
 	props := bucketProps(cfg.Storage.Retention)
-	props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
+	var key awskms.IKey
+	if arn := cfg.Storage.ExistingCertificateKey; arn != "" {
+		key = existingKey(scope, "CertificateKey", arn)
+	} else {
+		key = newKey(scope, "CertificateKey", "certificates", "TLS certificates", cfg)
+		props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
+	}
 	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, cfg.logFolder("s3/certificates/")
 	props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	props.LifecycleRules = &[]*awss3.LifecycleRule{

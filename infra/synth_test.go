@@ -71,7 +71,7 @@ func deployments() map[string]Config {
 
 	c = configs[existing]
 	inZone(&c)
-	c.Storage.ExistingLogBucket = "hospital-logs"
+	c.Storage.ExistingLogBucket, c.Storage.ExistingRecordsKey = "hospital-logs", aKey+"01234567-89ab-cdef-0123-456789abcdef"
 	c.Audit.ExistingTrailArn, c.Audit.ManagementEvents = "arn:aws:cloudtrail:us-east-1:210987654321:trail/organisation", false
 	c.LoadBalancer.Scheme, c.Certificate.CertificateArn = Internal, ""
 	c.LoadBalancer.EndpointService.AllowedPrincipals = []string{"arn:aws:iam::210987654321:root", "arn:aws:iam::321098765432:role/imaging/pacs"}

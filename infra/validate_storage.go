@@ -37,10 +37,17 @@ func (v *validation) storage(c Config) {
 	v.kmsKey(field+"ExistingDicomKey", s.ExistingDicomKey, c.Region)
 	if s.ExistingDicomBucket == "" {
 		v.bucketPrefix(field+"DicomBucket", s.DicomBucket)
-		v.rule(s.ExistingDicomKey == "", field+"ExistingDicomKey", s.ExistingDicomKey, "is the key of ExistingDicomBucket, and there is none", "delete it: a new bucket has its own key with Encryption KMS")
+		v.rule(s.ExistingDicomKey == "" || s.Encryption == KMS, field+"ExistingDicomKey", s.ExistingDicomKey, "encrypts ExistingDicomBucket, which there is none of, or a new bucket with Encryption KMS",
+			"set Encryption to KMS, or delete it")
 	} else {
 		v.existingBucket(s)
 	}
+	v.kmsKey(field+"ExistingCertificateKey", s.ExistingCertificateKey, c.Region)
+	v.kmsKey(field+"ExistingRecordsKey", s.ExistingRecordsKey, c.Region)
+	v.rule(s.ExistingRecordsKey == "" || s.ExistingRecordsKey != s.ExistingDicomKey, field+"ExistingRecordsKey", s.ExistingRecordsKey,
+		"is ExistingDicomKey as well: whoever may read logs could decrypt images", "write another key, or nothing: the stack makes one")
+	v.rule(s.ExistingCertificateKey == "" || s.ExistingCertificateKey != s.ExistingDicomKey && s.ExistingCertificateKey != s.ExistingRecordsKey, field+"ExistingCertificateKey", s.ExistingCertificateKey,
+		"is the key of images or of logs as well: private keys, images and logs are kept apart", "write another key, or nothing: the stack makes one")
 	if s.ExistingLogBucket != "" {
 		v.bucketName(field+"ExistingLogBucket", s.ExistingLogBucket)
 		v.rule(s.ExistingLogBucket != s.ExistingDicomBucket, field+"ExistingLogBucket", s.ExistingLogBucket, "is ExistingDicomBucket as well: logs of a bucket that are put into it log themselves",

@@ -104,6 +104,10 @@ func TestValidConfigurations(t *testing.T) {
 			c.Storage.Encryption, c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays = S3Managed, 2192, 30
 			c.ResourceTags = map[string]string{"cost centre": "Radiology/CT", "owner": ""}
 		},
+		"keys that are there": func(c *Config) {
+			c.Certificate = clientAuth()
+			c.Storage.ExistingDicomKey, c.Storage.ExistingCertificateKey, c.Storage.ExistingRecordsKey = aKey+"mrk-0", aKey+"1", aKey+"2"
+		},
 		"administrators of keys": func(c *Config) {
 			c.Audit.KeyAdministrators, c.Audit.BreakGlassRoles = []string{aRole + "s"}, []string{aRole}
 		},
