@@ -47,7 +47,7 @@ func (s Storage) grantKeys(cfg Config, role awsiam.Role) {
 		s.DicomKey.Grant(role, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
 	}
 	for _, key := range []struct{ sid, arn string }{{"KMSKeyID", cfg.Service.App.Env.KMSKeyID}, {"ExistingDicomKey", cfg.Storage.ExistingDicomKey}} {
-		if key.arn != "" {
+		if key.arn != "" && (s.DicomKey == nil || *s.DicomKey.KeyArn() != key.arn) {
 			role.AddToPrincipalPolicy(allow(key.sid, []string{"kms:GenerateDataKey", "kms:Decrypt"}, jsii.String(key.arn)))
 		}
 	}

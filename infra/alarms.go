@@ -93,13 +93,21 @@ func certificateAlarms(cfg Config, certificateArn *string) []alarm {
 	return list
 }
 
-// newAlarms makes the alarms, and has AlarmEmail or AlarmTopic told when one goes off and when it is over.
-func newAlarms(scope constructs.Construct, cfg Config, list []alarm, key awskms.IKey) []awscloudwatch.Alarm {
-	var action awscloudwatch.IAlarmAction
+// alarmTopic is who is told: AlarmTopic, or a new topic for AlarmEmail, or nil.
+func alarmTopic(scope constructs.Construct, cfg Config, key awskms.IKey) awssns.ITopic {
 	if arn := cfg.Observability.AlarmTopic; arn != "" {
-		action = actions.NewSnsAction(awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(arn)))
+		return awssns.Topic_FromTopicArn(scope, jsii.String("AlarmTopic"), jsii.String(arn))
 	} else if cfg.Observability.AlarmEmail != "" {
-		action = actions.NewSnsAction(newAlarmTopic(scope, cfg, key))
+		return newAlarmTopic(scope, cfg, key)
+	}
+	return nil
+}
+
+// newAlarms makes the alarms, and has the topic told when one goes off and when it is over.
+func newAlarms(scope constructs.Construct, cfg Config, list []alarm, topic awssns.ITopic) []awscloudwatch.Alarm {
+	var action awscloudwatch.IAlarmAction
+	if topic != nil {
+		action = actions.NewSnsAction(topic)
 	}
 	made := []awscloudwatch.Alarm{}
 	for _, a := range list {
@@ -142,6 +150,11 @@ func newAlarmTopic(scope constructs.Construct, cfg Config, key awskms.IKey) awss
 		})},
 	})
 	topic.AddToResourcePolicy(publish)
+	// No condition: EventBridge sends none with which one could be met. What else could publish is a rule of a stranger who knows the ARN.
+	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+	changes := allow("Changes", []string{"sns:Publish"}, topic.TopicArn())
+	changes.AddServicePrincipal(jsii.String("events.amazonaws.com"), nil)
+	topic.AddToResourcePolicy(changes)
 	topic.AddSubscription(subscriptions.NewEmailSubscription(jsii.String(cfg.Observability.AlarmEmail), nil))
 	return topic
 }

@@ -68,15 +68,19 @@ func configuration() Config {
 		},
 
 		Storage: StorageConfig{
-			DicomBucket:           "stowrstos3-dicom",
-			ExistingDicomBucket:   "",
-			ExistingDicomKey:      "",
-			Encryption:            KMS,
-			Retention:             Retain,
-			ObjectLockDays:        0,
-			NoncurrentVersionDays: 0,
-			Transitions:           nil,
-			CloudTrailDataEvents:  true,
+			DicomBucket:         "stowrstos3-dicom",
+			ExistingDicomBucket: "",
+			ExistingDicomKey:    "",
+			// ARNs of KMS keys to use instead of new ones.
+			ExistingCertificateKey: "",
+			ExistingRecordsKey:     "",
+			ExistingLogBucket:      "",
+			Encryption:             KMS,
+			Retention:              Retain,
+			ObjectLockDays:         0,
+			NoncurrentVersionDays:  0,
+			Transitions:            nil,
+			CloudTrailDataEvents:   true,
 		},
 
 		Service: ServiceConfig{
@@ -142,6 +146,14 @@ func configuration() Config {
 		Audit: AuditConfig{
 			// arn:aws:iam::ACCOUNT:role/NAME of whoever may erase or restore objects by hand.
 			BreakGlassRoles: nil,
+			// Days for which nobody at all can delete files of the trail. Set it once the first deployment has succeeded.
+			TrailLockDays: 0,
+			// false where a trail of the account or its organisation records changes of resources already.
+			ManagementEvents: true,
+			// arn:aws:iam::ACCOUNT:role/NAME of whoever administers the KMS keys, and does not use them.
+			KeyAdministrators: nil,
+			// arn:aws:cloudtrail:REGION:ACCOUNT:trail/NAME of a trail that records data events of the buckets already.
+			ExistingTrailArn: "",
 		},
 
 		ResourceTags: map[string]string{},
@@ -226,11 +238,11 @@ type ObservabilityConfig struct {
 	// LogRetentionDays is how long logs are kept, one of the numbers that CloudWatch Logs knows (1, 3, 5, 7, 14, 30, …
 	// 3653). Default 2192, the six years of HIPAA (45 CFR 164.316(b)(2)(i)).
 	LogRetentionDays int
-	// AlarmEmail is the address to which alarms are sent; AWS asks it to confirm first. Default: none, alarms are
+	// AlarmEmail is the address to which alarms and changes that take protection away are sent; AWS asks it to confirm first. Default: none, alarms are
 	// seen in the console only.
 	AlarmEmail string
 	// AlarmTopic is the ARN of an SNS topic in Region to which alarms are sent instead. Its policy, and that of its key, have to let
-	// cloudwatch.amazonaws.com publish. Default: none.
+	// cloudwatch.amazonaws.com and events.amazonaws.com publish. Default: none.
 	AlarmTopic string
 }
 

@@ -10,9 +10,19 @@ type StorageConfig struct {
 	// own settings stay as they are, and DicomBucket is ignored. Default: none. When KMS encrypts it, put the ARN of
 	// its key into ExistingDicomKey.
 	ExistingDicomBucket string
-	// ExistingDicomKey is the ARN of the KMS key that encrypts ExistingDicomBucket: without it every store is refused.
-	// The policy of a key of another account has to let this one in, too. Default: none.
+	// ExistingDicomKey is the ARN of the KMS key that encrypts ExistingDicomBucket: without it every store is refused. Without an
+	// ExistingDicomBucket it is a key that is used for the new bucket instead of a new one, with Encryption KMS. The policy of a key of another
+	// account has to let this one in, too. Default: none.
 	ExistingDicomKey string
+	// ExistingCertificateKey is the ARN of a KMS key in Region that encrypts the bucket for certificates instead of a new one; the bucket's name
+	// is a generated one then. Ignored with ACM. Default: none.
+	ExistingCertificateKey string
+	// ExistingRecordsKey is the ARN of a KMS key in Region that encrypts logs, the trail and alarms instead of a new one. Its policy has to let
+	// CloudWatch, CloudTrail and EventBridge use it. Default: none.
+	ExistingRecordsKey string
+	// ExistingLogBucket is the whole name of a bucket of this account and Region that gets the access logs of buckets and load balancer, below
+	// a folder AppName, instead of a new one. Its policy has to let them be delivered; it has no Object Lock, and SSE-S3. Default: none.
+	ExistingLogBucket string
 	// Encryption of the bucket for DICOM is KMS (default: a key of this deployment) or S3Managed (AES256 with keys
 	// of S3). Logs and certificates have KMS keys of their own in any case.
 	Encryption Encryption
@@ -28,7 +38,8 @@ type StorageConfig struct {
 	// Transitions move objects to cheaper storage classes as they grow older, the youngest first. Objects below 128 KiB stay, as
 	// S3 has it. Default: none.
 	Transitions []Transition
-	// CloudTrailDataEvents records every access to an object of the DICOM bucket in a trail. Default true.
+	// CloudTrailDataEvents records every access to an object of the DICOM bucket in a trail: one of this deployment, or Audit.ExistingTrailArn.
+	// Default true.
 	CloudTrailDataEvents bool
 }
 

@@ -8,31 +8,43 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newKey is a KMS key that rotates every year, with the alias AppName/purpose. Whoever may use it is said by the
-// policies of roles in this account (the policy that KMS gives a key by default), and by services that are added to it.
-func newKey(scope constructs.Construct, id, appName, purpose, description string, retention Retention) awskms.Key {
+// newKey is a KMS key that rotates every year, with the alias AppName/purpose. Who may use it is said by the policies of roles in this
+// account, and by services that are added to it; who administers it by KeyAdministrators, or by the policies of roles as well.
+func newKey(scope constructs.Construct, id, purpose, description string, cfg Config) awskms.Key {
 	return awskms.NewKey(scope, jsii.String(id), &awskms.KeyProps{
-		Alias:             jsii.String(appName + "/" + purpose),
-		Description:       jsii.String(description),
+		Alias:             jsii.String(cfg.AppName + "/" + purpose),
+		Description:       jsii.String(description + " of " + cfg.AppName),
+		Policy:            keyPolicy(scope, cfg),
 		EnableKeyRotation: jsii.Bool(true),
 		PendingWindow:     awscdk.Duration_Days(jsii.Number(30)), // the longest: what it encrypted is lost with it
-		RemovalPolicy:     removalPolicy(retention),
+		RemovalPolicy:     removalPolicy(cfg.Storage.Retention),
 	})
 }
 
+// existingKey is a key that is there already, named by its ARN. Its policy is not ours to write: what is added to it is lost.
+func existingKey(scope constructs.Construct, id, arn string) awskms.IKey {
+	return awskms.Key_FromKeyArn(scope, jsii.String(id), jsii.String(arn))
+}
+
 // newRecordsKey is the key of logs, the trail and alarms. Their services use it by themselves, each for this
-// deployment only: it is no way to read the images, which another key encrypts.
-func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
-	key := newKey(scope, "RecordsKey", cfg.AppName, "records", "Logs, trail and alarms of "+cfg.AppName, cfg.Storage.Retention)
+// deployment only, but for EventBridge, which says nothing of itself: it is no way to read the images, which another key encrypts.
+func newRecordsKey(scope constructs.Construct, cfg Config) awskms.IKey {
+	if arn := cfg.Storage.ExistingRecordsKey; arn != "" {
+		return existingKey(scope, "RecordsKey", arn)
+	}
+	key := newKey(scope, "RecordsKey", "records", "Logs, trail and alarms", cfg)
 	stack := awscdk.Stack_Of(scope)
 	allow := func(sid, service string, actions []string, conditions map[string]any) {
-		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:        jsii.String(sid),
 			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(service), nil)},
 			Actions:    jsii.Strings(actions...),
 			Resources:  jsii.Strings("*"), // in a key's policy: this key
-			Conditions: &conditions,
-		}), nil)
+		})
+		if conditions != nil {
+			statement.AddConditions(&conditions)
+		}
+		key.AddToResourcePolicy(statement, nil)
 	}
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 	// Names of log groups are generated, and begin with the stack's.
@@ -43,7 +55,7 @@ func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 			}),
 		}})
 	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
-	if cfg.Storage.CloudTrailDataEvents {
+	if cfg.makesTrail() {
 		trail := trailArn(stack, cfg.AppName)
 		allow("Trail", "cloudtrail.amazonaws.com", []string{"kms:GenerateDataKey*"}, map[string]any{
 			"StringEquals": map[string]any{"aws:SourceArn": trail, "kms:EncryptionContext:aws:cloudtrail:arn": trail},
@@ -57,6 +69,7 @@ func newRecordsKey(scope constructs.Construct, cfg Config) awskms.Key {
 		allow("Alarms", "cloudwatch.amazonaws.com", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, map[string]any{
 			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
 		})
+		allow("Changes", "events.amazonaws.com", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, nil) // EventBridge sends nothing for a condition
 	}
 	return key
 }

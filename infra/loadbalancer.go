@@ -37,7 +37,7 @@ type LoadBalancer struct {
 
 // newLoadBalancer builds the row of the topology that CertificateMode chooses: with ACM the load balancer ends TLS and
 // begins another to nginx, with FromS3 it passes TCP on.
-func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, accessLogs awss3.Bucket) LoadBalancer {
+func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, accessLogs awss3.IBucket) LoadBalancer {
 	group := newLoadBalancerSecurityGroup(scope, cfg.LoadBalancer.AllowedPeers, network)
 	kind := cfg.LoadBalancer.kind()
 	name := cfg.AppName + "-nlb"
@@ -76,7 +76,7 @@ func newLoadBalancer(scope constructs.Construct, cfg Config, network Network, ac
 		certificateArn = newCertificate(scope, cfg)
 		listener.Protocol = elb.Protocol_TLS
 		listener.Certificates = &[]elb.IListenerCertificate{elb.ListenerCertificate_FromArn(certificateArn)}
-		logConnections(nlb, accessLogs)
+		logConnections(nlb, cfg, accessLogs)
 	} else {
 		// A slow disk may keep a sender silent for longer than the 350 s at which TLS listeners are fixed.
 		// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html

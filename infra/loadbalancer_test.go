@@ -79,6 +79,9 @@ func TestLoadBalancer(t *testing.T) {
 		if cfg.Certificate.CertificateMode == ACM {
 			want = []any{"true", `{"Ref":"AccessLogBucketDA470295"}`, "nlb"}
 		}
+		if cfg.Storage.ExistingLogBucket != "" { // which others may log to as well
+			want = []any{"true", `"hospital-logs"`, cfg.AppName + "/nlb"}
+		}
 		if diff := cmp.Diff(want, logs); diff != "" {
 			t.Errorf("access logs differ (-want +got):\n%s", diff)
 		}

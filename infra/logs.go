@@ -13,7 +13,7 @@ type Logs struct {
 	App   awslogs.LogGroup // JSON records of the app, with the audit record of each request
 	Nginx awslogs.LogGroup // JSON records of nginx and certsync
 	Flows awslogs.LogGroup // flow logs of the VPC; nil with ExistingVpc
-	Trail awslogs.LogGroup // of CloudTrail; nil without CloudTrailDataEvents
+	Trail awslogs.LogGroup // of CloudTrail; nil where no trail is made
 }
 
 func newLogs(scope constructs.Construct, cfg Config, key awskms.IKey) Logs {
@@ -31,7 +31,7 @@ func newLogs(scope constructs.Construct, cfg Config, key awskms.IKey) Logs {
 	if cfg.Network.ExistingVpc.VpcID == "" {
 		logs.Flows = group("FlowLogs")
 	}
-	if cfg.Storage.CloudTrailDataEvents {
+	if cfg.makesTrail() {
 		logs.Trail = group("TrailLogs")
 	}
 	return logs

@@ -17,7 +17,11 @@ func TestLogGroups(t *testing.T) {
 			if days := fmt.Sprint(group.get("RetentionInDays")); days != fmt.Sprint(cfg.Observability.LogRetentionDays) {
 				t.Errorf("%s is kept for %s days", id, days)
 			}
-			if key := text(group.get("KmsKeyId")); key != `{"Fn::GetAtt":["RecordsKey31CDF3C4","Arn"]}` {
+			want := `{"Fn::GetAtt":["RecordsKey31CDF3C4","Arn"]}`
+			if arn := cfg.Storage.ExistingRecordsKey; arn != "" {
+				want = text(arn)
+			}
+			if key := text(group.get("KmsKeyId")); key != want {
 				t.Errorf("%s is encrypted with %s", id, key)
 			}
 		}
@@ -233,8 +237,8 @@ func TestOutputs(t *testing.T) {
 		if cfg.Certificate.CertificateMode == FromS3 {
 			want = append(want, "CertificateBucketName", "CertificateCommand")
 		}
-		if cfg.Storage.CloudTrailDataEvents {
-			want = append(want, "TrailLogGroup")
+		if cfg.makesTrail() {
+			want = append(want, "TrailBucketName", "TrailLogGroup")
 		}
 		if cfg.Network.ExistingVpc.VpcID == "" {
 			want = append(want, "DefaultSecurityGroupCommand", "FlowLogGroup")

@@ -30,7 +30,7 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 		output("CertificateCommand", "Puts the certificates of the current folder into the bucket; nginx has them a minute later",
 			jsii.String("aws s3 cp . s3://"+bucket+"/ --recursive --exclude '*' --include certificate.crt --include certificate.key --include truststore.crt --include crl.pem --region "+cfg.Region))
 	}
-	output("AccessLogBucketName", "Access logs of the buckets and the load balancer, and files of the trail", storage.AccessLogs.BucketName())
+	output("AccessLogBucketName", "Access logs of the buckets and the load balancer", storage.AccessLogs.BucketName())
 	output("ClusterName", "ECS cluster", service.Cluster.ClusterName())
 	output("ServiceName", "ECS service", service.Fargate.ServiceName())
 	output("TaskRoleArn", "Role of the tasks, for policies of buckets and keys that are not of this stack", service.Task.TaskRole().RoleArn())
@@ -40,6 +40,7 @@ func newOutputs(scope constructs.Construct, cfg Config, network Network, storage
 		output("FlowLogGroup", "Flow logs of the VPC", logs.Flows.LogGroupName())
 	}
 	if logs.Trail != nil {
+		output("TrailBucketName", "Files of the trail, which `aws cloudtrail validate-logs` checks", storage.Trail.BucketName())
 		output("TrailLogGroup", "Who read or wrote which object", logs.Trail.LogGroupName())
 	}
 	output("DashboardURL", "CloudWatch dashboard", jsii.String(dashboardURL(cfg)))

@@ -30,8 +30,8 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	}
 	records := newRecordsKey(stack, cfg)
 	logs := newLogs(stack, cfg, records)
-	storage := newStorage(stack, cfg)
-	if cfg.Storage.CloudTrailDataEvents {
+	storage := newStorage(stack, cfg, records)
+	if cfg.makesTrail() {
 		newTrail(stack, cfg, storage, logs, records)
 	}
 	network := newNetwork(stack, cfg.Network, cfg.LoadBalancer.Scheme, logs.Flows)
@@ -39,7 +39,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 	loadBalancer := newLoadBalancer(stack, cfg, network, storage.AccessLogs)
 	newRecord(stack, cfg, loadBalancer)
 	service := newService(stack, cfg, network, storage, logs, loadBalancer, endpoints)
-	newObservability(stack, cfg, logs, service, loadBalancer, records)
+	newObservability(stack, cfg, logs, storage, service, loadBalancer, records)
 	newOutputs(stack, cfg, network, storage, logs, loadBalancer, service)
 	suppress(stack, cfg)
 	return stack

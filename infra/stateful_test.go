@@ -22,6 +22,7 @@ func statefulIDs() map[string]string {
 		"FlowLogs16C1943A":          "AWS::Logs::LogGroup",
 		"NginxLogsE08837CA":         "AWS::Logs::LogGroup",
 		"RecordsKey31CDF3C4":        "AWS::KMS::Key",
+		"TrailBucketA831CE63":       "AWS::S3::Bucket",
 		"TrailLogs3B05809D":         "AWS::Logs::LogGroup",
 	}
 }
@@ -64,7 +65,7 @@ func TestStatefulResourcesAreRetained(t *testing.T) {
 		}
 		for id, r := range kept {
 			deletion, replacement := deletion, replacement
-			if strings.HasPrefix(id, "AccessLogBucket") { // log delivery goes on when the stack is gone, and would keep it from going
+			if strings.HasPrefix(id, "AccessLogBucket") || strings.HasPrefix(id, "TrailBucket") { // they get logs until the stack is gone and later, which would keep it from going
 				deletion, replacement = "RetainExceptOnCreate", "Retain"
 			}
 			if r.DeletionPolicy != deletion || r.UpdateReplacePolicy != replacement {
@@ -82,6 +83,7 @@ func TestBucketNamesArePinned(t *testing.T) {
 		"DicomBucket8578A178":       `{"Fn::Join":["",["stowrstos3-dicom-",{"Fn::Select":[4,{"Fn::Split":["-",{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}]}]}]]}`,
 		"CertificateBucket5BE1E6F4": `{"Fn::Join":["",["stowrstos3-certs-",{"Fn::Select":[4,{"Fn::Split":["-",{"Ref":"CertificateKeyF39219A0"}]}]}]]}`,
 		"AccessLogBucketDA470295":   `null`, // generated, from the stack's name
+		"TrailBucketA831CE63":       `null`,
 	}
 	got := map[string]string{}
 	for id, bucket := range of(t, mTLS).all("AWS::S3::Bucket") {

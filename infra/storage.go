@@ -11,10 +11,11 @@ import (
 // Storage is the buckets and the keys that encrypt them.
 type Storage struct {
 	Dicom          awss3.IBucket
-	DicomKey       awskms.IKey  // nil when S3 manages the keys, or the bucket was there before
-	Certificates   awss3.Bucket // nil with ACM
-	CertificateKey awskms.Key   // nil with ACM
-	AccessLogs     awss3.Bucket // of the other buckets, the load balancer and the trail
+	DicomKey       awskms.IKey   // nil when S3 manages the keys, or the bucket was there before
+	Certificates   awss3.Bucket  // nil with ACM
+	CertificateKey awskms.IKey   // nil with ACM
+	AccessLogs     awss3.IBucket // of the other buckets and the load balancer
+	Trail          awss3.Bucket  // files of the trail; nil where no trail is made
 }
 
 // uploadDays is how long a multipart upload may stay unfinished: 100 GB over a line of 2 Mbit/s take more than four
@@ -22,8 +23,8 @@ type Storage struct {
 const uploadDays = 7
 
 // newStorage makes the buckets. Ids of stateful resources must not change: CloudFormation would replace them.
-func newStorage(scope constructs.Construct, cfg Config) Storage {
-	storage := Storage{AccessLogs: newAccessLogBucket(scope, cfg)}
+func newStorage(scope constructs.Construct, cfg Config, records awskms.IKey) Storage {
+	storage := Storage{AccessLogs: logBucket(scope, cfg)}
 	if existing := cfg.Storage.ExistingDicomBucket; existing != "" {
 		storage.Dicom = awss3.Bucket_FromBucketName(scope, jsii.String("DicomBucket"), jsii.String(existing))
 	} else {
@@ -32,7 +33,12 @@ func newStorage(scope constructs.Construct, cfg Config) Storage {
 	if cfg.Certificate.CertificateMode == FromS3 {
 		storage.Certificates, storage.CertificateKey = newCertificateBucket(scope, cfg, storage.AccessLogs)
 	}
-	storage.AccessLogs.Policy().ApplyRemovalPolicy(removalPolicy(Retain))
+	if cfg.makesTrail() {
+		storage.Trail = newTrailBucket(scope, cfg, storage.AccessLogs, records)
+	}
+	if policy := storage.AccessLogs.Policy(); policy != nil {
+		policy.ApplyRemovalPolicy(removalPolicy(Retain))
+	}
 	for _, bucket := range []awss3.IBucket{storage.Dicom, storage.Certificates} {
 		if bucket != nil && bucket.Policy() != nil { // an existing bucket has none of ours
 			bucket.Policy().ApplyRemovalPolicy(removalPolicy(cfg.Storage.Retention)) // a bucket that stays goes on to answer TLS only
@@ -46,7 +52,7 @@ func newStorage(scope constructs.Construct, cfg Config) Storage {
 func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.IBucket, awskms.IKey) {
 	props := bucketProps(cfg.Storage.Retention)
 	props.BucketName = jsii.String(cfg.Storage.DicomBucket + "-" + *lastGroup(awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), awscdk.Aws_STACK_ID(), nil))))
-	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, jsii.String("s3/dicom/")
+	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, cfg.logFolder("s3/dicom/")
 	rule := &awss3.LifecycleRule{Id: jsii.String("unfinished-uploads"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays))}
 	props.LifecycleRules = &[]*awss3.LifecycleRule{rule}
 	if days := cfg.Storage.NoncurrentVersionDays; days > 0 {
@@ -71,7 +77,11 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 	var key awskms.IKey
 	props.Encryption = awss3.BucketEncryption_S3_MANAGED
 	if cfg.Storage.Encryption == KMS {
-		key = newKey(scope, "DicomKey", cfg.AppName, "dicom", "DICOM instances of "+cfg.AppName, cfg.Storage.Retention)
+		if arn := cfg.Storage.ExistingDicomKey; arn != "" {
+			key = existingKey(scope, "DicomKey", arn)
+		} else {
+			key = newKey(scope, "DicomKey", "dicom", "DICOM instances", cfg)
+		}
 		props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	}
 	bucket := awss3.NewBucket(scope, jsii.String("DicomBucket"), props)
@@ -87,11 +97,17 @@ func newDicomBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) 
 // newCertificateBucket makes the bucket for certificate.crt, certificate.key, truststore.crt and crl.pem, with a key
 // of its own whatever Encryption says: it holds a private key. The bucket's name ends in characters of the key's id.
 // Both are made anew when a deployment goes to ACM and comes back, so that the name is not that of the bucket left then.
-func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.Bucket, awskms.Key) {
-	key := newKey(scope, "CertificateKey", cfg.AppName, "certificates", "TLS certificates of "+cfg.AppName, cfg.Storage.Retention)
+// An existing key stays the same when they come back, and the bucket has a generated name then.
+func newCertificateBucket(scope constructs.Construct, cfg Config, logs awss3.IBucket) (awss3.Bucket, awskms.IKey) {
 	props := bucketProps(cfg.Storage.Retention)
-	props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
-	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, jsii.String("s3/certificates/")
+	var key awskms.IKey
+	if arn := cfg.Storage.ExistingCertificateKey; arn != "" {
+		key = existingKey(scope, "CertificateKey", arn)
+	} else {
+		key = newKey(scope, "CertificateKey", "certificates", "TLS certificates", cfg)
+		props.BucketName = jsii.String(cfg.Certificate.CertificateBucket + "-" + *lastGroup(key.KeyId()))
+	}
+	props.ServerAccessLogsBucket, props.ServerAccessLogsPrefix = logs, cfg.logFolder("s3/certificates/")
 	props.Encryption, props.EncryptionKey, props.BucketKeyEnabled = awss3.BucketEncryption_KMS, key, jsii.Bool(true)
 	props.LifecycleRules = &[]*awss3.LifecycleRule{
 		{Id: jsii.String("unfinished-uploads"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(uploadDays))},

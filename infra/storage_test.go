@@ -50,6 +50,9 @@ func TestEncryptionOfBuckets(t *testing.T) {
 				key := map[bool]string{true: "DicomKey7BD01525", false: "CertificateKeyF39219A0"}[strings.HasPrefix(id, "Dicom")]
 				want = `[{"BucketKeyEnabled":true,"ServerSideEncryptionByDefault":{"KMSMasterKeyID":{"Fn::GetAtt":["` + key + `","Arn"]},"SSEAlgorithm":"aws:kms"}}]`
 			}
+			if strings.HasPrefix(id, "TrailBucket") { // without a bucket key, for which CloudTrail would need kms:Decrypt
+				want = `[{"ServerSideEncryptionByDefault":{"KMSMasterKeyID":{"Fn::GetAtt":["RecordsKey31CDF3C4","Arn"]},"SSEAlgorithm":"aws:kms"}}]`
+			}
 			if encryption := text(bucket.get("BucketEncryption", "ServerSideEncryptionConfiguration")); encryption != want {
 				t.Errorf("%s: got %s, want %s", id, encryption, want)
 			}
@@ -63,9 +66,12 @@ func TestEncryptionOfBuckets(t *testing.T) {
 }
 
 func TestAccessLogs(t *testing.T) {
-	each(t, func(t *testing.T, got template, _ Config) {
+	each(t, func(t *testing.T, got template, cfg Config) {
 		for id, bucket := range got.all("AWS::S3::Bucket") {
 			want := `{"Ref":"AccessLogBucketDA470295"}`
+			if cfg.Storage.ExistingLogBucket != "" {
+				want = `"hospital-logs"`
+			}
 			if id == "AccessLogBucketDA470295" {
 				want = "null"
 			}
@@ -76,9 +82,12 @@ func TestAccessLogs(t *testing.T) {
 	})
 }
 
-// Only what belongs to this account, and of CloudTrail this trail, may write logs into the bucket.
+// Only what belongs to this account may write logs into the bucket, and no trail.
 func TestLogDeliveryIsOfThisAccount(t *testing.T) {
-	each(t, func(t *testing.T, got template, _ Config) {
+	each(t, func(t *testing.T, got template, cfg Config) {
+		if cfg.Storage.ExistingLogBucket != "" {
+			return // it keeps its own policy
+		}
 		policy := got.one(t, "AWS::S3::BucketPolicy", "AccessLogBucket")
 		for _, statement := range policy.get("PolicyDocument", "Statement").([]any) {
 			if at(statement, "Effect") != "Allow" {
@@ -90,8 +99,8 @@ func TestLogDeliveryIsOfThisAccount(t *testing.T) {
 			if at(statement, "Condition", "ArnLike", "aws:SourceArn") == nil {
 				t.Errorf("on behalf of anything: %s", text(statement))
 			}
-			if at(statement, "Principal", "Service") == nil {
-				t.Errorf("not a service: %s", text(statement))
+			if service := at(statement, "Principal", "Service"); service == nil || service == "cloudtrail.amazonaws.com" {
+				t.Errorf("not a service that delivers access logs: %s", text(statement))
 			}
 		}
 	})
@@ -160,7 +169,7 @@ func TestCertificateBucketIsOfFromS3(t *testing.T) {
 func TestTrailRecordsObjects(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg Config) {
 		trails := got.all("AWS::CloudTrail::Trail")
-		if !cfg.Storage.CloudTrailDataEvents {
+		if !cfg.makesTrail() {
 			if len(trails) > 0 {
 				t.Error("there is a trail")
 			}
@@ -171,7 +180,11 @@ func TestTrailRecordsObjects(t *testing.T) {
 		if cfg.Certificate.CertificateMode == FromS3 {
 			objects += `,{"Fn::Join":["",[{"Fn::GetAtt":["CertificateBucket5BE1E6F4","Arn"]},"/"]]}`
 		}
-		want := `[{"DataResources":[{"Type":"AWS::S3::Object","Values":[` + objects + `]}],"IncludeManagementEvents":false,"ReadWriteType":"All"}]`
+		want := `[{"DataResources":[{"Type":"AWS::S3::Object","Values":[` + objects + `]}],"IncludeManagementEvents":false,"ReadWriteType":"All"}`
+		if cfg.Audit.ManagementEvents { // which EventBridge sees only where a trail has them
+			want += `,{"IncludeManagementEvents":true,"ReadWriteType":"WriteOnly"}`
+		}
+		want += "]"
 		if selectors := text(trail.get("EventSelectors")); selectors != want {
 			t.Errorf("events: got %s, want %s", selectors, want)
 		}
@@ -198,7 +211,7 @@ func TestKeysCanBeDescribed(t *testing.T) {
 				}
 			}
 		}
-		if described != cfg.Storage.CloudTrailDataEvents {
+		if described != cfg.makesTrail() {
 			t.Errorf("CloudTrail may describe the key: %v", described)
 		}
 	})

@@ -20,7 +20,7 @@ type suppression struct {
 
 // suppressions are of the packs AwsSolutions and HIPAA Security.
 func suppressions(cfg Config) []suppression {
-	buckets := []string{"DicomBucket", "CertificateBucket", "AccessLogBucket"}
+	buckets := []string{"DicomBucket", "CertificateBucket", "AccessLogBucket", "TrailBucket"}
 	list := []suppression{
 		{
 			Rule: "HIPAA.Security-S3BucketReplicationEnabled", On: buckets,
@@ -29,7 +29,7 @@ func suppressions(cfg Config) []suppression {
 		},
 		{
 			Rule: "HIPAA.Security-S3DefaultEncryptionKMS", On: []string{"AccessLogBucket"},
-			Reason: "S3 delivers access logs into buckets with SSE-S3 only. The bucket holds no images; the files of the trail in it are encrypted with the records key.",
+			Reason: "S3 delivers access logs into buckets with SSE-S3 only. The bucket holds no images, and no files of the trail.",
 		},
 		{
 			Rule: "HIPAA.Security-IAMNoInlinePolicy", On: []string{"TaskRole", "ExecutionRole", "TrailRole", "FlowLogRole"},

@@ -47,6 +47,7 @@ func deployments() map[string]Config {
 	c.Certificate.CertificateArn = strings.Replace(testArn, "us-east-1", "ca-west-1", 1)
 	c.LoadBalancer.Scheme, c.Network.Egress, c.Network.AvailabilityZones = Internal, NAT, []string{"ca-west-1a", "ca-west-1b", "ca-west-1c"}
 	c.Storage = StorageConfig{ExistingDicomBucket: "hospital-archive", Encryption: S3Managed, Retention: Destroy}
+	c.Audit.ManagementEvents = false
 	c.PermissionsBoundary, c.Observability.AlarmTopic = "arn:aws:iam::123456789012:policy/imaging/boundary", "arn:aws:sns:ca-west-1:123456789012:imaging"
 	c.Service.TaskCount, c.Service.MaxTaskCount, c.Service.CPUArchitecture = 2, 2, ARM64
 	c.Service.App.Env.KMSKeyID = "arn:aws:kms:ca-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
@@ -63,11 +64,15 @@ func deployments() map[string]Config {
 	c.ResourceTags = map[string]string{"cost-centre": "radiology"}
 	c.Protection = true
 	c.Audit.BreakGlassRoles = []string{"arn:aws:iam::123456789012:role/imaging/archivist", "arn:aws:iam::123456789012:role/imaging/restore"}
+	c.Audit.TrailLockDays = 365
+	c.Audit.KeyAdministrators = []string{"arn:aws:iam::123456789012:role/security/keys"}
 	c.Service.Nginx.Env.AllowedClients, c.Service.Nginx.Env.RequireCRL = []string{"CN=modality-1,O=Hospital", "CN=pacs issued by CN=Hospital CA"}, true
 	configs[everything] = c
 
 	c = configs[existing]
 	inZone(&c)
+	c.Storage.ExistingLogBucket, c.Storage.ExistingRecordsKey = "hospital-logs", aKey+"01234567-89ab-cdef-0123-456789abcdef"
+	c.Audit.ExistingTrailArn, c.Audit.ManagementEvents = "arn:aws:cloudtrail:us-east-1:210987654321:trail/organisation", false
 	c.LoadBalancer.Scheme, c.Certificate.CertificateArn = Internal, ""
 	c.LoadBalancer.EndpointService.AllowedPrincipals = []string{"arn:aws:iam::210987654321:root", "arn:aws:iam::321098765432:role/imaging/pacs"}
 	c.Network = NetworkConfig{AvailabilityZones: []string{"us-east-1a", "us-east-1b"}, Egress: Endpoints, ExistingVpc: ExistingVpc{

@@ -9,15 +9,11 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newTrail records who read or wrote which object of the buckets with images and private keys. It is this deployment's
-// only: management events are those of the whole account, and belong to a trail of the account. The CDK class Trail
-// would let the trails of any account write into the bucket.
-// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+// newTrail records who read or wrote which object of the buckets with images and private keys, and with ManagementEvents who changed what in
+// the account. Without them EventBridge would not see changes of keys, buckets and the trail, where no other trail has them. Reads and uses
+// of keys are not among the changes. The CDK class Trail would let the trails of any account write into the bucket.
 func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs, key awskms.IKey) {
-	const prefix = "cloudtrail"
-	stack := awscdk.Stack_Of(scope)
-	bucket, trailArn := storage.AccessLogs, trailArn(stack, cfg.AppName)
-	deliverLogs(bucket, "cloudtrail.amazonaws.com", "Trail", prefix+"/AWSLogs/"+*stack.Account()+"/*", trailArn)
+	bucket := storage.Trail
 
 	// The trust has no condition, as AWS documents it: CloudTrail sends no aws:SourceAccount or aws:SourceArn when it assumes
 	// the role, and CreateTrail fails with one. What the role may do is write this one log group.
@@ -32,21 +28,25 @@ func newTrail(scope constructs.Construct, cfg Config, storage Storage, logs Logs
 	if storage.Certificates != nil {
 		objects = append(objects, jsii.String(*storage.Certificates.BucketArn()+"/"))
 	}
+	selectors := []any{&awscloudtrail.CfnTrail_EventSelectorProperty{
+		IncludeManagementEvents: jsii.Bool(false), ReadWriteType: jsii.String("All"),
+		DataResources: []any{&awscloudtrail.CfnTrail_DataResourceProperty{Type: jsii.String("AWS::S3::Object"), Values: &objects}},
+	}}
+	if cfg.Audit.ManagementEvents {
+		selectors = append(selectors, &awscloudtrail.CfnTrail_EventSelectorProperty{IncludeManagementEvents: jsii.Bool(true), ReadWriteType: jsii.String("WriteOnly")})
+	}
 	trail := awscloudtrail.NewCfnTrail(scope, jsii.String("Trail"), &awscloudtrail.CfnTrailProps{
 		TrailName:                  jsii.String(trailName(cfg.AppName)),
 		IsLogging:                  jsii.Bool(true),
 		S3BucketName:               bucket.BucketName(),
-		S3KeyPrefix:                jsii.String(prefix),
+		S3KeyPrefix:                jsii.String(trailPrefix),
 		KmsKeyId:                   key.KeyArn(),
 		EnableLogFileValidation:    jsii.Bool(true), // shows a file that was changed or removed
 		CloudWatchLogsLogGroupArn:  logs.Trail.LogGroupArn(),
 		CloudWatchLogsRoleArn:      role.RoleArn(),
 		IncludeGlobalServiceEvents: jsii.Bool(false),
 		IsMultiRegionTrail:         jsii.Bool(false),
-		EventSelectors: []any{&awscloudtrail.CfnTrail_EventSelectorProperty{
-			IncludeManagementEvents: jsii.Bool(false), ReadWriteType: jsii.String("All"),
-			DataResources: []any{&awscloudtrail.CfnTrail_DataResourceProperty{Type: jsii.String("AWS::S3::Object"), Values: &objects}},
-		}},
+		EventSelectors:             selectors,
 	})
 	write.ApplyBefore(trail)
 	trail.Node().AddDependency(bucket.Policy()) // the trail writes when it is made, to show that it can

@@ -37,9 +37,21 @@ func (v *validation) storage(c Config) {
 	v.kmsKey(field+"ExistingDicomKey", s.ExistingDicomKey, c.Region)
 	if s.ExistingDicomBucket == "" {
 		v.bucketPrefix(field+"DicomBucket", s.DicomBucket)
-		v.rule(s.ExistingDicomKey == "", field+"ExistingDicomKey", s.ExistingDicomKey, "is the key of ExistingDicomBucket, and there is none", "delete it: a new bucket has its own key with Encryption KMS")
+		v.rule(s.ExistingDicomKey == "" || s.Encryption == KMS, field+"ExistingDicomKey", s.ExistingDicomKey, "encrypts ExistingDicomBucket, which there is none of, or a new bucket with Encryption KMS",
+			"set Encryption to KMS, or delete it")
 	} else {
 		v.existingBucket(s)
+	}
+	v.kmsKey(field+"ExistingCertificateKey", s.ExistingCertificateKey, c.Region)
+	v.kmsKey(field+"ExistingRecordsKey", s.ExistingRecordsKey, c.Region)
+	v.rule(s.ExistingRecordsKey == "" || s.ExistingRecordsKey != s.ExistingDicomKey, field+"ExistingRecordsKey", s.ExistingRecordsKey,
+		"is ExistingDicomKey as well: whoever may read logs could decrypt images", "write another key, or nothing: the stack makes one")
+	v.rule(s.ExistingCertificateKey == "" || s.ExistingCertificateKey != s.ExistingDicomKey && s.ExistingCertificateKey != s.ExistingRecordsKey, field+"ExistingCertificateKey", s.ExistingCertificateKey,
+		"is the key of images or of logs as well: private keys, images and logs are kept apart", "write another key, or nothing: the stack makes one")
+	if s.ExistingLogBucket != "" {
+		v.bucketName(field+"ExistingLogBucket", s.ExistingLogBucket)
+		v.rule(s.ExistingLogBucket != s.ExistingDicomBucket, field+"ExistingLogBucket", s.ExistingLogBucket, "is ExistingDicomBucket as well: logs of a bucket that are put into it log themselves",
+			"write a bucket for logs alone, or nothing: the stack makes one")
 	}
 	oneOf(v, field+"Encryption", s.Encryption, []Encryption{S3Managed, KMS}, "S3Managed or KMS")
 	oneOf(v, field+"Retention", s.Retention, []Retention{Retain, Destroy}, "Retain or Destroy")
@@ -82,12 +94,16 @@ func (v *validation) transitions(list []Transition) {
 	}
 }
 
+// bucketName checks the whole name of a bucket that is there.
+func (v *validation) bucketName(field, name string) {
+	v.rule(bucketName.MatchString(name) && !likeIPAddress.MatchString(name) && len(name) >= 3 && len(name) <= 63, field, name,
+		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
+}
+
 // existingBucket checks the name of a bucket that is adopted, and that nothing is asked of it that only a new one can be given.
 func (v *validation) existingBucket(s StorageConfig) {
 	const field = "Storage."
-	name := s.ExistingDicomBucket
-	v.rule(bucketName.MatchString(name) && !likeIPAddress.MatchString(name) && len(name) >= 3 && len(name) <= 63, field+"ExistingDicomBucket", name,
-		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
+	v.bucketName(field+"ExistingDicomBucket", s.ExistingDicomBucket)
 	const untouched = "is a setting of a new bucket, and ExistingDicomBucket keeps its own"
 	v.rule(s.ObjectLockDays == 0, field+"ObjectLockDays", s.ObjectLockDays, untouched, "set it to 0, and lock the bucket itself")
 	v.rule(s.NoncurrentVersionDays == 0, field+"NoncurrentVersionDays", s.NoncurrentVersionDays, untouched, "set it to 0, and give the bucket a lifecycle rule itself")

@@ -104,6 +104,14 @@ func TestValidConfigurations(t *testing.T) {
 			c.Storage.Encryption, c.Storage.ObjectLockDays, c.Storage.NoncurrentVersionDays = S3Managed, 2192, 30
 			c.ResourceTags = map[string]string{"cost centre": "Radiology/CT", "owner": ""}
 		},
+		"keys that are there": func(c *Config) {
+			c.Certificate = clientAuth()
+			c.Storage.ExistingDicomKey, c.Storage.ExistingCertificateKey, c.Storage.ExistingRecordsKey = aKey+"mrk-0", aKey+"1", aKey+"2"
+		},
+		"administrators of keys": func(c *Config) {
+			c.Audit.KeyAdministrators, c.Audit.BreakGlassRoles = []string{aRole + "s"}, []string{aRole}
+		},
+		"a trail that is locked for as long as it is kept": func(c *Config) { c.Audit.TrailLockDays = c.Observability.LogRetentionDays },
 		"roles of IAM Identity Center, and in China": func(c *Config) {
 			c.Region, c.Certificate.CertificateMode = "cn-north-1", FromS3
 			c.Audit.BreakGlassRoles = []string{"arn:aws-cn:iam::123456789012:role/aws-reserved/sso.amazonaws.com.cn/cn-north-1/AWSReservedSSO_Archivist_0123456789abcdef"}

@@ -24,7 +24,9 @@ def text(value):
         case {"Fn::GetAtt": [name, *_]} | {"Ref": name}:
             return {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws"}.get(name, name)
         case {"Fn::Sub": template}:
-            return template.replace("${AWS::AccountId}", ACCOUNT)
+            for name, value in {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": "us-east-1"}.items():
+                template = template.replace("${" + name + "}", value)
+            return template
         case {"Fn::Join": [separator, parts]}:
             return separator.join(text(part) for part in parts)
         case list():
@@ -146,7 +148,7 @@ def test_the_service_may_do_nothing_else(deployment):
     if certificates:
         assert not deployment.allows("s3:PutObject", f"{certificates}/truststore.crt")
         assert not deployment.allows("s3:GetObject", f"{certificates}/other")
-    for other in ["arn:aws:s3:::somebody-elses", deployment.bucket("AccessLogBucket")]:
+    for other in ["arn:aws:s3:::somebody-elses", deployment.bucket("AccessLogBucket") or "arn:aws:s3:::hospital-logs"]:
         for action in ON_OBJECTS:
             assert not deployment.allows(action, f"{other}/1.2/3/4"), (other, action)
     for action in ["kms:ScheduleKeyDeletion", "iam:PassRole", "sts:AssumeRole", "logs:DeleteLogGroup"]:
@@ -218,3 +220,30 @@ def test_the_trail_writes(deployment):
     encrypts = {**CONTEXT, **source, "kms:EncryptionContext:aws:cloudtrail:arn": source["aws:SourceArn"]}
     assert deployment.verdict(records, "kms:GenerateDataKey", "*", encrypts, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED
     assert deployment.verdict(records, "kms:DescribeKey", "*", {**CONTEXT, **source}, "cloudtrail.amazonaws.com") == PermissionResult.PERMITTED  # which has no encryption context
+
+
+ADMINISTRATION = ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", "kms:DisableKey", "kms:DisableKeyRotation", "kms:RevokeGrant", "kms:CreateAlias"]
+USE = ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:ReEncryptFrom"]
+
+
+def test_administrators_of_keys_do_not_use_them(deployment):
+    """What the policy of a key leaves to the IAM policies of somebody in the account, whatever those say."""
+    apart = deployment.name.endswith("everything")
+    for key in deployment.all("AWS::KMS::Key").values():
+
+        def leaves(who, action):
+            return deployment.verdict(key["KeyPolicy"], action, "*", {**CONTEXT, "aws:PrincipalArn": who}, f"arn:aws:iam::{ACCOUNT}:root") == PermissionResult.PERMITTED
+
+        administrator, root = f"arn:aws:iam::{ACCOUNT}:role/security/keys", f"arn:aws:iam::{ACCOUNT}:root"
+        deploys = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-us-east-1"
+        for action in ADMINISTRATION:
+            for who in [administrator, root, deploys]:  # nobody is locked out, and a deployment can change the policy again
+                assert leaves(who, action), (who, action)
+            for who in [deployment.role("TaskRole"), f"arn:aws:iam::{ACCOUNT}:role/admin", f"arn:aws:iam::{ACCOUNT}:user/alice"]:
+                assert leaves(who, action) == (not apart), (who, action)
+        for action in USE:
+            for who in [deployment.role("TaskRole"), f"arn:aws:iam::{ACCOUNT}:role/imaging/archivist", root]:
+                assert leaves(who, action), (who, action)
+            assert leaves(administrator, action) == (not apart), action
+        for who in [administrator, f"arn:aws:iam::{ACCOUNT}:role/admin"]:  # a grant would be a way to use it
+            assert leaves(who, "kms:CreateGrant") == (not apart), who
