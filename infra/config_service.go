@@ -21,7 +21,7 @@ type ServiceConfig struct {
 	// CPUArchitecture of tasks and images is X86_64 (default) or ARM64. Docker must be able to build for it.
 	CPUArchitecture CPUArchitecture
 	// ImageRevision names the build of the images: the programs report it as their version, and with another one the images are
-	// built anew, on base images of that day; else they are only when a file in their folder changes. Letters, digits and - _ .
+	// built anew, on what the tags of the base images are that day, unless they are pinned by digest; else they are only when a file in their folder changes. Letters, digits and - _ .
 	// Default 1.
 	ImageRevision string
 	// BuildArgs of both images, besides VERSION, which is ImageRevision: GO_IMAGE, NGINX_IMAGE and GOPROXY name mirrors.

@@ -66,17 +66,32 @@ func newVpc(scope constructs.Construct, cfg NetworkConfig, scheme Scheme, flowLo
 		// It would take a Lambda function to empty it. Nothing is in this group, and an output has the command that empties it.
 		RestrictDefaultSecurityGroup: jsii.Bool(false),
 	}
-	if len(cfg.AvailabilityZones) > 0 {
-		props.AvailabilityZones = jsii.Strings(cfg.AvailabilityZones...)
-	} else {
-		props.MaxAzs = jsii.Number(defaultZones)
+	zones := jsii.Strings(cfg.AvailabilityZones...)
+	if len(*zones) == 0 {
+		for n := range defaultZones {
+			*zones = append(*zones, awscdk.Fn_Select(jsii.Number(n), awscdk.Fn_GetAzs(nil))) // CloudFormation knows them
+		}
 	}
+	props.AvailabilityZones = zones
 	vpc := awsec2.NewVpc(scope, jsii.String("Vpc"), props)
 	vpc.AddFlowLog(jsii.String("FlowLog"), &awsec2.FlowLogOptions{
 		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(flowLogs, newFlowLogRole(scope)),
 		TrafficType: awsec2.FlowLogTrafficType_ALL,
 	})
 	return Network{Vpc: vpc, DefaultGroup: vpc.VpcDefaultSecurityGroup(), TaskSubnets: subnetsNamed(taskSubnets), LoadBalancerSubnets: subnetsNamed(loadBalancerSubnets)}
+}
+
+// lookUpNoZones keeps CDK from asking for the zones of a stack whose account and region it knows, for which it would need
+// credentials: newVpc says which zones it takes.
+func lookUpNoZones(stack awscdk.Stack, cfg Config) {
+	if cfg.Account == "" {
+		return
+	}
+	zones := []any{"not looked up"}
+	for n, zone := range cfg.Network.AvailabilityZones {
+		zones = append(zones[:n], zone)
+	}
+	stack.Node().SetContext(jsii.String("availability-zones:account="+cfg.Account+":region="+cfg.Region), zones)
 }
 
 // subnetsNamed are those of taskSubnets or publicSubnets, one in every zone.

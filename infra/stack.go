@@ -20,6 +20,7 @@ func newStack(scope constructs.Construct, cfg Config) awscdk.Stack {
 		TerminationProtection: jsii.Bool(cfg.Protection),
 		Tags:                  &tags, // of the stack itself
 	})
+	lookUpNoZones(stack, cfg)
 	for key, value := range tags {
 		awscdk.Tags_Of(stack).Add(jsii.String(key), value, nil) // of what is in it
 	}
