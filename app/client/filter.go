@@ -24,6 +24,9 @@ func (f filter) validate() error {
 	return errors.Join(violations...)
 }
 
+// all reports whether nothing is left out.
+func (f filter) all() bool { return len(f.include)+len(f.exclude) == 0 }
+
 // excludes reports whether a file, or a folder with all that is in it, is left out.
 func (f filter) excludes(path string) bool { return matches(f.exclude, path) }
 

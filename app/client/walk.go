@@ -172,7 +172,7 @@ func (w *walk) entry(ctx context.Context, e entry, path, place string, index int
 	case link && info.IsDir():
 		w.pass(path, "a symbolic link to a folder")
 		return nil
-	case link && w.listed(realPath(path), len(w.roots)):
+	case link && w.wanted.all() && w.listed(realPath(path), len(w.roots)): // a filter may leave out that place
 		w.pass(path, "a symbolic link to a file that is sent from its own place")
 		return nil
 	}

@@ -83,6 +83,28 @@ func TestSymbolicLinks(t *testing.T) {
 }
 
 // An instance that cannot be sent must not pass for something that is no instance.
+// Where a filter leaves out the place of a file, its link is the file (git-annex lays out archives so).
+func TestLinkToAFileThatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"--include": func(o *Options) { o.Include = []string{"*.dcm"} },
+		"--exclude": func(o *Options) { o.Exclude = []string{"store"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			writeFile(t, filepath.Join(folder, "store", "SHA256-1"), instanceBytes("1.1", 8))
+			writeFile(t, filepath.Join(folder, "view", "unrelated"), nil)
+			if err := os.Symlink(filepath.Join(folder, "store", "SHA256-1"), filepath.Join(folder, "view", "one.dcm")); err != nil {
+				t.Fatal(err)
+			}
+			r, s := sendTo(t, folder, change)
+			wantCounts(t, r, 1, 0)
+			wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
+		})
+	}
+}
+
 func TestUnsendableInstancesFail(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")

@@ -44,7 +44,7 @@ type Upload struct {
 	first     *buffer // the first part, while it waits for its correction
 	received  int64   // bytes
 	parts     []*part // those that were sent, in order
-	headErr   error   // of the source, met by Head
+	readErr   error   // of the source, io.EOF among them: it is final, whatever the source says if it is asked again
 	sourceErr error   // io.EOF not among them
 	named     bool    // the key is known: parts can be sent
 	hurried   bool    // it ends without a place in Store.ending
@@ -74,18 +74,16 @@ type head Upload
 
 // ReadAt implements io.ReaderAt, for one reader.
 func (h *head) ReadAt(p []byte, offset int64) (int, error) {
-	for end := offset + int64(len(p)); h.current.n < end && h.headErr == nil; {
+	for end := offset + int64(len(p)); h.current.n < end && h.readErr == nil; {
 		room, err := (*Upload)(h).room()
 		if err != nil {
 			return 0, err
 		}
-		var n int
-		n, h.headErr = h.source.Read(room[:min(int64(len(room)), end-h.current.n)])
-		h.current.fill(n)
+		_ = (*Upload)(h).read(room[:min(int64(len(room)), end-h.current.n)]) // it is in readErr
 	}
 	n := h.current.read(p, offset)
 	if n < len(p) {
-		return n, h.headErr
+		return n, h.readErr
 	}
 	return n, nil
 }
@@ -149,8 +147,7 @@ func (u *Upload) receive() error {
 		if err != nil {
 			return err
 		}
-		n, err := u.source.Read(room)
-		u.current.fill(n)
+		err = u.read(room)
 		if limit := u.limit(); u.received+u.current.n > limit {
 			return fmt.Errorf("%w: the limit is %d bytes", ErrTooLarge, limit)
 		}
@@ -163,6 +160,16 @@ func (u *Upload) receive() error {
 			return fmt.Errorf("read instance: %w", err)
 		}
 	}
+}
+
+// read reads what comes next, into room.
+func (u *Upload) read(room []byte) error {
+	if u.readErr == nil {
+		var n int
+		n, u.readErr = u.source.Read(room)
+		u.current.fill(n)
+	}
+	return u.readErr
 }
 
 // room is memory for the next bytes. A full part is sent first. Whoever has to wait

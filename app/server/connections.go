@@ -71,6 +71,9 @@ var errHeaderLines = fmt.Errorf("a header of more than %d lines", headerLines)
 func (c *headerConn) Read(p []byte) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	if c.isLong() { // it is final: net/textproto looks past an error or two
+		return 0, errHeaderLines
+	}
 	p = p[:c.room(len(p))]
 	if len(c.rest) > 0 {
 		n = copy(p, c.rest)
@@ -94,6 +97,12 @@ func (c *headerConn) Read(p []byte) (n int, err error) {
 		}
 	}
 	return n, err
+}
+
+func (c *headerConn) isLong() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lines > headerLines
 }
 
 // room is how much of most may be read at once. Behind a body the next header begins.

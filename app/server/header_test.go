@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -56,6 +57,30 @@ func TestPipelinedHeaderLinesAreBounded(t *testing.T) {
 	answers, err := io.ReadAll(connection)
 	if n := strings.Count(string(answers), "HTTP/1.1 200"); n != 1 {
 		t.Errorf("%d answers, want one: %q, error %v", n, answers, err)
+	}
+}
+
+// Promises 1 and 2: a client that goes away before its Content-Length is complete has stored nothing, wherever in the instance that was.
+func TestCutBodyIsNotStored(t *testing.T) {
+	s3 := s3test.Start(t, "dicom")
+	r := start(t, s3, nil)
+	content := sample(t)
+	for _, sent := range []int{300, 700, len(content) / 2, len(content) - 1} {
+		connection := r.dial(t)
+		_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = fmt.Fprintf(connection, "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: %d\r\n\r\n%s", len(content), content[:min(sent, len(content))])
+		if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(connection)
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
+			t.Errorf("%d of %d bytes: %.300q, error %v", sent, len(content), answer, err)
+		}
+	}
+	for _, request := range s3.Requests() {
+		if request.Operation == "PutObject" || request.Operation == "CompleteMultipartUpload" {
+			t.Errorf("S3 got %s", request.Operation)
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type body struct {
 	minRate int64 // bytes per second, 0: none
 	limit   int64 // bytes, 0: none
 	digests related.Digests
+	ended   error // of a Read
 	stall   time.Duration
 	window  time.Duration
 
@@ -67,8 +68,15 @@ type progress struct {
 // interrupt ends a Read that waits for the client; stop has ended before.
 func (b *body) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
 
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
+// Read implements io.Reader. An error is final: net/http tells only once that a body was cut, and then that it has ended.
+func (b *body) Read(p []byte) (n int, err error) {
+	if b.ended == nil {
+		n, b.ended = b.next(p)
+	}
+	return n, b.ended
+}
+
+func (b *body) next(p []byte) (int, error) {
 	if b.limit > 0 {
 		p = p[:min(int64(len(p)), b.limit-b.read+1)]
 	}
