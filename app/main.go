@@ -1,5 +1,5 @@
 // Command stowrs receives DICOM over STOW-RS (PS3.18 §10.5) and stores every
-// instance in Amazon S3. Its subcommands are the service and the tools around it.
+// instance in Amazon S3. Its subcommands are the service and its tools.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 	"stowrs-to-s3/app/config"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/server"
-	"strings"
+	"stowrs-to-s3/app/trace"
 )
 
 // version is stamped at build time: -ldflags "-X main.version=1.2.3".
@@ -37,8 +38,9 @@ const (
 type commands struct {
 	Serve  *serve  `arg:"subcommand:serve" help:"run the service (the default); it is configured by the environment: see stowrs check"`
 	Send   *send   `arg:"subcommand:send" help:"send DICOM files to a STOW-RS service"`
+	Verify *verify `arg:"subcommand:verify" help:"ask a service which instances it has stored"`
 	Health *health `arg:"subcommand:health" help:"ask the service on this machine whether it is ready; exit 0 when it is"`
-	Check  *check  `arg:"subcommand:check" help:"validate the environment and print the effective configuration"`
+	Check  *check  `arg:"subcommand:check" help:"validate the environment of the service and print the effective configuration; with --url, show how a service answers, and what would be sent to it"`
 }
 
 // Description implements arg.Described.
@@ -46,13 +48,18 @@ func (commands) Description() string { return "STOW-RS in, Amazon S3 out." }
 
 // Epilogue implements arg.Epilogued.
 func (commands) Epilogue() string {
-	return `stowrs send ends with
-  0    all is stored
-  1    some instances failed, or there were none
+	return `Exit codes of stowrs send:
+  0    all instances are stored
+  1    some instances failed, or there were none, or the journal or the report could not be written
   2    the command cannot be used as it is; nothing was sent
   3    the service was not reached for --max-wait, or refuses everything
-  130  interrupted; the summary says how to go on. A second Ctrl-C ends at once
-It finds proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
+  130  interrupted; the summary says how to continue. A second Ctrl-C ends at once
+Exit codes of stowrs verify:
+  0    all instances are stored
+  1    some instances are missing, unverified or different, or could not be checked, or there were none
+  2, 3, 130 as for send; 3 also if the service has no storage commitment
+Exit codes of stowrs check --url: 0; 1 if some files cannot be sent; 2; 3 if the service was not reached or refuses.
+All of them use the proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
 }
 
 // Version implements arg.Versioned.
@@ -80,6 +87,8 @@ func main() {
 func run(command any) error {
 	switch command := command.(type) {
 	case *send:
+		return command.run()
+	case *verify:
 		return command.run()
 	case *health:
 		return command.run()
@@ -138,7 +147,7 @@ func (s send) run() error {
 }
 
 type health struct {
-	Live bool `arg:"--live" help:"ask whether the process is live instead: what a container's health check wants, since a service without S3 must not be killed with uploads in flight."`
+	Live bool `arg:"--live" help:"ask only whether the process is live. Use this for a container's health check, because a service without S3 must not be killed while uploads are in flight."`
 }
 
 // run asks ADMINADDRESS of this machine.
@@ -175,10 +184,17 @@ func (h health) run() error {
 	return nil
 }
 
-type check struct{}
+type check struct{ client.CheckOptions }
 
-// run prints the effective configuration, or every violation.
-func (check) run() error {
+// run asks the service of --url, or prints the effective configuration or every violation.
+func (o check) run() error {
+	if o.URL != "" {
+		return o.ask()
+	}
+	if len(o.Paths) > 0 {
+		fmt.Fprintln(os.Stderr, "stowrs: check looks at files only with --url")
+		return exitCode(exitConfiguration)
+	}
 	c, err := config.Load(config.Environment())
 	c.Print(os.Stdout)
 	if err != nil {
@@ -188,6 +204,21 @@ func (check) run() error {
 	known, unknown := s3store.MaxInstanceBytes(int64(c.MemoryBudget))
 	fmt.Printf("\nlargest instance: %s when its length is declared, %s when it is not\n", config.ByteSize(known), config.ByteSize(unknown))
 	printAWS(os.Stdout)
+	trace.Print(os.Stdout, config.Environment())
+	return nil
+}
+
+func (o check) ask() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	summary, err := client.Check(ctx, o.CheckOptions, os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "stowrs:", err)
+	}
+	if code := client.ExitCode(summary, err); code != 0 {
+		return exitCode(code)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,9 +22,13 @@ var ownFields = []string{"Content-Type", "Content-Length", "Transfer-Encoding", 
 
 // validateAccess never repeats the value of a header, which may be a secret.
 func (o Options) validateAccess() error {
+	lines, err := o.headerLines()
+	if err != nil {
+		return err
+	}
 	var violations []error
 	authorized := o.TokenFile != ""
-	for n, line := range o.Header {
+	for n, line := range lines {
 		name, value, found := strings.Cut(line, ":")
 		name = http.CanonicalHeaderKey(strings.TrimSpace(name))
 		switch {
@@ -47,9 +52,16 @@ func (o Options) validateAccess() error {
 
 // authorize adds --header and --token-file to a request.
 func (o Options) authorize(request *http.Request) error {
-	for _, line := range o.Header {
-		name, value, _ := strings.Cut(line, ":")
+	lines, err := o.headerLines()
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		name, value, found := strings.Cut(line, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !found || !fieldName.MatchString(name) || !fieldValue.MatchString(value) { // a file may have changed
+			return errors.New("--header: a line is not 'Name: value'")
+		}
 		if http.CanonicalHeaderKey(name) == "Host" {
 			request.Host = value
 			continue
@@ -67,6 +79,31 @@ func (o Options) authorize(request *http.Request) error {
 	return nil
 }
 
+// headerLines are those of --header, and of the files that it names by @FILE, as they are now.
+func (o Options) headerLines() ([]string, error) {
+	var lines []string
+	for _, line := range o.Header {
+		name, file := strings.CutPrefix(line, "@")
+		if !file {
+			lines = append(lines, line)
+			continue
+		}
+		content, err := os.ReadFile(name) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, fmt.Errorf("--header: %w", err)
+		}
+		if strings.TrimSpace(string(content)) == "" { // a file that is being written anew: no request without what it had
+			return nil, fmt.Errorf("--header: %s is empty", name)
+		}
+		for line := range strings.Lines(string(content)) {
+			if line = strings.TrimSpace(line); line != "" {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines, nil
+}
+
 func (o Options) token() (string, error) {
 	content, err := os.ReadFile(o.TokenFile)
 	if err != nil {
@@ -77,6 +114,29 @@ func (o Options) token() (string, error) {
 		return "", fmt.Errorf("--token-file: %s does not hold a token in one line", o.TokenFile)
 	}
 	return token, nil
+}
+
+// hide takes out of an answer what the request had of secrets: some services repeat it where they complain of it. Call it when
+// the answer is understood.
+func (a *answer) hide(sent http.Header) {
+	const shortest = 6 // bytes; what is shorter may be any word
+	for name, values := range sent {
+		if slices.Contains(ownFields, name) || name == "User-Agent" {
+			continue
+		}
+		for _, secret := range strings.Fields(strings.Join(values, " ")) {
+			if len(secret) < shortest || strings.EqualFold(secret, "Bearer") {
+				continue
+			}
+			a.status = strings.ReplaceAll(a.status, secret, "…")
+			a.body = bytes.ReplaceAll(a.body, []byte(secret), []byte("…"))
+			for _, lines := range a.header {
+				for n := range lines {
+					lines[n] = strings.ReplaceAll(lines[n], secret, "…")
+				}
+			}
+		}
+	}
 }
 
 // What may be secret in a URL: user and password before the host, and the query.
@@ -106,6 +166,9 @@ func commandLine(args []string) string {
 }
 
 func maskHeader(line string) string {
+	if strings.HasPrefix(line, "@") {
+		return line
+	}
 	name, _, _ := strings.Cut(line, ":")
 	return name + ": …"
 }

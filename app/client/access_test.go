@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +23,28 @@ func TestHeaders(t *testing.T) {
 	header := s.received()[0].header
 	wantEqual(t, "X-Tenant", []string{"radiology", "second"}, header.Values("X-Tenant"))
 	wantEqual(t, "Authorization", "Basic c2VjcmV0", header.Get("Authorization"))
+}
+
+// A secret header need not be on the command line. Its file may be renewed, and is never printed.
+func TestHeaderFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "header")
+	writeFile(t, file, []byte("Authorization: Basic first\r\n\nX-Key: hunter2\n"))
+	s := newService(t, func(w http.ResponseWriter, u upload) {
+		writeFile(t, file, []byte("hunter2"))
+		time.AfterFunc(20*time.Millisecond, func() { writeFile(t, file, nil) })
+		time.AfterFunc(60*time.Millisecond, func() { writeFile(t, file, []byte("Authorization: Basic second")) })
+		storedAll(w, u)
+	}, storedAll)
+	r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2"), func(o *Options) { o.Header, o.Batch = []string{"@" + file}, 1 })
+	wantCounts(t, r, 2, 0)
+	first, second := s.received()[0].header, s.received()[1].header
+	wantEqual(t, "headers", []string{"Basic first", "hunter2", "Basic second", ""},
+		[]string{first.Get("Authorization"), first.Get("X-Key"), second.Get("Authorization"), second.Get("X-Key")})
+	if strings.Contains(r.stdout+r.stderr, "hunter2") {
+		t.Errorf("the output tells a header:\n%s%s", r.stdout, r.stderr)
+	}
+	wantContains(t, "command", commandLine([]string{"stowrs", "--header", "@" + file}), "@"+file)
 }
 
 // The file is read again for each request, so that a token may be renewed under a long run.
@@ -58,7 +82,10 @@ func TestUnusableAccess(t *testing.T) {
 		"two of --header Authorization": func(o *Options) { o.Header = []string{"Authorization: secret", "Authorization: b"} },
 		"does not hold a token":         func(o *Options) { o.TokenFile = token },
 		"must be http://":               func(o *Options) { o.URL = "ftp://user:secret@host" },
-		"missing ']'":                   func(o *Options) { o.URL = "http://user:secret@[::1" },
+		"is not a URL":                  func(o *Options) { o.URL = "http://user:secret@[::1" },
+		"special in a user":             func(o *Options) { o.URL = "http://user:pass secret@host" },
+		"or a password":                 func(o *Options) { o.URL = "http://user:pass/secret%zz@host" },
+		"to be escaped":                 func(o *Options) { o.URL = "http://user:se/secret@host" },
 		"no such file":                  func(o *Options) { o.TokenFile = token + ".none" },
 	} {
 		r, _ := sendTo(t, folderOf(t, "1.1"), change)
@@ -68,6 +95,46 @@ func TestUnusableAccess(t *testing.T) {
 			t.Errorf("the error tells a secret: %v", r.err)
 		}
 	}
+}
+
+// A service may repeat in its answer what it was sent: that is not printed, wherever it is.
+func TestAnswerThatRepeatsSecrets(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 302, 200} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			all := r.Header.Get("Authorization") + " " + r.Header.Get("X-Key")
+			w.Header().Set("Warning", all)
+			w.Header().Set("Location", "https://login.example.org/?key=secret3&was="+url.QueryEscape(all))
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "you are not "+all)
+		}))
+		t.Cleanup(s.Close)
+		r := sendWith(t, s.URL, folderOf(t, "1.1"), func(o *Options) { o.Header = []string{"Authorization: Bearer secret1", "X-Key: secret2"} })
+		if all := r.stdout + r.stderr + fmt.Sprint(r.outcomes, r.err); strings.Contains(all, "secret") {
+			t.Errorf("%d: %s", status, all)
+		}
+		o := VerifyOptions{URL: s.URL, Batch: 10, Parallel: 1, Header: []string{"Authorization: Bearer secret1"}, Paths: []string{folderOf(t, "1.1")}}
+		var out strings.Builder
+		if v, err := verify(t.Context(), o, &out, &out, time.Millisecond); v.There > 0 || strings.Contains(out.String()+fmt.Sprint(err), "secret") {
+			t.Errorf("verify, %d: %v %s", status, err, out.String())
+		}
+	}
+}
+
+// A list that nobody ends must not keep a run that is over from ending.
+func TestListThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t, "1.1")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	fmt.Fprintln(writer, folder)
+	s := newService(t, plain(401, "", ""))
+	r := sendWith(t, s.URL, "", func(o *Options) { o.Paths, o.FilesFrom = nil, fmt.Sprintf("/dev/fd/%d", reader.Fd()) })
+	wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
 }
 
 // The command to go on can be copied, and tells no secret.
@@ -111,13 +178,13 @@ func TestDryRun(t *testing.T) {
 	r, s := sendTo(t, folder, func(o *Options) { o.DryRun, o.Journal = true, journal })
 	wantEqual(t, "exit code", 0, ExitCode(r.summary, r.err))
 	wantEqual(t, "requests", 0, len(s.received()))
-	wantContains(t, "stdout", r.stdout, "2 instances, 1.8 kB, would be sent")
+	wantContains(t, "stdout", r.stdout, "2 instances, 1.8 kB, of 1 study would be sent")
 	if _, err := os.Stat(journal); err == nil {
 		t.Error("a dry run has begun a journal")
 	}
 	wantCounts(t, sendWith(t, s.URL, folder, func(o *Options) { o.Journal, o.Include = journal, []string{"1.1*"} }), 1, 0)
 	r = sendWith(t, s.URL, folder, func(o *Options) { o.DryRun, o.Journal = true, journal })
-	wantContains(t, "stdout", r.stdout, "1 instance, 910 B, stored before", "1 instance, 910 B, would be sent")
+	wantContains(t, "stdout", r.stdout, "1 instance, 910 B, stored before", "1 instance, 910 B, of 1 study would be sent")
 }
 
 // Paths of a list are taken one by one; one that is not there fails alone.

@@ -8,7 +8,7 @@ import (
 
 // runAhead is how many files the walk may be ahead of what is sent. When it has ended, the
 // total is known, and the time left with it.
-const runAhead = 1 << 16
+const runAhead = 1 << 15
 
 // fillTime is how long a request that is not full waits for the walk to find more.
 const fillTime = 250 * time.Millisecond

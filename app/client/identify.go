@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"io"
-	"os"
 
 	"stowrs-to-s3/app/dicom"
 	"stowrs-to-s3/app/storeresponse"
@@ -19,7 +18,7 @@ const headWindow = 32 << 20
 // claim to be DICOM: a damaged instance must not pass for something that there was no need to send.
 func identify(c candidate) (*instance, error) {
 	i := &instance{candidate: c}
-	file, err := os.Open(i.path)
+	file, err := c.readable()
 	if err != nil {
 		i.fail(0, describeFileError(err))
 		return i, nil
@@ -33,6 +32,7 @@ func identify(c candidate) (*instance, error) {
 
 	identity, err := dicom.Identify(io.NewSectionReader(file, 0, i.size), max(headWindow, i.size+1))
 	i.studyInstanceUID, i.seriesInstanceUID, i.sopInstanceUID = identity.StudyInstanceUID, identity.SeriesInstanceUID, identity.SOPInstanceUID
+	i.sopClassUID = identity.SOPClassUID
 	var missing *dicom.UIDError
 	switch {
 	case err == nil:
@@ -41,11 +41,30 @@ func identify(c candidate) (*instance, error) {
 	case errors.As(err, &missing):
 		i.fail(storeresponse.ReasonMissingAttribute, err.Error())
 	case errors.Is(err, dicom.ErrNotDICOM) && !claimsDICOM:
-		return nil, dicom.ErrNotDICOM
+		return c.notDICOM(i)
 	case errors.Is(err, dicom.ErrNotDICOM):
 		i.fail(storeresponse.ReasonCannotUnderstand, err.Error())
 	default:
 		i.fail(0, describeFileError(err))
+	}
+	return i, nil
+}
+
+// notDICOM is for what may be passed over, unless it may hide instances: an archive that is not
+// looked into, or a file that is being written while it is looked at.
+func (c candidate) notDICOM(i *instance) (*instance, error) {
+	info, err := c.stat()
+	if err != nil {
+		i.fail(0, describeFileError(err))
+		return i, nil
+	}
+	switch {
+	case !c.unchanged(info):
+		i.fail(0, describeFileError(errChanged))
+	case unreadKinds.MatchString(c.path):
+		i.fail(0, describeFileError(errUnread))
+	default:
+		return nil, dicom.ErrNotDICOM
 	}
 	return i, nil
 }

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// Server and client meet in storeresponse and dicom only. So the client builds without the
+// Server and client meet in storeresponse, dicom and commitment/references only. So the client builds without the
 // server's framework and without an SDK, and both packages without HTTP.
 func TestImports(t *testing.T) {
 	const module = "stowrs-to-s3/app/"
-	own := []string{module + "client", module + "dicom", module + "storeresponse"}
+	own := []string{module + "client", module + "dicom", module + "storeresponse", module + "commitment/references"}
 	for name, forbidden := range map[string][]string{
 		"client":        {"github.com/labstack/", "github.com/aws/", "github.com/prometheus/"},
 		"dicom":         {"github.com/labstack/", "github.com/aws/", "net/http"},

@@ -1,15 +1,12 @@
 package client
 
-import (
-	"os"
-
-	"stowrs-to-s3/app/storeresponse"
-)
+import "stowrs-to-s3/app/storeresponse"
 
 // instance is one DICOM file and what has become of it. While a request is under way
 // only the goroutine of that request touches it.
 type instance struct {
 	candidate
+	sopClassUID       string
 	studyInstanceUID  string
 	seriesInstanceUID string
 	sopInstanceUID    string // by which answers name it; empty only when fate is failed from the start
@@ -56,11 +53,6 @@ func (i *instance) fail(reason storeresponse.Reason, detail string) {
 // remember keeps why an instance is to be sent again, to be told if no attempt is left.
 func (i *instance) remember(reason storeresponse.Reason, detail string) {
 	i.reason, i.detail = reason, detail
-}
-
-// unchanged reports whether the file is still the one that was identified.
-func (i *instance) unchanged(info os.FileInfo) bool {
-	return info.Mode().IsRegular() && info.Size() == i.size && info.ModTime().UnixNano() == i.modified
 }
 
 func pendingOf(instances []*instance) []*instance {

@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -28,7 +29,8 @@ import (
 // A journal that is nil knows nothing and writes nothing. Safe for concurrent use.
 type journal struct {
 	file *os.File
-	lock *flock.Flock // of a file beside it, since a lock on Windows keeps from reading; it goes with the process
+	lock *flock.Flock // of that file itself, whatever name it was opened by; it goes with the process
+	sums bool         // each line has a checksum: false in a journal that began before there were any
 
 	mu     sync.Mutex
 	stored []fingerprint            // by earlier runs, in order
@@ -46,13 +48,14 @@ func (f fingerprint) compare(g fingerprint) int { return bytes.Compare(f[:], g[:
 type record struct {
 	Path      string    `json:"path,omitempty"`       // absolute
 	PathBytes []byte    `json:"path_bytes,omitempty"` // instead of Path where that is not UTF-8
+	Offset    int64     `json:"offset,omitempty"`     // in its archive, where one name can be twice
 	Size      int64     `json:"size"`                 // bytes
 	Modified  time.Time `json:"modified"`
 	Study     string    `json:"study"`
 	Series    string    `json:"series"`
 	Instance  string    `json:"instance"`
 	CRC64NVME string    `json:"crc64nvme,omitempty"` // of the bytes sent, as S3 writes it; not of what has not been sent whole
-	Outcome   string    `json:"outcome"`             // sending, stored, unverified, failed
+	Outcome   string    `json:"outcome"`             // see below
 	Reason    string    `json:"reason,omitempty"`    // of failed
 	Time      time.Time `json:"time"`
 }
@@ -63,6 +66,8 @@ const (
 	outcomeStored     = "stored"
 	outcomeUnverified = "unverified" // see Counts.Unverified
 	outcomeFailed     = "failed"
+	outcomeWalking    = "walking" // of a run, whose path is that of Options.inputs: it has begun
+	outcomeWalked     = "walked"  // of such a run: everything that its walk has found has an outcome
 )
 
 // opening is the first line: it keeps another file from being taken for a journal, and
@@ -70,6 +75,7 @@ const (
 type opening struct {
 	Journal string `json:"journal"`
 	URL     string `json:"url"`
+	Sums    bool   `json:"sums,omitempty"` // each line has a checksum
 }
 
 const journalName = "stowrs send"
@@ -80,8 +86,11 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // documented: no journal
 	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // reading a pipe would wait for ever
+		return nil, fmt.Errorf("--journal: %s is not a regular file", name)
+	}
 	j := &journal{
-		lock: flock.New(name+".lock", flock.SetPermissions(0o600)),
+		lock: flock.New(lockedFile(name), flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o600)),
 		sent: make(map[fingerprint]struct{}),
 	}
 	locked, err := j.lock.TryLock()
@@ -102,6 +111,14 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 	return j, nil
 }
 
+// lockedFile is the journal itself, so that no link to it evades the lock; but where a lock keeps its holder from reading by another handle, a file beside it.
+func lockedFile(name string) string {
+	if runtime.GOOS == "windows" {
+		return name + ".lock"
+	}
+	return name
+}
+
 // urlOf is the service without what may be secret.
 func urlOf(target *url.URL) string {
 	return (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path, RawPath: target.RawPath}).String()
@@ -112,7 +129,7 @@ func (j *journal) knows(c candidate) bool {
 	if j == nil {
 		return false
 	}
-	_, known := slices.BinarySearchFunc(j.stored, fingerprintOf(absolute(c.path), c.size, c.modified), fingerprint.compare)
+	_, known := slices.BinarySearchFunc(j.stored, fingerprintOf(placed(absolute(c.path), c.place()), c.size, c.modified), fingerprint.compare)
 	return known // stored and sent are only read since openJournal
 }
 
@@ -121,8 +138,16 @@ func (j *journal) wasSending(c candidate) bool {
 	if j == nil {
 		return false
 	}
-	_, known := j.sent[fingerprintOf(absolute(c.path), c.size, c.modified)]
+	_, known := j.sent[fingerprintOf(placed(absolute(c.path), c.place()), c.size, c.modified)]
 	return known
+}
+
+// jsonPath is a path as JSON can say it: text, or bytes where it is not UTF-8.
+func jsonPath(path string) (text string, raw []byte) {
+	if utf8.ValidString(path) {
+		return path, nil
+	}
+	return "", []byte(path)
 }
 
 // begin writes that instances are on their way.
@@ -143,6 +168,14 @@ func (j *journal) settle(instances []*instance) error {
 	})
 }
 
+// tell writes how far a run of these inputs has come. Until it has come to its end, files may be missing of which no line tells.
+func (j *journal) tell(inputs, outcome string) error {
+	if j == nil {
+		return nil
+	}
+	return j.append(appendLine(nil, record{Path: inputs, Outcome: outcome, Time: time.Now().UTC()}))
+}
+
 func (j *journal) write(instances []*instance, outcome func(*instance) string) error {
 	if j == nil || len(instances) == 0 {
 		return nil
@@ -151,12 +184,11 @@ func (j *journal) write(instances []*instance, outcome func(*instance) string) e
 	now := time.Now().UTC()
 	for _, i := range instances {
 		r := record{
-			Path: absolute(i.path), Size: i.size, Modified: time.Unix(0, i.modified).UTC(),
+			Offset: i.place(), Size: i.size, Modified: time.Unix(0, i.modified).UTC(),
 			Study: i.studyInstanceUID, Series: i.seriesInstanceUID, Instance: i.sopInstanceUID, Outcome: outcome(i), Time: now,
 		}
-		if !utf8.ValidString(r.Path) {
-			r.Path, r.PathBytes = "", []byte(r.Path)
-		}
+		path := absolute(i.path)
+		r.Path, r.PathBytes = jsonPath(path[:min(len(path), longestName)]) // what has a longer one has failed
 		if i.sentWhole {
 			r.CRC64NVME = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, i.crc64nvme))
 		}
@@ -166,14 +198,6 @@ func (j *journal) write(instances []*instance, outcome func(*instance) string) e
 		lines = appendLine(lines, r)
 	}
 	return j.append(lines)
-}
-
-func appendLine(lines []byte, value any) []byte {
-	line, err := json.Marshal(value)
-	if err != nil {
-		panic(err) // strings, numbers and times
-	}
-	return append(append(lines, line...), '\n')
 }
 
 func (j *journal) append(lines []byte) error {
@@ -193,6 +217,14 @@ func (j *journal) close() error {
 		return nil
 	}
 	return errors.Join(j.file.Sync(), j.file.Close(), j.lock.Close())
+}
+
+// placed is what a fingerprint takes for the path.
+func placed(path string, offset int64) string {
+	if offset == 0 {
+		return path
+	}
+	return path + "\x00" + strconv.FormatInt(offset, 10)
 }
 
 func fingerprintOf(path string, size, modified int64) fingerprint {

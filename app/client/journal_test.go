@@ -1,11 +1,14 @@
 package client
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +35,7 @@ func TestJournalLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, rest, _ := strings.Cut(string(content), "\n")
-	wantEqual(t, "first line", `{"journal":"stowrs send","url":"`+s.URL+`/studies"}`, first)
+	wantContains(t, "first line", first, `{"journal":"stowrs send","url":"`+s.URL+`/studies","sums":true,"sum":"`)
 	var got []record
 	for line := range strings.Lines(rest) {
 		var r record
@@ -54,10 +57,13 @@ func TestJournalLines(t *testing.T) {
 		return record{Path: path, Size: 910, Modified: info.ModTime().UTC(), Study: "1.2.3", Series: "1.2.3.1", Instance: uid,
 			CRC64NVME: crc, Outcome: outcome, Reason: reason}
 	}
+	of := "a run of " + folder
 	want := []record{
+		{Path: of, Outcome: "walking"},
 		line("1.1", "sending", "", ""), line("1.2", "sending", "", ""),
 		line("1.1", "stored", crcOf(t, folder, "1.1"), ""),
 		line("1.2", "failed", crcOf(t, folder, "1.2"), "A901 the instance belongs to another study than the request names"),
+		{Path: of, Outcome: "walked"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines differ (-want +got):\n%s", diff)
@@ -89,60 +95,51 @@ func TestRerunSkipsWhatIsStored(t *testing.T) {
 	wantEqual(t, "requests", 2, len(s.received()))
 }
 
-// Wherever a kill has cut the journal, the next run drops no more than the torn line.
-func TestTornJournal(t *testing.T) {
+// A journal of a version that wrote no checksums goes on; the lines that it has are believed, and new ones are checked.
+func TestJournalWithoutChecksums(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
 	s := newService(t, storedAll)
-	wantCounts(t, sendWith(t, s.URL, folder, func(o *Options) { o.Journal, o.Batch = journal, 1 }), 2, 0)
+	wantCounts(t, journalled(t, s.URL, folder, journal), 2, 0)
 	content, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range len(content) + 1 {
-		writeFile(t, journal, content[:n])
-		o := Options{URL: s.URL}
-		target, err := o.target()
-		if err != nil {
-			t.Fatal(err)
-		}
-		j, err := openJournal(journal, target)
-		if err != nil {
-			t.Fatalf("cut at %d: %v", n, err)
-		}
-		whole := content[:strings.LastIndexByte(string(content[:n]), '\n')+1]
-		wantEqual(t, "stored", strings.Count(string(whole), `"outcome":"stored"`), len(j.stored))
-		if err := j.close(); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(journal)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(whole) == 0 {
-			whole = content[:strings.IndexByte(string(content), '\n')+1]
-		}
-		wantEqual(t, "journal", string(whole), string(got))
+	old := regexp.MustCompile(`(,"sums":true)?,"sum":"[0-9a-f]*"`).ReplaceAllString(string(content), "")
+	old = regexp.MustCompile(`(?m)^.*"instance":"1.2".*\n`).ReplaceAllString(old, "")
+	writeFile(t, journal, []byte(old))
+	r := journalled(t, s.URL, folder, journal)
+	wantCounts(t, r, 1, 0)
+	wantEqual(t, "stored before", int64(1), r.summary.Before)
+	if content, err = os.ReadFile(journal); err != nil {
+		t.Fatal(err)
 	}
+	writeFile(t, journal, bytes.Replace(content, []byte(`"instance":"1.2"`), []byte(`"instance":"1.3"`), 1))
+	r = journalled(t, s.URL, folder, journal)
+	wantEqual(t, "exit code of a damaged new line", 2, ExitCode(r.summary, r.err))
 }
 
-// Files that are no journal, or that of another service, stay as they are.
-func TestForeignJournals(t *testing.T) {
+// No link to the journal evades its lock.
+func TestJournalIsLockedByAnyName(t *testing.T) {
 	t.Parallel()
-	for name, content := range map[string]string{
-		"text": "some text", "lines": "some\ntext\n", "DICOM": string(instanceBytes("1.1", 100)), "JSON": "{}\n",
-		"another service": `{"journal":"stowrs send","url":"https://other/studies"}` + "\n",
-		"damaged within":  `{"journal":"stowrs send","url":"http://host/studies"}` + "\nnoise\n{}\n",
-	} {
-		journal := filepath.Join(t.TempDir(), "journal")
-		writeFile(t, journal, []byte(content))
-		r := journalled(t, "http://host", folderOf(t, "1.1"), journal)
-		wantEqual(t, name+": exit code", 2, ExitCode(r.summary, r.err))
-		got, err := os.ReadFile(journal)
-		if err != nil {
-			t.Fatal(err)
+	folder := t.TempDir()
+	name := func(s string) string { return filepath.Join(folder, s) }
+	target, err := Options{URL: "http://host"}.target()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := openJournal(name("journal"), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.close() }()
+	if err := errors.Join(os.Symlink("journal", name("symbolic")), os.Link(name("journal"), name("hard"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"symbolic", "hard", "../" + filepath.Base(folder) + "/journal"} {
+		if _, err := openJournal(name(link), target); err == nil || !strings.Contains(err.Error(), "another process is using") {
+			t.Errorf("%s: got %v", link, err)
 		}
-		wantEqual(t, name, content, string(got))
 	}
 }
 

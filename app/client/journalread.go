@@ -14,21 +14,21 @@ import (
 // longestLine bounds a line of a journal: a path of 4 KiB, escaped, and the rest.
 const longestLine = 1 << 16
 
-// typicalBytes is what the two lines of an instance take, or a little less.
-const typicalBytes = 500
-
 // read takes in what earlier runs have written, and begins a journal that is empty. A last
 // line without its end was torn by a kill, and is cut off.
 func (j *journal) read(service string) error {
-	info, err := j.file.Stat()
+	total, err := countLines(j.file)
+	if err == nil {
+		_, err = j.file.Seek(0, io.SeekStart)
+	}
 	if err != nil {
 		return err
 	}
-	j.stored = make([]fingerprint, 0, info.Size()/typicalBytes) // growing would hold it twice
+	j.stored = make([]fingerprint, 0, total/2) // an instance has two; growing would hold it twice
 	lines := bufio.NewReaderSize(j.file, longestLine)
 	var whole int64 // bytes of whole lines
 	for n := 1; ; n++ {
-		line, err := lines.ReadSlice('\n')
+		line, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
 			slices.SortFunc(j.stored, fingerprint.compare)
@@ -36,7 +36,7 @@ func (j *journal) read(service string) error {
 		case err != nil:
 			return fmt.Errorf("line %d: %w", n, err)
 		case n == 1:
-			err = readOpening(line, service)
+			err = j.readOpening(line, service)
 		default:
 			err = j.readRecord(line)
 		}
@@ -47,9 +47,39 @@ func (j *journal) read(service string) error {
 	}
 }
 
+func countLines(from io.Reader) (lines int, err error) {
+	buffer := make([]byte, longestLine)
+	for {
+		n, err := from.Read(buffer)
+		lines += bytes.Count(buffer[:n], []byte{'\n'})
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// readLine gives a line, or io.EOF with what is left without an end. That may be longer than any line: a machine that failed
+// can leave zeros there.
+func readLine(lines *bufio.Reader) ([]byte, error) {
+	line, err := lines.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = lines.ReadSlice('\n')
+	}
+	if err == nil {
+		err = errDamagedLine
+	}
+	return []byte{0}, err // which begins no line
+}
+
 // repair cuts off a torn line, and writes the first line where it is missing.
 func (j *journal) repair(torn []byte, n int, whole int64, service string) error {
-	first := appendLine(nil, opening{Journal: journalName, URL: service})
+	first := appendLine(nil, opening{Journal: journalName, URL: service, Sums: true})
 	if n == 1 && !bytes.HasPrefix(first, torn) {
 		return errNoJournal // and not to be cut
 	}
@@ -66,10 +96,14 @@ func (j *journal) repair(torn []byte, n int, whole int64, service string) error 
 
 var errNoJournal = errors.New("the file is not a journal of stowrs send")
 
-func readOpening(line []byte, service string) error {
+func (j *journal) readOpening(line []byte, service string) error {
 	var o opening
 	if err := json.Unmarshal(line, &o); err != nil || o.Journal != journalName {
 		return errNoJournal
+	}
+	j.sums = o.Sums
+	if err := j.checkLine(line); err != nil {
+		return err
 	}
 	if o.URL != service {
 		return fmt.Errorf("the journal is of %s; another service needs another journal", o.URL)
@@ -78,14 +112,14 @@ func readOpening(line []byte, service string) error {
 }
 
 func (j *journal) readRecord(line []byte) error {
+	if err := j.checkLine(line); err != nil {
+		return err
+	}
 	var r record
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("%w: %w", errNoJournal, err)
 	}
-	if r.PathBytes != nil {
-		r.Path = string(r.PathBytes)
-	}
-	f := fingerprintOf(r.Path, r.Size, r.Modified.UnixNano())
+	f := r.fingerprint()
 	delete(j.sent, f)
 	switch r.Outcome {
 	case outcomeStored, outcomeUnverified:
@@ -94,6 +128,15 @@ func (j *journal) readRecord(line []byte) error {
 		j.sent[f] = struct{}{}
 	}
 	return nil
+}
+
+// fingerprint is that of the file that the record is of.
+func (r record) fingerprint() fingerprint {
+	path := r.Path
+	if r.PathBytes != nil {
+		path = string(r.PathBytes)
+	}
+	return fingerprintOf(placed(path, r.Offset), r.Size, r.Modified.UnixNano())
 }
 
 func absolute(path string) string {

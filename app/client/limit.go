@@ -8,7 +8,7 @@ import (
 )
 
 // newLimiter is of --bwlimit; nil: none.
-func newLimiter(bytesPerSecond ByteSize) *rate.Limiter {
+func newLimiter(bytesPerSecond SizeFlag) *rate.Limiter {
 	if bytesPerSecond == 0 {
 		return nil
 	}
@@ -16,8 +16,8 @@ func newLimiter(bytesPerSecond ByteSize) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/10, 1), 64<<10)))
 }
 
-// limited slows a body down.
-type limited struct {
+// throttledReader slows a body down.
+type throttledReader struct {
 	io.ReadCloser
 	most int // bytes at a time
 	wait func(n int) error
@@ -27,10 +27,10 @@ func limit(ctx context.Context, body io.ReadCloser, limiter *rate.Limiter) io.Re
 	if limiter == nil {
 		return body
 	}
-	return &limited{body, limiter.Burst(), func(n int) error { return limiter.WaitN(ctx, n) }}
+	return &throttledReader{body, limiter.Burst(), func(n int) error { return limiter.WaitN(ctx, n) }}
 }
 
-func (l *limited) Read(p []byte) (int, error) {
+func (l *throttledReader) Read(p []byte) (int, error) {
 	n, err := l.ReadCloser.Read(p[:min(len(p), l.most)])
 	if waitErr := l.wait(n); err == nil {
 		err = waitErr

@@ -1,9 +1,12 @@
 package client
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -20,46 +23,46 @@ type Options struct {
 
 	CACert   string `arg:"--cacert" placeholder:"FILE" help:"Certification authorities to trust instead of the system's (PEM)."`
 	Cert     string `arg:"--cert" placeholder:"FILE" help:"Client certificate with its chain (PEM)."`
-	Key      string `arg:"--key" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it the key is taken from the file of --cert."`
+	Key      string `arg:"--key" placeholder:"FILE" help:"Private key of the client certificate (PEM). Without it, the key is read from the file of --cert."`
 	Insecure bool   `arg:"--insecure" help:"Do not verify the certificate of the service. For tests only."`
 
-	Header    []string `arg:"--header,separate" placeholder:"LINE" help:"Send 'Name: value' with each request. May be given more than once. Others on this machine can see it: --token-file keeps a secret."`
-	TokenFile string   `arg:"--token-file" placeholder:"FILE" help:"Send the content as Authorization: Bearer. It is read again for each request, so that it may be renewed."`
+	Header    []string `arg:"--header,separate" placeholder:"LINE" help:"Send 'Name: value' with each request; @FILE: the lines of a file, read for each request. May be given more than once. Others on this machine can see a command line: put secrets into a file."`
+	TokenFile string   `arg:"--token-file" placeholder:"FILE" help:"Send the content of FILE as Authorization: Bearer. It is read again for each request, so that it may be renewed."`
 
 	Accept     string        `arg:"--accept" default:"json" placeholder:"TYPE" help:"Media type of the answer: json or xml."`
-	Batch      int           `arg:"--batch" default:"100" placeholder:"N" help:"Instances in one request at most."`
-	BatchBytes ByteSize      `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Bytes in one request at most. A larger instance travels alone."`
-	Parallel   int           `arg:"--parallel" default:"4" placeholder:"N" help:"Requests at the same time."`
-	Attempts   int           `arg:"--attempts" default:"5" placeholder:"N" help:"Times an instance that fails for now is sent at most, with growing pauses, and once more so often at the end."`
+	Batch      int           `arg:"--batch" default:"100" placeholder:"N" help:"Maximum number of instances in one request."`
+	BatchBytes SizeFlag      `arg:"--batch-bytes" default:"256MiB" placeholder:"SIZE" help:"Maximum number of bytes in one request. A larger instance is sent alone."`
+	Parallel   int           `arg:"--parallel" default:"16" placeholder:"N" help:"Maximum number of concurrent requests. It begins with 4, and adds more as long as this increases the throughput."`
+	Attempts   int           `arg:"--attempts" default:"5" placeholder:"N" help:"How often an instance that fails for a temporary reason is sent at most, with growing pauses; at the end it is tried as often again."`
 	MaxWait    time.Duration `arg:"--max-wait" default:"1h" placeholder:"TIME" help:"How long to wait for a service that does not answer, or answers that it is not available."`
-	Journal    string        `arg:"--journal" placeholder:"FILE" help:"Write down what is stored, and leave out what the file says is stored and unchanged: a run that was ended goes on."`
+	Journal    string        `arg:"--journal" placeholder:"FILE" help:"Record in FILE what is stored, and skip files that are recorded as stored and have not changed: so an interrupted run can continue."`
 	Report     string        `arg:"--report" placeholder:"FILE" help:"Write a line of JSON for each file that failed, was skipped, or was stored with a warning."`
 	Response   bool          `arg:"--response" help:"Print the last response: status line, headers and body."`
 
-	BandwidthLimit ByteSize `arg:"--bwlimit" placeholder:"SIZE" help:"Bytes per second at most, of all requests together."`
-	DryRun         bool     `arg:"--dry-run" help:"Look at all files, and say what would be sent; send nothing."`
+	BandwidthLimit SizeFlag `arg:"--bwlimit" placeholder:"SIZE" help:"Maximum number of bytes per second, for all requests together."`
+	DryRun         bool     `arg:"--dry-run" help:"Read all files, show what would be sent, and which files have the same UIDs but different bytes; send nothing."`
 
-	FilesFrom string   `arg:"--files-from" placeholder:"FILE" help:"Read paths of files and folders from FILE, one a line; - is standard input."`
-	Include   []string `arg:"--include,separate" placeholder:"PATTERN" help:"Look only at files that match: *.dcm, or with a slash the whole path. May be given more than once."`
-	Exclude   []string `arg:"--exclude,separate" placeholder:"PATTERN" help:"Leave out files, and folders with all that is in them, that match. May be given more than once."`
+	FilesFrom string   `arg:"--files-from" placeholder:"FILE" help:"Read paths of files and folders from FILE, one per line; - is standard input."`
+	Include   []string `arg:"--include,separate" placeholder:"PATTERN" help:"Send only files that match: *.dcm, or with a slash the whole path. May be given more than once."`
+	Exclude   []string `arg:"--exclude,separate" placeholder:"PATTERN" help:"Leave out files, and folders with everything in them, that match. May be given more than once."`
 
 	// Paths are files and folders.
-	Paths []string `arg:"positional" placeholder:"PATH" help:"Files and folders with DICOM instances."`
+	Paths []string `arg:"positional" placeholder:"PATH" help:"Files, folders and archives (zip, tar, tar.gz) with DICOM instances; - reads paths from standard input."`
 
-	// Command is the command line, which is told, without its secrets, to go on after an interruption.
+	// Command is the command line, which is printed, without its secrets, so that the user can continue after an interruption.
 	Command []string `arg:"-"`
 }
 
-// ByteSize is a number of bytes that people write with a unit: 64MB, 256MiB, 1.5GB, 4096.
-type ByteSize int64
+// SizeFlag is a number of bytes that people write with a unit: 64MB, 256MiB, 1.5GB, 4096.
+type SizeFlag int64
 
 // UnmarshalText reads a size of 1 byte to 2^63-1 bytes.
-func (s *ByteSize) UnmarshalText(text []byte) error {
+func (s *SizeFlag) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
 	if err != nil || n == 0 || n > 1<<63-1 {
 		return fmt.Errorf("%q is not a size, as 64MB or 256MiB", text)
 	}
-	*s = ByteSize(n)
+	*s = SizeFlag(n)
 	return nil
 }
 
@@ -86,6 +89,9 @@ func (o Options) validate() error {
 	if len(o.Paths) == 0 && o.FilesFrom == "" {
 		violations = append(violations, errors.New("there is no PATH and no --files-from"))
 	}
+	if o.Journal != "" && sameFileName(o.Journal, o.Report) {
+		violations = append(violations, errors.New("--report would replace the file of --journal"))
+	}
 	if err := o.validateAccess(); err != nil {
 		violations = append(violations, err)
 	}
@@ -93,6 +99,21 @@ func (o Options) validate() error {
 		violations = append(violations, err)
 	}
 	return errors.Join(violations...)
+}
+
+func sameFileName(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return absolute(a) == absolute(b) || errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// withStandardInput takes a path - for --files-from -.
+func (o Options) withStandardInput() Options {
+	if o.FilesFrom == "" && slices.Contains(o.Paths, "-") {
+		o.FilesFrom = "-"
+		o.Paths = slices.DeleteFunc(slices.Clone(o.Paths), func(path string) bool { return path == "-" })
+	}
+	return o
 }
 
 func (o Options) filter() filter { return filter{include: o.Include, exclude: o.Exclude} }
@@ -103,6 +124,28 @@ func (o Options) journal() string {
 		return ""
 	}
 	return o.Journal
+}
+
+// inputs names what a run takes in, so that a journal can tell whether a run of the same has come to its end. Of a long list it has the beginning and a checksum.
+func (o Options) inputs() string {
+	const limit = 1 << 10 // bytes
+	var paths []string
+	for _, path := range o.Paths {
+		paths = append(paths, absolute(path))
+	}
+	text := strings.Join(paths, " ")
+	for _, more := range []struct {
+		flag   string
+		values []string
+	}{{"--files-from", []string{o.FilesFrom}}, {"--include", o.Include}, {"--exclude", o.Exclude}} {
+		if all := strings.Join(more.values, " "); all != "" {
+			text += " " + more.flag + " " + all
+		}
+	}
+	if len(text) > limit {
+		text = fmt.Sprintf("%s… (SHA-256 of all: %x)", text[:limit], sha256.Sum256([]byte(text)))
+	}
+	return "a run of " + strings.ToValidUTF8(text, "\uFFFD")
 }
 
 func (o Options) mediaType() string {

@@ -1,6 +1,9 @@
 package client
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,6 +53,30 @@ func TestUnusableOptions(t *testing.T) {
 	wantContains(t, "error", r.err.Error(), "--batch is 0", "--batch-bytes is -1", "--parallel is 0", "--attempts is 0", `--accept is "html"`, "--key without --cert")
 }
 
+// A report replaces what has its name: that must not be the journal of weeks.
+func TestReportIsNotTheJournal(t *testing.T) {
+	t.Parallel()
+	folder := folderOf(t, "1.1")
+	journal, link := filepath.Join(folder, "journal"), filepath.Join(folder, "link")
+	s := newService(t, storedAll)
+	wantCounts(t, sendWith(t, s.URL, folder, func(o *Options) { o.Journal = journal }), 1, 0)
+	if err := os.Symlink("journal", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{journal, link, filepath.Join(folder, "new")} {
+		r := sendWith(t, s.URL, folder, func(o *Options) {
+			o.Journal, o.Report = journal, name
+			if filepath.Base(name) == "new" { // which neither is yet
+				o.Journal = name
+			}
+		})
+		wantEqual(t, name+": exit code", 2, ExitCode(r.summary, r.err))
+		if content, _ := os.ReadFile(journal); !bytes.Contains(content, []byte(`"stored"`)) {
+			t.Fatalf("--report %s replaced the journal", name)
+		}
+	}
+}
+
 // The struct tags are what go-arg makes the command line from.
 func TestFlags(t *testing.T) {
 	t.Parallel()
@@ -68,7 +95,7 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Options{URL: "http://host", Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 4, Attempts: 5, MaxWait: time.Hour, Paths: []string{"a", "b,c"}}
+	want := Options{URL: "http://host", Accept: "json", Batch: 100, BatchBytes: 256 << 20, Parallel: 16, Attempts: 5, MaxWait: time.Hour, Paths: []string{"a", "b,c"}}
 	wantEqual(t, "defaults", want, got)
 
 	got, err = parse("--url=http://host", "--insecure", "--accept=xml", "--batch=7", "--batch-bytes=1.5GB", "--parallel=2", "--attempts=1", "--max-wait=90s", "--report=r", "--response", "a")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"stowrs-to-s3/app/storeresponse"
@@ -85,6 +84,7 @@ func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer
 		return nil, fmt.Errorf("the answer is longer than %d bytes", answerLimit)
 	}
 	a.parse()
+	a.hide(request.Header)
 	return a, nil
 }
 
@@ -98,14 +98,10 @@ func readWithin(left time.Duration, body io.ReadCloser, most int64) ([]byte, err
 	return content, err
 }
 
-// parse looks for a response module whatever the status: services put one into 200, 202,
-// 409 and 503 (PS3.18 Table 10.5.3-1).
+// parse looks for a response module whatever the status and the Content-Type, which some
+// services get wrong: there is one in 200, 202, 409 and 503 (PS3.18 Table 10.5.3-1).
 func (a *answer) parse() {
-	mediaType := strings.ToLower(a.header.Get("Content-Type"))
-	if !strings.Contains(mediaType, "json") && !strings.Contains(mediaType, "xml") {
-		return
-	}
-	module, err := storeresponse.ParseResponse(mediaType, a.body)
+	module, err := storeresponse.ParseResponse(a.header.Get("Content-Type"), a.body)
 	if err != nil {
 		return // another document, as of RFC 9457
 	}

@@ -91,8 +91,7 @@ func (p *progress) show(now time.Time) {
 		p.out.print(strings.Join(state.fit(1<<10), ", "))
 		return
 	}
-	width := p.width()
-	line := strings.Join(state.fit(width-1), ", ")
+	line := strings.Join(state.fit(p.width()-3), ", ") // the terminal shows ^C behind it, which must not begin a new line
 	p.out.write("\r" + line + "\x1b[K")
 	p.shown = true
 }
@@ -151,17 +150,19 @@ func (all parts) fit(columns int) []string {
 // state is that of now.
 func (p *progress) state(now time.Time) parts {
 	c := p.tally.snapshot()
-	done := count(c.Stored, "instance", "instances") + " stored"
 	bytes := size(c.StoredBytes)
 	left := max(c.FoundBytes-p.moved.Load(), 0)
 	if c.Walked {
 		bytes += ", " + size(left) + " to go"
 	}
-	all := parts{{done, 6}, {bytes, 1}}
+	all := parts{{comma(c.Stored) + " stored", 6}, {bytes, 1}}
+	if !c.Walked {
+		all = append(all, part{count(c.Found, "file", "files") + " found so far", 1})
+	}
 	rate := p.rate(now)
 	if why, pause := p.pause(); why != "" {
 		waits := fmt.Sprintf("waiting %s", pause.Round(time.Second))
-		all = append(all, part{waits, 4}, part{why, 0})
+		all = append(all, part{waits, 7}, part{why, 0})
 	} else {
 		all = append(all, part{fmt.Sprintf("%.1f MB/s", rate/1e6), 2})
 		if c.Walked && rate > 0 {

@@ -42,7 +42,7 @@ func TestRetriesAreNotCountedTwice(t *testing.T) {
 			sender := newSender(t, s.URL, io.Discard)
 			sender.gate.maxWait = time.Minute
 			sender.stop = func(err error) { t.Errorf("stopped: %v", err) }
-			sender.deliver(t.Context(), instances, true)
+			sender.deliver(t.Context(), [][]*instance{instances}, true)
 			wantEqual(t, "bytes moved", bytesOf(instances), sender.progress.moved.Load())
 		})
 	}
@@ -52,11 +52,12 @@ func TestRetriesAreNotCountedTwice(t *testing.T) {
 func TestLineFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	tests := map[int]string{
-		200: "1,234 instances stored, 3.0 GB, 5.0 GB to go, waiting 12s, HTTP 503 Service Unavailable, 7 failed",
-		80:  "1,234 instances stored, 3.0 GB, 5.0 GB to go, waiting 12s, 7 failed",
-		45:  "1,234 instances stored, waiting 12s, 7 failed",
-		40:  "1,234 instances stored, 7 failed",
-		10:  "1,234 ins…",
+		200: "1,234 stored, 3.0 GB, 5.0 GB to go, waiting 12s, HTTP 503 Service Unavailable, 7 failed",
+		80:  "1,234 stored, 3.0 GB, 5.0 GB to go, waiting 12s, 7 failed",
+		45:  "1,234 stored, waiting 12s, 7 failed",
+		30:  "1,234 stored, waiting 12s",
+		20:  "waiting 12s",
+		10:  "waiting 1…",
 	}
 	tally := newTally(nil)
 	tally.counts = Counts{Found: 3000, FoundBytes: 8e9, Walked: true, Stored: 1234, StoredBytes: 3e9, Failed: 7}
@@ -68,6 +69,15 @@ func TestLineFitsTheTerminal(t *testing.T) {
 	}
 }
 
+// While folders are still read, the line says how many files there are by now.
+func TestLineWhileFilesAreFound(t *testing.T) {
+	t.Parallel()
+	tally := newTally(nil)
+	tally.counts = Counts{Found: 3000, FoundBytes: 8e9}
+	p := newProgress(io.Discard, tally)
+	wantEqual(t, "line", "0 stored, 0 B, 3,000 files found so far, 0.0 MB/s", strings.Join(p.state(time.Now()).fit(100), ", "))
+}
+
 // Rate and time left are those of the last seconds.
 func TestRateAndTimeLeft(t *testing.T) {
 	t.Parallel()
@@ -77,9 +87,9 @@ func TestRateAndTimeLeft(t *testing.T) {
 	start := time.Now()
 	p.state(start)
 	p.read(10e6)
-	wantEqual(t, "line", "0 instances stored, 0 B, 50 MB to go, 5.0 MB/s, 10s left", strings.Join(p.state(start.Add(2*time.Second)).fit(100), ", "))
+	wantEqual(t, "line", "0 stored, 0 B, 50 MB to go, 5.0 MB/s, 10s left", strings.Join(p.state(start.Add(2*time.Second)).fit(100), ", "))
 	p.state(start.Add(14 * time.Second))
-	wantEqual(t, "line", "0 instances stored, 0 B, 50 MB to go, 0.0 MB/s", strings.Join(p.state(start.Add(25*time.Second)).fit(100), ", "))
+	wantEqual(t, "line", "0 stored, 0 B, 50 MB to go, 0.0 MB/s", strings.Join(p.state(start.Add(25*time.Second)).fit(100), ", "))
 }
 
 // A note stands above the line of state, which is written anew.
@@ -92,6 +102,6 @@ func TestNotesStandAboveTheLine(t *testing.T) {
 	p.note("a note")
 	p.show(time.Now())
 	p.clear()
-	line := "\r0 instances stored, 0 B, 0.0 MB/s\x1b[K"
+	line := "\r0 stored, 0 B, 0 files found so far, 0.0 MB/s\x1b[K"
 	wantEqual(t, "output", line+"\r\x1b[Ka note\n"+line+"\r\x1b[K", out.String())
 }

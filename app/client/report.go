@@ -83,7 +83,7 @@ func describeAnswer(a *answer) string {
 	text := "HTTP " + printable(a.status)
 	switch {
 	case a.code/100 == 3:
-		return text + ": the service is elsewhere; give that as --url: " + printable(a.header.Get("Location"))
+		return text + ": the service is elsewhere; give that as --url: " + printable(secretless(a.header.Get("Location")))
 	case a.hasModule:
 		return text
 	case a.code/100 == 2:
@@ -144,7 +144,12 @@ func describeNoAnswer(err error) string {
 	return printable(text)
 }
 
-func describeUnnamed() string { return "the answer does not name the instance" }
+func describeUnnamed(sent bool) string {
+	if !sent {
+		return "the answer came before all of it was sent"
+	}
+	return "the answer does not name the instance"
+}
 
 // describeFailed is what there is to say besides the reason.
 func describeFailed(reason storeresponse.Reason) string {
@@ -154,12 +159,15 @@ func describeFailed(reason storeresponse.Reason) string {
 	return ""
 }
 
+// notSent begins what is told of a file that could not be read; where nothing is sent it is left out.
+const notSent = "not sent: "
+
 func describeFileError(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err // the line names the path already
 	}
-	return "not sent: " + err.Error()
+	return notSent + err.Error()
 }
 
 // String is why the instance was not stored, or what the service says of it, in words.

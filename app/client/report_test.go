@@ -117,3 +117,14 @@ func outcomes(t *testing.T, report string) []Outcome {
 	}
 	return all
 }
+
+// A path that is not UTF-8 is in the report byte for byte.
+func TestReportOfAnyPath(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "\xff.dcm"), append(make([]byte, 128), "DICM"...))
+	r, _ := sendTo(t, folder, nil)
+	wantCounts(t, r, 0, 1)
+	wantEqual(t, "path", filepath.Join(folder, "\xff.dcm"), string(r.outcomes[0].PathBytes))
+	wantEqual(t, "path as text", "", r.outcomes[0].Path)
+}

@@ -36,6 +36,7 @@ func (r *report) write(o Outcome) {
 	if o.Reason != 0 {
 		o.Detail = o.String()
 	}
+	o.Path, o.PathBytes = jsonPath(o.Path)
 	line, err := json.Marshal(o)
 	if err != nil {
 		panic(err) // strings and numbers

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/minio/crc64nvme"
@@ -29,7 +28,7 @@ type body struct {
 	mu     sync.Mutex
 	rest   []*instance // not yet begun
 	text   string      // framing to be read next
-	file   *os.File    // of current, open
+	file   *content    // of current, open
 	left   int64       // bytes of file still to be read
 	crc    hash.Hash64 // CRC64NVME of what was read of file
 	ended  bool        // the closing boundary is in text or read
@@ -96,7 +95,7 @@ func (b *body) Read(p []byte) (int, error) {
 // begin opens the next instance.
 func (b *body) begin() error {
 	b.current, b.rest = b.rest[0], b.rest[1:]
-	file, err := os.Open(b.current.path)
+	file, err := b.current.open()
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,12 @@ func (b *body) readFile(p []byte) (int, error) {
 	b.bytes += int64(n)
 	b.sent(n)
 	if err != nil {
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF) && b.left == 0: // an archive tells it with the last bytes
+			err = nil
+		case errors.Is(err, io.EOF) && b.current.member != nil:
+			err = errCut
+		case errors.Is(err, io.EOF):
 			err = errChanged
 		}
 		b.changed = err
@@ -126,13 +130,18 @@ func (b *body) finish() error {
 	if err := b.verify(); err != nil {
 		return err
 	}
+	if b.file.check != nil {
+		if err := b.file.check(); err != nil {
+			return err
+		}
+	}
 	b.text = partTail
 	b.current.crc64nvme, b.current.sentWhole = b.crc.Sum64(), true
 	return b.closeFile()
 }
 
 func (b *body) verify() error {
-	info, err := b.file.Stat()
+	info, err := b.file.file.Stat()
 	if err != nil {
 		return err
 	}

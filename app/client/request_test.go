@@ -58,7 +58,7 @@ func TestBodyFraming(t *testing.T) {
 			var want strings.Builder
 			for _, uid := range []string{"1.1", "1.2"} {
 				want.WriteString("--" + b.boundary + "\r\nContent-Type: application/dicom\r\nContent-Length: 910\r\n\r\n")
-				want.Write(instanceBytes(uid, 600))
+				want.Write(instanceBytes(uid, 586))
 				want.WriteString("\r\n")
 			}
 			want.WriteString("--" + b.boundary + "--\r\n")

@@ -212,6 +212,50 @@ func TestOneBadRequestIsNoOutage(t *testing.T) {
 	wantContains(t, "stdout", r.stdout, "the service is not available: HTTP 503")
 }
 
+// A file at which the service breaks, or the proxy before it, harms no other file, whatever goes together with it.
+func TestOneBadInstanceInARequest(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]reply{"503": plain(503, "", ""), "no answer": cut} {
+		for _, batch := range []int{3, 100} {
+			t.Run(fmt.Sprint(name, " ", batch), func(t *testing.T) {
+				t.Parallel()
+				s := newService(t, func(w http.ResponseWriter, u upload) {
+					if slices.Contains(u.uids, "1.2") {
+						breaks(w, u)
+						return
+					}
+					storedAll(w, u)
+				})
+				r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7"), func(o *Options) {
+					o.Batch, o.Attempts, o.MaxWait = batch, 2, 300*time.Millisecond
+				})
+				if r.summary.Stored != 6 {
+					t.Errorf("%d of 6 are stored\n%s%s", r.summary.Stored, r.stderr, r.stdout)
+				}
+			})
+		}
+	}
+}
+
+// In the second pass as well: while others come through, the attempts are counted, and a request that has none left is no reason to give up what is whole.
+func TestOneBadInstanceInTheSecondPass(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int32
+	s := newService(t, func(w http.ResponseWriter, u upload) {
+		if slices.Contains(u.uids, "1.2") || slices.Contains(u.uids, "1.5") && later.Add(1) <= 3 {
+			plain(503, "", "")(w, u)
+			return
+		}
+		storedAll(w, u)
+	})
+	r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "1.8", "1.9"), func(o *Options) {
+		o.Batch, o.Parallel, o.Attempts, o.MaxWait = 3, 3, 1, time.Second
+	})
+	if r.summary.Stored != 8 {
+		t.Errorf("%d of 8 are stored\n%s%s", r.summary.Stored, r.stderr, r.stdout)
+	}
+}
+
 // After an answer that was lost, a duplicate is what was sent before.
 func TestDuplicateAfterALostAnswer(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,10 @@
 // Package client is the STOW-RS client behind `stowrs send`: it finds DICOM instances in
-// files and folders, sends them in Store transactions (PS3.18 §10.5) and goes on until
+// files and folders, sends them in Store transactions (PS3.18 §10.5) and continues until
 // each is stored or has failed for a reason that another attempt would not change.
 //
-// What is sent is the file, byte for byte, streamed from disk. An instance counts as
+// Files are sent unchanged, byte for byte, streamed from disk. An instance counts as
 // stored only if an answer names it in ReferencedSOPSequence (0008,1199); a status alone
-// is not believed. (The one exception is counted apart: see Counts.Unverified.)
+// is not sufficient. (The one exception is counted separately: see Counts.Unverified.)
 //
 // Memory does not grow with the number of files: see walk, batches and tally.
 package client
@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +38,7 @@ func Send(ctx context.Context, o Options, stdout, stderr io.Writer) (Summary, er
 }
 
 func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.Duration) (Summary, error) {
+	o = o.withStandardInput()
 	s, w, err := prepare(o, pause)
 	if err != nil {
 		return Summary{}, &UsageError{err}
@@ -105,9 +105,12 @@ type sender struct {
 	tally      *tally
 	progress   *progress
 	gate       *gate
+	pace       *pace
 	limiter    *rate.Limiter // nil: none
 	journal    *journal
 	batches    *batches
+	unpacker   unpacker
+	census     *census                 // of a dry run
 	stop       context.CancelCauseFunc // ends the run
 	expect     atomic.Bool             // the server has not refused Expect: 100-continue
 
@@ -118,7 +121,8 @@ type sender struct {
 
 func (s *sender) newWalk() *walk {
 	return &walk{
-		wanted: s.options.filter(),
+		wanted:   s.options.filter(),
+		unpacker: &s.unpacker,
 		found: func(ctx context.Context, c candidate) error {
 			if s.journal.knows(c) {
 				s.tally.count(func(counts *Counts) { counts.Before++; counts.BeforeBytes += c.size })
@@ -141,6 +145,8 @@ func (s *sender) begin(t *tally, stderr io.Writer) {
 	s.tally, s.progress = t, newProgress(stderr, t)
 	s.gate = newGate(s.options.MaxWait, s.firstPause, s.progress.note)
 	s.progress.pause = s.gate.pause
+	s.pace = newPace(s.options.Parallel)
+	s.census = newCensus()
 	s.batches = newBatches(s.options.Batch, int64(s.options.BatchBytes))
 	s.expect.Store(true)
 }
@@ -150,8 +156,10 @@ func (s *sender) run(ctx context.Context, w *walk) Summary {
 	started := time.Now()
 	ctx, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
+	s.unpacker.stopped = ctx.Err
 	if !s.options.DryRun {
 		s.progress.note(describeStart(s.target))
+		s.tell(outcomeWalking)
 	}
 	done := make(chan struct{})
 	var teller, workers sync.WaitGroup
@@ -164,17 +172,16 @@ func (s *sender) run(ctx context.Context, w *walk) Summary {
 	})
 	for range s.options.Parallel {
 		workers.Go(func() {
-			for {
-				batch := s.batches.take(ctx)
-				if len(batch) == 0 {
-					return
-				}
-				s.sendFiles(ctx, batch)
+			for s.sendNext(ctx) {
 			}
 		})
 	}
 	workers.Wait()
 	s.secondPass(ctx)
+	if !s.options.DryRun && ctx.Err() == nil {
+		s.tell(outcomeWalked)
+	}
+	_ = s.unpacker.close() // of files that were only read
 	close(done)
 	teller.Wait()
 	summary := Summary{Counts: s.tally.snapshot(), Duration: time.Since(started)}
@@ -194,6 +201,9 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 			return
 		}
 		i, err := identify(file)
+		if ctx.Err() != nil { // which may be why it could not be read
+			return
+		}
 		if err != nil { // dicom.ErrNotDICOM, the only one
 			s.progress.add(file.size)
 			s.skip(file.path, "not DICOM")
@@ -207,18 +217,18 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 		s.leave(pendingOf(batch))
 		return
 	}
-	for _, request := range apart(pendingOf(batch)) {
-		s.deliver(ctx, request, false)
-	}
+	s.deliver(ctx, apart(pendingOf(batch)), false)
 }
 
-// leave counts what a dry run does not send.
-func (s *sender) leave(instances []*instance) {
-	s.tally.count(func(counts *Counts) {
-		counts.Ready += int64(len(instances))
-		counts.ReadyBytes += bytesOf(instances)
-	})
-	s.progress.add(bytesOf(instances))
+// sendNext sends one batch; false: there is none, or the run is stopped.
+func (s *sender) sendNext(ctx context.Context) bool {
+	if !s.pace.enter(ctx) {
+		return false
+	}
+	defer s.pace.leave()
+	batch := s.batches.take(ctx)
+	s.sendFiles(ctx, batch)
+	return len(batch) > 0
 }
 
 // announce writes into the journal which instances are on their way for the first time, so
@@ -232,28 +242,6 @@ func (s *sender) announce(instances []*instance) error {
 		}
 	}
 	return s.journal.begin(first)
-}
-
-// postpone keeps instances for the second pass, and gives those for which there is no room.
-func (s *sender) postpone(instances []*instance) (rest []*instance) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	room := min(len(instances), mostPostponed-len(s.postponed))
-	s.postponed = append(s.postponed, instances[:room]...)
-	return instances[room:]
-}
-
-// secondPass sends what has failed for now in the first.
-func (s *sender) secondPass(ctx context.Context) {
-	if len(s.postponed) == 0 || ctx.Err() != nil {
-		return
-	}
-	s.progress.note(describeSecond(len(s.postponed)))
-	for batch := range slices.Chunk(s.postponed, s.options.Batch) {
-		for _, request := range apart(batch) {
-			s.deliver(ctx, request, true)
-		}
-	}
 }
 
 // record counts instances whose fate is known, and writes it into the journal.
@@ -273,6 +261,13 @@ func (s *sender) record(instances []*instance) {
 	for _, i := range settled {
 		s.progress.add(i.size)
 		s.tally.settle(i)
+	}
+}
+
+// tell writes into the journal how far the run has come.
+func (s *sender) tell(outcome string) {
+	if err := s.journal.tell(s.options.inputs(), outcome); err != nil {
+		s.stop(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -20,41 +19,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 	"stowrs-to-s3/app/storeresponse"
 )
 
-const ctImageStorage = "1.2.840.10008.5.1.4.1.1.2"
-
-// element encodes one element of Explicit VR Little Endian (PS3.5 §7.1.2).
-func element(group, number uint16, vr string, value []byte) []byte {
-	if len(value)%2 == 1 {
-		value = append(value, 0)
-	}
-	b := binary.LittleEndian.AppendUint16(nil, group)
-	b = binary.LittleEndian.AppendUint16(b, number)
-	b = append(b, vr...)
-	if vr == "OW" || vr == "OB" {
-		b = append(b, 0, 0)
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
-	} else {
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
-	}
-	return append(b, value...)
-}
-
 // instanceBytes is a DICOM file with the given SOP Instance UID and pixel data that ends in that UID.
 func instanceBytes(uid string, pixels int) []byte {
-	meta := slices.Concat(
-		element(0x0002, 0x0002, "UI", []byte(ctImageStorage)),
-		element(0x0002, 0x0003, "UI", []byte(uid)),
-		element(0x0002, 0x0010, "UI", []byte("1.2.840.10008.1.2.1")))
-	return slices.Concat(make([]byte, 128), []byte("DICM"),
-		element(0x0002, 0x0000, "UL", binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))), meta,
-		element(0x0008, 0x0016, "UI", []byte(ctImageStorage)),
-		element(0x0008, 0x0018, "UI", []byte(uid)),
-		element(0x0020, 0x000D, "UI", []byte("1.2.3")),
-		element(0x0020, 0x000E, "UI", []byte("1.2.3.1")),
-		element(0x7FE0, 0x0010, "OW", append(bytes.Repeat([]byte{0x0D, 0x0A, '-', '-'}, pixels/4), uid...)))
+	return dicomtest.Instance{
+		SOP: uid, Study: "1.2.3", Series: "1.2.3.1",
+		Pixels: append(bytes.Repeat([]byte{0x0D, 0x0A, '-', '-'}, (pixels+3)/4)[:pixels], uid...),
+	}.File()
 }
 
 func writeFile(t *testing.T, path string, content []byte) {
@@ -67,12 +41,12 @@ func writeFile(t *testing.T, path string, content []byte) {
 	}
 }
 
-// folderOf makes a folder with one instance a UID, named UID.dcm, of about 1 kB each.
+// folderOf makes a folder with one instance for each UID, named UID.dcm, of 910 bytes each.
 func folderOf(t *testing.T, uids ...string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for _, uid := range uids {
-		writeFile(t, filepath.Join(folder, uid+".dcm"), instanceBytes(uid, 600))
+		writeFile(t, filepath.Join(folder, uid+".dcm"), instanceBytes(uid, 586))
 	}
 	return folder
 }
@@ -196,9 +170,9 @@ func respond(w http.ResponseWriter, status int, u upload, reasons map[string]sto
 	var module storeresponse.Response
 	for _, uid := range u.uids {
 		if reason, failed := reasons[uid]; failed {
-			module.Failed = append(module.Failed, storeresponse.Failed{SOPClassUID: ctImageStorage, SOPInstanceUID: uid, FailureReason: reason})
+			module.Failed = append(module.Failed, storeresponse.Failed{SOPClassUID: dicomtest.CTImageStorage, SOPInstanceUID: uid, FailureReason: reason})
 		} else {
-			module.Referenced = append(module.Referenced, storeresponse.Referenced{SOPClassUID: ctImageStorage, SOPInstanceUID: uid})
+			module.Referenced = append(module.Referenced, storeresponse.Referenced{SOPClassUID: dicomtest.CTImageStorage, SOPInstanceUID: uid})
 		}
 	}
 	respondModule(w, status, u.header.Get("Accept"), module)

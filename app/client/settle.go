@@ -121,7 +121,7 @@ func (a *answer) settleStored(sent []*instance) map[string]*instance {
 		byUID[i.sopInstanceUID] = i
 	}
 	for _, r := range a.module.Referenced {
-		if i := byUID[trimUID(r.SOPInstanceUID)]; i != nil {
+		if i := byUID[trimUID(r.SOPInstanceUID)]; i != nil && i.sentWhole { // else the answer is to something else
 			i.store(r.WarningReason)
 		}
 	}
@@ -144,7 +144,7 @@ func settleUnnamed(unnamed []*instance, others []storeresponse.Reason) {
 		case len(others) > 0:
 			i.remember(others[0], describeFailed(others[0]))
 		default:
-			i.remember(0, describeUnnamed())
+			i.remember(0, describeUnnamed(i.sentWhole))
 		}
 	}
 }

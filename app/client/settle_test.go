@@ -2,6 +2,9 @@ package client
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,6 +151,38 @@ func TestAnswersInBothMediaTypes(t *testing.T) {
 	}
 }
 
+// What is stored is understood however the service writes its answer.
+func TestAnswersInOddShapes(t *testing.T) {
+	t.Parallel()
+	const one = `{"00081199":{"Value":[{"00081155":{"Value":["1.1"]}}]}}`
+	const two = `{"00081198":{"Value":[{"00081155":{"Value":["1.2 "]},"00081197":{"Value":["279"]}}]}}`
+	const document = `<NativeDicomModel><DicomAttribute tag="00081199"><Item><DicomAttribute tag="00081155"><Value>1.1</Value></DicomAttribute></Item></DicomAttribute>` +
+		`<DicomAttribute tag="00081198"><Item><DicomAttribute tag="00081155"><Value>1.2</Value></DicomAttribute><DicomAttribute tag="00081197"><Value>279</Value></DicomAttribute></Item></DicomAttribute></NativeDicomModel>`
+	both := one[:len(one)-1] + "," + two[1:]
+	for name, reply := range map[string]reply{
+		"array of modules":         plain(200, "application/dicom+json", "["+one+","+two+"]"),
+		"no Content-Type":          plain(200, "", both),
+		"JSON called HTML":         plain(200, "text/html; charset=utf-8", both),
+		"JSON called XML":          plain(200, "application/dicom+xml", both),
+		"XML called JSON":          plain(200, "application/dicom+json", document),
+		"byte order mark":          plain(200, "application/dicom+json", "\uFEFF"+both),
+		"byte order mark, XML":     plain(200, "application/dicom+xml", "\uFEFF"+document),
+		"XML in windows-1252":      plain(200, "application/dicom+xml", `<?xml version="1.0" encoding="windows-1252"?>`+document),
+		"409 with partial success": plain(409, "application/dicom+json", both),
+		"500 with partial success": plain(500, "application/dicom+json", both),
+		"400 with partial success": plain(400, "text/plain", both),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, reply)
+			r := sendWith(t, s.URL, folderOf(t, "1.1", "1.2"), nil)
+			wantCounts(t, r, 1, 1)
+			wantContains(t, "why", r.failures()["1.2.dcm"], "0117")
+			wantEqual(t, "requests", 1, len(s.received()))
+		})
+	}
+}
+
 // RFC 9110 §10.2.3.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
@@ -168,5 +203,23 @@ func TestRetryAfter(t *testing.T) {
 		if got := a.retryAfter(now); got != want {
 			t.Errorf("Retry-After %q: got %s, want %s", value, got, want)
 		}
+	}
+}
+
+// What was not sent is not stored, whatever an answer says: it belongs to another request, or a proxy has made it.
+func TestAnswerBeforeTheBytes(t *testing.T) {
+	t.Parallel()
+	var large atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		large.Store(r.ContentLength > 20<<20)
+		respondModule(w, 200, "application/dicom+json", storeresponse.Response{Referenced: []storeresponse.Referenced{{SOPInstanceUID: "1.1"}}})
+	}))
+	t.Cleanup(server.Close)
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "1.1.dcm"), instanceBytes("1.1", 30<<20))
+	r := sendWith(t, server.URL, folder, func(o *Options) { o.Attempts = 2 })
+	wantCounts(t, r, 0, 1)
+	if why := r.failures()["1.1.dcm"]; !large.Load() || why != "the answer came before all of it was sent" {
+		t.Errorf("failed because %q", why)
 	}
 }

@@ -43,7 +43,17 @@ func (l *lines) summary(s Summary, failures, warnings []*group) {
 		rate = float64(s.StoredBytes) / seconds / 1e6
 	}
 	if s.Ready > 0 {
-		l.print(fmt.Sprintf("%s, %s, would be sent", count(s.Ready, "instance", "instances"), size(s.ReadyBytes)))
+		l.print(fmt.Sprintf("%s, %s, of %s would be sent", count(s.Ready, "instance", "instances"), size(s.ReadyBytes), count(s.Studies, "study", "studies")))
+	}
+	if s.Same > 0 {
+		l.print(count(s.Same, "of them has", "of them have") + " the UIDs and, as far as was looked, the bytes of another")
+	}
+	if s.Different > 0 {
+		l.print(count(s.Different, "of them has", "of them have") + " the UIDs of another, and other bytes: a service keeps one of them")
+	}
+	if s.Ready > 0 {
+		l.print(fmt.Sprintf("%s could not be read or named, %s", comma(s.Failed), count(s.Skipped, "file skipped", "files skipped")))
+		return
 	}
 	text := count(s.Stored, "instance", "instances") + " stored"
 	if s.Unverified > 0 {

@@ -19,6 +19,8 @@ type Counts struct {
 	Failed              int64 // instances that were not stored, and paths that cannot be read
 	Skipped             int64 // files that are no instances
 	Ready, ReadyBytes   int64 // instances that a dry run would send
+	Studies             int64 // that they belong to
+	Same, Different     int64 // of Ready: with the UIDs of another one, and its bytes, or other ones
 	Before, BeforeBytes int64 // instances that the journal says are stored; not part of Found
 }
 
@@ -132,9 +134,10 @@ func sorted(groups map[string]*group) []*group {
 
 // Outcome is what became of one file, and a line of --report.
 type Outcome struct {
-	Path           string `json:"path"`
-	SOPInstanceUID string `json:"instance,omitempty"` // empty if the file does not tell
-	Outcome        string `json:"outcome"`            // failed, warning, unverified, skipped
+	Path           string `json:"path,omitempty"`
+	PathBytes      []byte `json:"path_bytes,omitempty"` // instead of Path where that is not UTF-8
+	SOPInstanceUID string `json:"instance,omitempty"`   // empty if the file does not tell
+	Outcome        string `json:"outcome"`              // failed, warning, unverified, skipped, duplicate
 
 	Reason   storeresponse.Reason `json:"-"`                // zero if the service has not named the instance; then Detail says why
 	Status   string               `json:"status,omitempty"` // Reason, as the standard writes it

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -15,7 +16,7 @@ var studiesPath = regexp.MustCompile(`(^|/)studies(/[0-9][0-9.]*)?$`)
 func (o Options) target() (*url.URL, error) {
 	target, err := url.Parse(strings.TrimSpace(o.URL))
 	if err != nil {
-		return nil, fmt.Errorf("--url: %s", secretless(err.Error()))
+		return nil, errors.New("--url is not a URL; what is special in a user or a password has to be escaped, as %20 for a space") // the error could repeat a password
 	}
 	if (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" {
 		return nil, fmt.Errorf("--url is %q, must be http://host… or https://host…", secretless(o.URL))

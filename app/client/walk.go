@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -14,9 +13,10 @@ import (
 
 // candidate is a regular file that the walk has found, and may be an instance.
 type candidate struct {
-	path     string
-	size     int64 // bytes
-	modified int64 // nanoseconds since 1970
+	path     string  // of a file in an archive: that of the archive, and the name in there
+	size     int64   // bytes
+	modified int64   // nanoseconds since 1970; of the archive, if it is in one
+	member   *member // nil: it is in no archive
 }
 
 // walk goes over the paths of the command line. It keeps nothing of a file once it has
@@ -31,6 +31,8 @@ type walk struct {
 	found  func(ctx context.Context, c candidate) error // may block; its error ends the walk
 	pass   func(path, why string)                       // of what is no instance
 	fail   func(path string, err error)                 // of what may hide instances
+
+	unpacker *unpacker // of archives that can only be read from the front; nil: one of its own
 
 	roots []root
 	list  io.ReadCloser // of further paths, one a line; nil: none
@@ -50,6 +52,9 @@ func (w *walk) begin(paths []string) error {
 		info, err := os.Stat(path)
 		if err != nil {
 			return fmt.Errorf("look for instances: %w", err)
+		}
+		if !info.IsDir() && archiveKind(path) == "" && !w.wanted.takes(path) {
+			continue // and what is listed later may be the same file by a name that is taken
 		}
 		w.roots = append(w.roots, root{path: path, place: realPath(path), folder: info.IsDir(), info: info})
 	}
@@ -73,55 +78,6 @@ func (w *walk) run(ctx context.Context) error {
 		}
 	}
 	return w.listedPaths(ctx)
-}
-
-// openList opens a file with further paths; - is standard input.
-func (w *walk) openList(name string) error {
-	switch name {
-	case "":
-		return nil
-	case "-":
-		w.list = os.Stdin
-		return nil
-	}
-	file, err := os.Open(name) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("--files-from: %w", err)
-	}
-	w.list = file
-	return nil
-}
-
-// listedPaths walks the paths of the list, each for itself: of what two of them reach it is
-// told twice. A path that cannot be found has failed, for the others are under way already.
-func (w *walk) listedPaths(ctx context.Context) error {
-	if w.list == nil {
-		return nil
-	}
-	defer w.list.Close()
-	lines := bufio.NewScanner(w.list)
-	for lines.Scan() && ctx.Err() == nil {
-		path := strings.TrimSuffix(lines.Text(), "\r")
-		if path == "" {
-			continue
-		}
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-			w.fail(path, err)
-		case info.IsDir():
-			err = w.folder(ctx, path, realPath(path), 0)
-		default:
-			err = w.file(ctx, path, info)
-		}
-		if err != nil && ctx.Err() != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		w.fail("--files-from", err)
-	}
-	return context.Cause(ctx)
 }
 
 // listed reports whether one of the first n roots is, or holds, the place.
@@ -179,16 +135,26 @@ func (w *walk) entry(ctx context.Context, e entry, path, place string, index int
 	return w.file(ctx, path, info)
 }
 
+// The name is reserved for the index of a medium (PS3.10 §8.6), which is no instance to store.
+const (
+	dicomdir    = "DICOMDIR"
+	whyDICOMDIR = "an index of a DICOM medium"
+)
+
 func (w *walk) file(ctx context.Context, path string, info fs.FileInfo) error {
 	switch {
+	case info.Mode().IsRegular() && archiveKind(path) != "":
+		if w.wanted.excludes(path) {
+			return nil
+		}
+		return w.archive(ctx, path, info)
 	case !w.wanted.takes(path):
 		return nil
 	case !info.Mode().IsRegular(): // opening a named pipe would wait for ever
 		w.pass(path, "not a regular file")
 		return nil
-	case strings.EqualFold(filepath.Base(path), "DICOMDIR"):
-		// The name is reserved for the index of a medium (PS3.10 §8.6), which is no instance to store.
-		w.pass(path, "an index of a DICOM medium")
+	case strings.EqualFold(filepath.Base(path), dicomdir):
+		w.pass(path, whyDICOMDIR)
 		return nil
 	}
 	return w.found(ctx, candidate{path: path, size: info.Size(), modified: info.ModTime().UnixNano()})

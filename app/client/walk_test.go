@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // sendTo sends folder to a service that stores everything.
@@ -82,7 +85,6 @@ func TestSymbolicLinks(t *testing.T) {
 	wantCounts(t, r, 2, 0)
 }
 
-// An instance that cannot be sent must not pass for something that is no instance.
 // Where a filter leaves out the place of a file, its link is the file (git-annex lays out archives so).
 func TestLinkToAFileThatIsLeftOut(t *testing.T) {
 	t.Parallel()
@@ -101,20 +103,28 @@ func TestLinkToAFileThatIsLeftOut(t *testing.T) {
 			r, s := sendTo(t, folder, change)
 			wantCounts(t, r, 1, 0)
 			wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
+			r, s = sendTo(t, "", func(o *Options) { // its own name is left out, and listed first
+				change(o)
+				o.Paths = []string{filepath.Join(folder, "store", "SHA256-1"), filepath.Join(folder, "view", "one.dcm")}
+				o.Exclude = []string{"SHA256-1"}
+			})
+			wantCounts(t, r, 1, 0)
+			wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
 		})
 	}
 }
 
+// An instance that cannot be sent must not pass for something that is no instance.
 func TestUnsendableInstancesFail(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")
 	whole := instanceBytes("1.2", 8)
-	study := bytes.Index(whole, element(0x0020, 0x000D, "UI", []byte("1.2.3")))
-	writeFile(t, filepath.Join(folder, "nostudy.dcm"), append(bytes.Clone(whole[:study]), element(0x7FE0, 0x0010, "OW", []byte{1, 2})...))
+	study := bytes.Index(whole, dicomtest.ExplicitLE.UI(0x0020000D, "1.2.3"))
+	writeFile(t, filepath.Join(folder, "nostudy.dcm"), append(bytes.Clone(whole[:study]), dicomtest.ExplicitLE.Element(dicomtest.PixelData, "OW", "\x01\x02")...))
 	if err := os.Symlink("nowhere", filepath.Join(folder, "dangling.dcm")); err != nil {
 		t.Fatal(err)
 	}
-	empty := bytes.Replace(whole, element(0x0020, 0x000E, "UI", []byte("1.2.3.1")), element(0x0020, 0x000E, "UI", nil), 1)
+	empty := bytes.Replace(whole, dicomtest.ExplicitLE.UI(0x0020000E, "1.2.3.1"), dicomtest.ExplicitLE.UI(0x0020000E, ""), 1)
 	writeFile(t, filepath.Join(folder, "empty.dcm"), empty)
 	writeFile(t, filepath.Join(folder, "cut.dcm"), whole[:study+4]) // within the header of an element
 
@@ -230,4 +240,15 @@ func TestFolderInWindows(t *testing.T) {
 		}
 		wantEqual(t, "names", want, got)
 	}
+}
+
+// A line that no path can be is told of, and does not hide the paths after it.
+func TestLongLineInTheList(t *testing.T) {
+	t.Parallel()
+	folder, list := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "list")
+	writeFile(t, list, []byte(filepath.Join(folder, "1.1.dcm")+"\n"+strings.Repeat("x", 200_000)+"\r\n"+filepath.Join(folder, "1.2.dcm")))
+	r, s := sendTo(t, "", func(o *Options) { o.Paths, o.FilesFrom = nil, list })
+	wantCounts(t, r, 2, 1)
+	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}}, s.sentUIDs())
+	wantContains(t, "reason", r.failures()["--files-from, line 2"], "longer than 64 KiB")
 }

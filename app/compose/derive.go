@@ -10,9 +10,9 @@ import (
 	"stowrs-to-s3/app/compose/metadata"
 )
 
-// deriveImage gives the dataset what the bit stream says of the image, where the
+// deriveImage adds to the dataset what the bit stream says about the image, if the
 // metadata do not (PS3.18 §10.5.2: the Image Pixel Description Macro is derived).
-// Metadata that contradict it are an error: one of them must be another image's
+// If metadata contradict the stream, this is an error: one of them belongs to another image
 // (PS3.5 §8.2: the attributes describe the bit stream).
 func deriveImage(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	if err := deriveSamples(d, b, image); err != nil {
@@ -20,7 +20,7 @@ func deriveImage(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	}
 	if image.SamplesPerPixel > 1 {
 		if _, found := d.Int(tag.PlanarConfiguration); !found || b.transformed() {
-			setNumber(d, tag.PlanarConfiguration, 0) // colour by pixel, as all of them are
+			setNumber(d, tag.PlanarConfiguration, 0) // color-by-pixel, as all of them are
 		}
 		if p := d.String(tag.PhotometricInterpretation); b.transformed() && p != "" && p != image.PhotometricInterpretation {
 			return invalid("the metadata have another Photometric Interpretation (0028,0004) than the bulkdata part %q, which becomes %s", b.name(), image.PhotometricInterpretation)
@@ -40,9 +40,9 @@ func deriveImage(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 		}
 	}
 	if image.Lossy {
-		// PS3.3 §C.7.6.1.1.5: what was compressed with loss says 01 from then on. Metadata
-		// with 00 are those of the image before it was compressed, and the stream is the
-		// proof; refusing it would help nobody, and 00 would hide the loss from a reader.
+		// PS3.3 §C.7.6.1.1.5: after a lossy compression the value is always 01. Metadata
+		// with 00 are those of the image before it was compressed, and the stream proves
+		// it; to refuse it would help nobody, and 00 would hide the loss from a reader.
 		if d.String(tag.LossyImageCompression) != "01" {
 			d.Set(tag.LossyImageCompression, "CS", []byte("01"))
 		}
@@ -51,7 +51,7 @@ func deriveImage(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	return nil
 }
 
-// deriveFrames does so for Number of Frames.
+// deriveFrames does the same for Number of Frames.
 func deriveFrames(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	switch n := frames(d); {
 	case n == 0:
@@ -78,12 +78,12 @@ func samplesOf(photometricInterpretation string) int {
 	return 3
 }
 
-// deriveSamples does so for the size of the image, and its samples.
+// deriveSamples does the same for the size of the image, and its samples.
 func deriveSamples(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	for _, n := range []struct {
 		t     tag.Tag
 		value int
-		most  bool // less is no contradiction: PS3.5 §8.1.1 lets a sample have more room than it needs
+		most  bool // a smaller value is no contradiction: PS3.5 §8.1.1 lets a sample have more room than it needs
 	}{
 		{tag.SamplesPerPixel, image.SamplesPerPixel, false},
 		{tag.Rows, image.Rows, false},
@@ -109,13 +109,13 @@ func deriveSamples(d *metadata.Dataset, b *part, image bulkdata.Image) error {
 	}
 	if sign, found := d.Int(tag.PixelRepresentation); !found {
 		setNumber(d, tag.PixelRepresentation, image.PixelRepresentation)
-	} else if sign > 1 { // one that differs from the sign of JPEG 2000 is found in archives, and kept as it is said
+	} else if sign > 1 { // archives have images whose value differs from the sign of JPEG 2000; it is stored as the metadata have it
 		return invalid("the metadata have %d for %s, beside the bulkdata part %q; it is 0 or 1", sign, tagName(tag.PixelRepresentation), b.name())
 	}
 	return nil
 }
 
-// sameImage refuses a frame that is another image than the first one, which the
+// sameImage refuses a frame that is not of the same kind as the first one, which the
 // dataset describes.
 func (i *Instance) sameImage(b *part, image bulkdata.Image) error {
 	first := i.image

@@ -259,7 +259,7 @@ func TestCloseFreesEverything(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Base: base, Kept: kept, LateBytes: 8 << 20, MaxInstances: 9}, first, parts)
+			c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Base: base, Memory: kept, LateBytes: 8 << 20, MaxInstances: 9}, first, parts)
 			func() {
 				defer func() { _ = recover() }()
 				defer c.Close()

@@ -10,8 +10,8 @@ import (
 )
 
 // writeFrames writes compressed Pixel Data, a fragment for each frame, with an empty
-// Basic Offset Table (PS3.5 §A.4). The bit streams stay as they are, without the boxes
-// of JPEG 2000 around them.
+// Basic Offset Table (PS3.5 §A.4). The bit streams are not changed, but the boxes
+// of JPEG 2000 around them are left out.
 func (i *Instance) writeFrames(w writer, h *hole, b *part, last bool) error {
 	if err := w.bytes(append(metadata.ElementHeader(pixelData, "OB", undefinedLength), itemHeader(0)...)); err != nil {
 		return err
@@ -42,7 +42,7 @@ func itemHeader(length int64) []byte {
 	return binary.LittleEndian.AppendUint32([]byte{0xFE, 0xFF, 0x00, 0xE0}, uint32(length)) //nolint:gosec // checked
 }
 
-// writeFrame writes a fragment; last says that no other value is bulkdata behind it.
+// writeFrame writes a fragment; last says that no bulkdata follow it.
 func (i *Instance) writeFrame(w writer, b *part, first, last bool) error {
 	image := i.image
 	if !first {
@@ -67,20 +67,20 @@ func (i *Instance) writeFrame(w writer, b *part, first, last bool) error {
 		v.length -= v.skip
 	}
 	if image.CodestreamBytes > 0 {
-		v.length, v.source = image.CodestreamBytes, &limited{b, image.CodestreamBytes}
+		v.length, v.source = image.CodestreamBytes, &prefixReader{b, image.CodestreamBytes}
 	}
 	return i.writeCounted(w, v, last)
 }
 
-// limited reads left bytes of a source. What comes behind them is dropped, but it has to
-// come: a part that breaks off there is an unfinished one.
-type limited struct {
+// prefixReader reads left bytes of a source. Bytes after them are dropped, but must be
+// received: a part that breaks off there is incomplete.
+type prefixReader struct {
 	source io.Reader
 	left   int64
 }
 
 // Read implements io.Reader.
-func (l *limited) Read(p []byte) (int, error) {
+func (l *prefixReader) Read(p []byte) (int, error) {
 	if l.left == 0 {
 		_, err := io.Copy(io.Discard, l.source)
 		return 0, cmp.Or(err, io.EOF)
@@ -90,8 +90,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writeTransformed writes the pixels of an image that is not stored compressed. Memory
-// for its decoder was taken.
+// writeTransformed writes the pixels of an image that is not stored compressed. The memory
+// for its decoder was already counted.
 func (i *Instance) writeTransformed(w writer, h *hole, b *part) error {
 	pixels, err := bulkdata.Decode(b.mediaType, b, i.image)
 	if err != nil {
@@ -100,7 +100,7 @@ func (i *Instance) writeTransformed(w writer, h *hole, b *part) error {
 	return i.writePixels(w, h, b, &decoded{pixels, b})
 }
 
-// decoded counts what is made, and tells errors of a decoder from those of the part that it reads.
+// decoded counts the decoded bytes, and distinguishes errors of a decoder from those of the part that it reads.
 type decoded struct {
 	pixels io.Reader
 	part   *part
@@ -122,5 +122,5 @@ func (b *part) decodeError(err error) error {
 	if b.failed != nil {
 		return b.failed
 	}
-	return invalid("bulkdata part %q: %v", b.name(), err) // not to be taken for io.EOF itself
+	return invalid("bulkdata part %q: %v", b.name(), err) // must not be taken for io.EOF itself
 }

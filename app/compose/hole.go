@@ -8,21 +8,21 @@ type hole struct {
 	instance     *Instance
 	reference    *reference
 	place        int  // among the holes of the reference
-	parts        int  // that came for it
-	numbered     bool // they name their frames
-	encapsulated bool // each is a compressed frame
-	full         bool // all came
+	parts        int  // parts that came for it
+	numbered     bool // its parts name their frames
+	encapsulated bool // each part is a compressed frame
+	full         bool // all parts came
 
-	due   *part         // what comes next in the instance, where it is there
+	due   *part         // the next part of the instance, if it was received
 	frame int           // its number, from 1
-	ahead map[int]*part // frames that came before their turn
+	ahead map[int]*part // frames that came too early
 }
 
-// holeBytes is the memory of a hole, with what Go adds when the slice of them is made.
+// holeBytes is the memory of a hole, including the overhead when their slice grows.
 const holeBytes = 192
 
-// accept makes b a part of the value. frame is what its Content-Location says, 0:
-// nothing. The error is of the instance.
+// accept makes b a part of the value. frame is the number in its Content-Location, 0:
+// none. The error concerns only the instance.
 func (h *hole) accept(b *part, frame int) error {
 	if b.encoded != nil {
 		return b.encoded
@@ -61,7 +61,7 @@ func (h *hole) accept(b *part, frame int) error {
 	return nil
 }
 
-// advance takes what is due; the next frame is due then.
+// advance consumes the due part; then the next frame is due.
 func (h *hole) advance() *part {
 	b := h.due
 	h.frame++
@@ -70,7 +70,7 @@ func (h *hole) advance() *part {
 	return b
 }
 
-// drop frees what is kept for it.
+// drop frees the parts that are kept for it.
 func (h *hole) drop() {
 	if h.due != nil {
 		h.due.drop()

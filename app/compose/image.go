@@ -15,7 +15,7 @@ var pixelData = tag.PixelData
 
 func tagName(t tag.Tag) string { return fmt.Sprintf("(%04X,%04X)", t.Group, t.Element) }
 
-// preparePixels learns from the Pixel Data what the dataset has to say of them.
+// preparePixels finds out from the Pixel Data what the dataset must say about them.
 func (i *Instance) preparePixels() error {
 	d := i.dataset
 	if i.pixels == nil {
@@ -23,7 +23,7 @@ func (i *Instance) preparePixels() error {
 	}
 	b := i.pixels.due
 	if b == nil {
-		return nil // in the hope that they are native
+		return nil // assuming that they are native
 	}
 	if !b.compressed() && !b.transformed() {
 		return b.checkNative(d)
@@ -39,7 +39,7 @@ func (i *Instance) preparePixels() error {
 	switch {
 	case b.transformed(), image.Rows > 0:
 		err = deriveImage(d, b, image)
-	case nativeBytes(d) == 0: // the stream tells its Transfer Syntax only
+	case nativeBytes(d) == 0: // the stream only shows its Transfer Syntax
 		err = invalid("bulkdata part %q: the metadata must have the Image Pixel attributes, since they are not read from %s", b.name(), b.kind())
 	default:
 		err = checkSamples(d)
@@ -48,7 +48,7 @@ func (i *Instance) preparePixels() error {
 	return err
 }
 
-// inspect reads as much of a compressed or transformed image as is needed to know it.
+// inspect reads enough of a compressed or transformed image to know its properties.
 func (b *part) inspect() (image bulkdata.Image, decodeBytes int64, err error) {
 	const copies = 3 // of the head that a reader of videos makes
 	for size := 4 << 10; ; size *= 2 {
@@ -78,7 +78,7 @@ func (b *part) inspect() (image bulkdata.Image, decodeBytes int64, err error) {
 	}
 }
 
-// frames is Number of Frames (0028,0008), 1 without it; 0 when it is no such number.
+// frames is Number of Frames (0028,0008), 1 without it; 0 if it is not a valid number.
 func frames(d *metadata.Dataset) int {
 	if d.String(tag.NumberOfFrames) == "" {
 		return 1
@@ -89,8 +89,8 @@ func frames(d *metadata.Dataset) int {
 	return 0
 }
 
-// nativeBytes is the length of uncompressed Pixel Data (PS3.5 §8.1.1), 0 when the
-// dataset does not tell, or tells nonsense.
+// nativeBytes is the length of uncompressed Pixel Data (PS3.5 §8.1.1), 0 if the
+// dataset does not say it, or has invalid values.
 func nativeBytes(d *metadata.Dataset) int64 {
 	bits := int64(1)
 	for _, t := range []tag.Tag{tag.Rows, tag.Columns, tag.SamplesPerPixel, tag.BitsAllocated} {
@@ -111,7 +111,7 @@ func nativeBytes(d *metadata.Dataset) int64 {
 	return 0
 }
 
-// nativeVR is the VR of uncompressed Pixel Data whose VR is said to be vr: OW where a
+// nativeVR is the VR of uncompressed Pixel Data for which the metadata say vr: OW if a
 // sample has more than 8 bits, else OB or OW (PS3.5 §8.1.2, §A.2).
 func nativeVR(d *metadata.Dataset, vr string) string {
 	if n, _ := d.Int(tag.BitsAllocated); n > 8 || vr == "OW" {
@@ -120,9 +120,9 @@ func nativeVR(d *metadata.Dataset, vr string) string {
 	return "OB"
 }
 
-// checkNative refuses what is not what application/octet-stream is as Pixel Data:
-// uncompressed, little endian (PS3.18 §8.7.3.3.1), of the length that the Image Pixel
-// attributes ask for. A pad byte that makes it even may be there.
+// checkNative refuses Pixel Data that are not what application/octet-stream means:
+// uncompressed, little endian (PS3.18 §8.7.3.3.1), of the length that follows from the Image Pixel
+// attributes. A pad byte that makes the length even is allowed.
 func (b *part) checkNative(d *metadata.Dataset) error {
 	switch b.mediaType {
 	case "", "application/octet-stream":
@@ -132,7 +132,7 @@ func (b *part) checkNative(d *metadata.Dataset) error {
 	switch b.transferSyntax {
 	case "", "*", uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian: // any, as in an Accept header
 	default:
-		return invalid("bulkdata part %q is application/octet-stream of Transfer Syntax %s: send compressed frames with their own media type, such as image/jpeg", b.name(), printable(b.transferSyntax))
+		return invalid("bulkdata part %q is application/octet-stream of Transfer Syntax %s: send compressed frames with their own media type, such as image/jpeg", b.name(), headerText(b.transferSyntax))
 	}
 	want := nativeBytes(d)
 	switch {
@@ -144,7 +144,7 @@ func (b *part) checkNative(d *metadata.Dataset) error {
 	return checkSamples(d)
 }
 
-// checkInline does for Pixel Data in the metadata what is done for those that are bulkdata.
+// checkInline checks Pixel Data in the metadata as if they were bulkdata.
 func checkInline(d *metadata.Dataset) error {
 	value, found := d.Lookup(pixelData)
 	if !found || len(value) == 0 {
@@ -161,7 +161,7 @@ func checkInline(d *metadata.Dataset) error {
 
 var errFrames = invalid("Number of Frames (0028,0008) is not a number above 0")
 
-// checkSamples refuses Image Pixel attributes that contradict each other, of an image
+// checkSamples refuses Image Pixel attributes that contradict each other, for an image
 // that nothing else describes (PS3.3 §C.7.6.3.1, PS3.5 §8.1.1). nativeBytes is not 0.
 func checkSamples(d *metadata.Dataset) error {
 	samples, _ := d.Int(tag.SamplesPerPixel)

@@ -13,8 +13,8 @@ import (
 	"stowrs-to-s3/app/dicom"
 )
 
-// Instance is one instance of a request. It reads as a PS3.10 file, and draws the
-// parts it needs from the request as it goes. It must not be used after the step of
+// Instance is one instance of a request. It can be read as a PS3.10 file, and reads the
+// parts that it needs from the request meanwhile. It must not be used after the step of
 // the loop that yielded it.
 type Instance struct {
 	composer  *Composer
@@ -24,16 +24,16 @@ type Instance struct {
 
 	dataset *metadata.Dataset
 	holes   []hole // by their number
-	pixels  *hole  // the image's own Pixel Data (7FE0,0010); nil: none that is bulkdata
-	frames  int    // Number of Frames (0028,0008); 0: it is no such number
-	leading int    // holes whose first part is there, from the first on
+	pixels  *hole  // the image's own Pixel Data (7FE0,0010); nil: they are not bulkdata
+	frames  int    // Number of Frames (0028,0008); 0: not a valid number
+	leading int    // number of holes, from the first on, whose first part was received
 	place   int    // in Composer.pending
 	queued  bool
 	yielded bool
 
 	image bulkdata.Image // of compressed or transformed Pixel Data
 
-	next       func() (io.Reader, bool) // what the file is made of, piece by piece
+	next       func() (io.Reader, bool) // yields the pieces of the file
 	stopNext   func()
 	piece      io.Reader
 	read       int64
@@ -46,23 +46,23 @@ type Instance struct {
 // instanceBytes is about the memory of an instance besides its dataset and holes.
 const instanceBytes = 1 << 10
 
-// Identity is what the metadata say, and the Transfer Syntax that the file has. A UID
-// that is missing is empty; one that is no UID is as it was sent.
+// Identity has the UIDs of the metadata, and the Transfer Syntax of the file. A missing UID
+// is empty; an invalid one is unchanged.
 func (i *Instance) Identity() dicom.Identity { return i.identity }
 
-// Err is why the instance cannot be composed at all; then it is not to be read.
+// Err is why the instance cannot be composed at all; then it must not be read.
 func (i *Instance) Err() error { return i.err }
 
 // Late says that the length of a value in the first LateBytes may be known only at the
-// end of the file: then Correction has it, and nothing of the first LateBytes may be
+// end of the file: then Correction returns it, and none of the first LateBytes may be
 // used before.
 func (i *Instance) Late() bool { return i.late }
 
-// Correction returns, after io.EOF, what is to be written over the file at an offset.
-// It is empty when nothing has to be corrected.
+// Correction returns, after io.EOF, bytes that must be written over the file at an offset.
+// It is empty if nothing has to be corrected.
 func (i *Instance) Correction() (offset int64, b []byte) { return i.lateOffset, i.lateHeader }
 
-// Read implements io.Reader. Its errors are those of the package, or of Parts.
+// Read implements io.Reader. Its errors are those of this package, or of Parts.
 func (i *Instance) Read(p []byte) (int, error) {
 	if i.err != nil {
 		return 0, i.err
@@ -99,7 +99,7 @@ func (i *Instance) stop() {
 	}
 }
 
-// finish frees all that an instance has, which was yielded.
+// finish frees everything that belongs to an instance that was yielded.
 func (c *Composer) finish(i *Instance) {
 	c.current = nil
 	i.stop()
@@ -113,7 +113,7 @@ func (c *Composer) finish(i *Instance) {
 	i.heldBytes = 0
 }
 
-// release frees the dataset and the bulkdata of an instance that is not composed any more.
+// release frees the dataset and the bulkdata of an instance that will not be composed.
 func (c *Composer) release(i *Instance) {
 	if i.dataset == nil {
 		return
@@ -127,7 +127,7 @@ func (c *Composer) release(i *Instance) {
 	i.dataset, i.holes, i.pixels, i.piece = nil, nil, nil, nil
 }
 
-// available counts the holes from the first on whose first part is there.
+// available counts the holes, from the first on, whose first part was received.
 func (i *Instance) available() int {
 	for i.leading < len(i.holes) && i.holes[i.leading].due != nil {
 		i.leading++
@@ -135,23 +135,23 @@ func (i *Instance) available() int {
 	return i.leading
 }
 
-// mayBegin says whether the instance can begin with what comes for h: all before it is
-// there, and so are the Pixel Data, by which the Transfer Syntax and the Image Pixel
-// attributes are known, near the front of the file.
+// mayBegin says whether the instance can begin with the part that comes for h: all parts before it
+// must have been received, and so must the Pixel Data, which determine the Transfer Syntax and the Image Pixel
+// attributes, near the front of the file.
 func (i *Instance) mayBegin(h *hole) bool {
 	return !i.queued && i.available() > h.Number && (i.pixels == nil || i.pixels.due != nil)
 }
 
-// missing is the error of an instance of which not all bulkdata came.
+// missing is the error of an instance if some of its bulkdata did not come.
 func (i *Instance) missing() error {
 	return i.holes[min(i.available(), len(i.holes)-1)].missing()
 }
 
 func (h *hole) missing() error {
-	return invalid("bulkdata of %s are missing: no part, or no further one, has the Content-Location %q", tagName(h.Tag), printable(h.URI))
+	return invalid("bulkdata of %s are missing: no part, or no further one, has the Content-Location %q", tagName(h.Tag), headerText(h.URI))
 }
 
-// prepare learns from the Pixel Data what belongs in front of them.
+// prepare finds out from the Pixel Data what must precede them in the file.
 func (i *Instance) prepare() error {
 	err := i.preparePixels()
 	i.identity.TransferSyntaxUID = cmp.Or(i.image.TransferSyntaxUID, uid.ExplicitVRLittleEndian)
@@ -159,8 +159,8 @@ func (i *Instance) prepare() error {
 	return err
 }
 
-// mayBeLate says whether the length of the last value may be known only when it has
-// come, near enough to the front.
+// mayBeLate says whether the length of the last value may become known only after it was
+// received, near enough to the front.
 func (i *Instance) mayBeLate() bool {
 	if len(i.holes) == 0 || int64(i.dataset.Holes[len(i.dataset.Holes)-1].Offset) > i.composer.request.LateBytes-1<<10 {
 		return false
@@ -170,14 +170,14 @@ func (i *Instance) mayBeLate() bool {
 		return last != i.pixels
 	case last.encapsulated && i.frames > 1:
 		return !last.due.declared // nor are the others, then
-	case last == i.pixels && !last.due.compressed(): // its length is that of the pixels
+	case last == i.pixels && !last.due.compressed(): // its length follows from the pixels
 		return false
 	default:
 		return last.due.length < 0
 	}
 }
 
-// pieces yields what the file is made of; after them readErr is set, io.EOF if it is complete.
+// pieces yields the pieces of the file; after them readErr is set, io.EOF if it is complete.
 func (i *Instance) pieces(yield func(io.Reader) bool) {
 	err := i.write(func(r io.Reader) error {
 		if !yield(r) {
@@ -190,7 +190,7 @@ func (i *Instance) pieces(yield func(io.Reader) bool) {
 	}
 }
 
-// writer takes a piece of the file, which has been read to its end when it returns.
+// writer receives a piece of the file; when it returns, the piece was read to its end.
 type writer func(io.Reader) error
 
 func (w writer) bytes(b []byte) error { return w(bytes.NewReader(b)) }
@@ -214,7 +214,7 @@ func (i *Instance) write(w writer) error {
 	return w.bytes(d.Encoded[position:])
 }
 
-// fill writes the element of h. last: it is the last value that is bulkdata.
+// fill writes the element of h. last: no other bulkdata follow.
 func (i *Instance) fill(w writer, h *hole, last bool) error {
 	b, err := i.composer.draw(h)
 	if err != nil {

@@ -108,7 +108,7 @@ func TestMemoryIsCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Base: base, Kept: kept, LateBytes: 8 << 20, MaxInstances: 100_000}, first, parts)
+			c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Base: base, Memory: kept, LateBytes: 8 << 20, MaxInstances: 100_000}, first, parts)
 			n, stored := 0, 0
 			for i := range c.Instances() {
 				if n%1000 == 0 {
@@ -148,7 +148,7 @@ func TestMemoryIsFreedWhileReading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Kept: s.kept, MaxInstances: 9}, first, parts)
+	c := compose.New(compose.Request{MediaType: storeresponse.MediaTypeJSON, Memory: s.kept, MaxInstances: 9}, first, parts)
 	defer c.Close()
 	for i := range c.Instances() {
 		kept := s.kept.HeldBytes()

@@ -13,8 +13,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// isMetadata tells metadata from bulkdata. XML also comes as what it is in general, or
-// without a type.
+// isMetadata distinguishes metadata from bulkdata. XML may also come with a general media type, or
+// without one.
 func (c *Composer) isMetadata(p *related.Part) bool {
 	if strings.TrimSpace(p.Header.Get("Content-Location")) != "" {
 		return false
@@ -27,14 +27,14 @@ func (c *Composer) isMetadata(p *related.Part) bool {
 	}
 }
 
-// readMetadata makes instances of a part of metadata, while it arrives. What is wrong
-// with it fails all instances of it and ends the body, so that the request is refused,
-// unless an instance was yielded before: then it is one failure more.
+// readMetadata makes instances from a part with metadata, while it arrives. An error in it
+// fails all of its instances and ends the body, so that the request is refused,
+// unless an instance was yielded before: then it is one more failure.
 func (c *Composer) readMetadata(r io.Reader) error {
 	source := &source{r: r}
 	before := len(c.pending)
 	var err error
-	if c.request.MediaType == storeresponse.MediaTypeXML { // each instance is a part of its own
+	if c.request.MediaType == storeresponse.MediaTypeXML { // each instance has its own part
 		var d *metadata.Dataset
 		d, err = metadata.ReadXML(source, c.take)
 		if d != nil || unreadable(err) {
@@ -58,12 +58,12 @@ func (c *Composer) readMetadata(r io.Reader) error {
 	return c.addFailure(err)
 }
 
-// unreadable says that a part of metadata is not what it should be, while others may be.
+// unreadable says that one part of metadata is invalid, while others may be valid.
 func unreadable(err error) bool {
 	return errors.Is(err, metadata.ErrSyntax) || errors.Is(err, related.ErrPart)
 }
 
-// source notes the error of a reader, which the readers of metadata wrap.
+// source remembers the error of a reader, because the readers of metadata wrap it.
 type source struct {
 	r   io.Reader
 	err error // other than io.EOF
@@ -78,7 +78,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// add is told of every dataset of the metadata, and of what is wrong with it. d is nil
+// add is called for every dataset of the metadata, with its error. d is nil
 // if nothing of it could be read.
 func (c *Composer) add(d *metadata.Dataset, err error) error {
 	if d == nil {
@@ -121,7 +121,7 @@ func (c *Composer) add(d *metadata.Dataset, err error) error {
 	return nil
 }
 
-// identify names the instance of a dataset. The error is that of dicom.Identify.
+// identify returns the UIDs of a dataset. The error is the same as that of dicom.Identify.
 func identify(d *metadata.Dataset) (id dicom.Identity, err error) {
 	const maxBytes = 128 // as of dicom.Identity; no UID is longer than 64
 	for _, uid := range []struct {

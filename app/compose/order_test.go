@@ -99,7 +99,7 @@ func (m *mixer) body() []byte {
 // unread, others may fail, too; what is composed is right.
 func TestAnyOrder(t *testing.T) {
 	jpegs := [][]byte{jpegOf(t, 8, 8, 1), jpegOf(t, 8, 8, 3), append(jpegOf(t, 8, 8, 5), 0), append(longer(jpegOf(t, 8, 8, 7), 9000), 0xFF, 0, 0)}
-	for seed := range uint64(4000) {
+	for seed := range uint64(1000) {
 		m := &mixer{Rand: rand.New(rand.NewPCG(seed, 0)), jpegs: jpegs, shared: map[string][]byte{}, sent: map[string]bool{}}
 		body := m.body()
 		limit := int64(1 << 20)

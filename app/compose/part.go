@@ -10,51 +10,51 @@ import (
 )
 
 // part is the value of a hole, or a frame of it: a bulkdata part (PS3.18 §10.5.1.4).
-// What was read of it before its turn is kept in memory; the rest is still to come.
+// Bytes that were read too early are kept in memory; the rest still has to be received.
 type part struct {
 	composer       *Composer
-	location       string // Content-Location, as it was sent
+	location       string // Content-Location, unchanged
 	mediaType      string
 	transferSyntax string
 	encoded        error     // its bytes are an encoding of the value, not the value
 	declared       bool      // it has a Content-Length
 	length         int64     // -1: not known yet
-	rest           io.Reader // nil: what is kept is all
+	rest           io.Reader // nil: everything was received
 	failed         error     // of rest, which a decoder may hide
-	heldBytes      int64     // of the part that is kept, besides what is kept of it
+	heldBytes      int64     // of a part that is kept, besides its content
 
-	kept  *kept
-	chunk int // of kept, that is read next
-	at    int // in it
+	content *partContent
+	chunk   int // of content, the next to be read
+	at      int // in it
 }
 
-// kept is what was read of a part, which several holes may share.
-type kept struct {
+// partContent has the bytes that were read of a part, which several holes may share.
+type partContent struct {
 	chunks [][]byte
 	users  int
 }
 
-// partBytes is about the memory of a part besides its texts and what is kept of it.
+// partBytes is about the memory of a part besides its texts and its content.
 const partBytes = 512
 
-// newPart is a part that is being received. There is one at a time, so that it is
-// counted only when it is kept.
+// newPart is a part that is being received. There is only one at a time, so that it is
+// counted only if it is kept.
 func (c *Composer) newPart(p *related.Part) *part {
 	contentType := related.ParseMediaType(p.Header.Get("Content-Type"))
 	return &part{
 		composer: c, encoded: checkEncoding(p), location: strings.TrimSpace(p.Header.Get("Content-Location")), mediaType: strings.Clone(contentType.Name),
-		transferSyntax: strings.Clone(contentType.Params["transfer-syntax"]), declared: p.DeclaredBytes >= 0, length: p.DeclaredBytes, rest: p, kept: &kept{users: 1},
+		transferSyntax: strings.Clone(contentType.Params["transfer-syntax"]), declared: p.DeclaredBytes >= 0, length: p.DeclaredBytes, rest: p, content: &partContent{users: 1},
 	}
 }
 
-// checkEncoding refuses what RFC 9110 §8.4 and RFC 2045 §6 let a part do to its content.
+// checkEncoding refuses encodings of the content that RFC 9110 §8.4 and RFC 2045 §6 allow for a part.
 func checkEncoding(p *related.Part) error {
 	for _, name := range []string{"Content-Encoding", "Content-Transfer-Encoding"} {
 		for _, value := range p.Header.Values(name) {
 			switch strings.ToLower(strings.TrimSpace(value)) {
 			case "", "identity", "binary", "8bit", "7bit":
 			default:
-				return invalid("bulkdata part %q has a %s, which is not decoded: send it without", printable(p.Header.Get("Content-Location")), name)
+				return invalid("bulkdata part %q has a %s, which is not decoded: send it without", headerText(p.Header.Get("Content-Location")), name)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func checkEncoding(p *related.Part) error {
 // textBytes is the memory of a text of n bytes, which Go rounds up.
 func textBytes(n int) int64 { return int64(n + n/8) }
 
-// share returns the same part, all of which is kept, for one more hole. With an error
+// share returns the same part, which is kept completely, for one more hole. With an error
 // nothing is shared.
 func (b *part) share() (*part, error) {
 	c := b.composer
@@ -79,11 +79,11 @@ func (b *part) share() (*part, error) {
 	}
 	shared := *b
 	shared.heldBytes, shared.chunk, shared.at = partBytes, 0, 0
-	b.kept.users++
+	b.content.users++
 	return &shared, nil
 }
 
-// countMade counts n more bytes that are made of the part, beyond those that came.
+// countMade counts n more bytes that are made from the part, in addition to those received.
 func (b *part) countMade(n int64) error {
 	c := b.composer
 	if c.made += n; c.made > freeMadeBytes+maxMadePerByte*c.came {
@@ -92,7 +92,7 @@ func (b *part) countMade(n int64) error {
 	return nil
 }
 
-// receive reads on from what comes. At the end of the part rest is nil.
+// receive reads the next bytes from the request. At the end of the part rest is nil.
 func (b *part) receive(p []byte) (int, error) {
 	n, err := b.rest.Read(p)
 	b.composer.came += int64(n)
@@ -125,10 +125,10 @@ func (b *part) fillChunk(chunk []byte) ([]byte, error) {
 	return chunk, nil
 }
 
-// keep reads all of it, so that the next part can come.
+// keep reads the whole part, so that the next part can come.
 func (b *part) keep() error {
 	const smallest, largest = 512, 64 << 10
-	if b.heldBytes == 0 && b.kept != nil {
+	if b.heldBytes == 0 && b.content != nil {
 		size := partBytes + textBytes(len(b.location)+len(b.mediaType)+len(b.transferSyntax))
 		if err := b.composer.takeBulk(size); err != nil {
 			return err
@@ -139,7 +139,7 @@ func (b *part) keep() error {
 		return nil
 	}
 	keptBytes := int64(0)
-	for _, c := range b.kept.chunks {
+	for _, c := range b.content.chunks {
 		keptBytes += int64(len(c))
 	}
 	for b.rest != nil {
@@ -151,8 +151,8 @@ func (b *part) keep() error {
 		if err != nil {
 			return err
 		}
-		chunk, err = b.fillChunk(chunk) // also of what failed
-		b.kept.chunks = append(b.kept.chunks, chunk)
+		chunk, err = b.fillChunk(chunk) // also for a part that failed
+		b.content.chunks = append(b.content.chunks, chunk)
 		if keptBytes += int64(len(chunk)); err != nil {
 			return err
 		}
@@ -161,10 +161,10 @@ func (b *part) keep() error {
 	return nil
 }
 
-// head returns the first bytes of a part of which nothing was consumed: size of them, or
-// all, which is complete.
+// head returns the first bytes of a part of which nothing was consumed: size bytes, or
+// all bytes, with complete set.
 func (b *part) head(size int) (head []byte, complete bool, err error) {
-	k := b.kept
+	k := b.content
 	if len(k.chunks) == 0 {
 		k.chunks = append(k.chunks, nil)
 	}
@@ -190,9 +190,9 @@ func (b *part) head(size int) (head []byte, complete bool, err error) {
 	return k.chunks[0], len(k.chunks) == 1 && b.rest == nil, err
 }
 
-// Read implements io.Reader: what is kept, then the rest.
+// Read implements io.Reader: first the kept bytes, then the rest.
 func (b *part) Read(p []byte) (int, error) {
-	for k := b.kept; k != nil && b.chunk < len(k.chunks); {
+	for k := b.content; k != nil && b.chunk < len(k.chunks); {
 		chunk := k.chunks[b.chunk]
 		if b.at < len(chunk) {
 			n := copy(p, chunk[b.at:])
@@ -211,21 +211,21 @@ func (b *part) Read(p []byte) (int, error) {
 	return b.receive(p)
 }
 
-// drop gives the memory back. The part is empty then.
+// drop gives the memory back. Then the part is empty.
 func (b *part) drop() {
-	if b.kept == nil {
+	if b.content == nil {
 		return
 	}
-	if b.kept.users--; b.kept.users == 0 {
-		for _, chunk := range b.kept.chunks {
+	if b.content.users--; b.content.users == 0 {
+		for _, chunk := range b.content.chunks {
 			b.composer.free(int64(cap(chunk)))
 		}
 	}
 	b.composer.free(b.heldBytes)
-	b.kept, b.rest = nil, nil
+	b.content, b.rest = nil, nil
 }
 
-// fail is the error of the instance, if the part alone is wrong and not the body.
+// fail is the error of the instance if only the part is wrong, not the body.
 func (b *part) fail(err error) error {
 	if errors.Is(err, related.ErrPart) {
 		err = invalid("bulkdata part %q: %w", b.name(), err)
@@ -234,14 +234,14 @@ func (b *part) fail(err error) error {
 	return err
 }
 
-// name is the Content-Location, fit for logs and headers.
-func (b *part) name() string { return printable(b.location) }
+// name is the Content-Location, in a form for logs and headers.
+func (b *part) name() string { return headerText(b.location) }
 
-// kind is the media type, fit for logs and headers.
-func (b *part) kind() string { return printable(b.mediaType) }
+// kind is the media type, in a form for logs and headers.
+func (b *part) kind() string { return headerText(b.mediaType) }
 
-// printable is s without what a header or a log should not hold, 300 characters at most.
-func printable(s string) string {
+// headerText returns s without characters that must not be in a header or a log, 300 characters at most.
+func headerText(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
 			return '?'

@@ -8,21 +8,21 @@ import (
 	"stowrs-to-s3/app/related"
 )
 
-// What a request makes of its bulkdata, by decoding or for several attributes that share
-// it, is bounded by what came of them: a few kilobytes could else become any number of
-// instances of many megabytes. A scanned page of text in one bit a pixel becomes a hundred
-// times as large, an empty one thousands of times.
+// The data that a request makes from its bulkdata, by decoding or for several attributes that share
+// them, are limited by the bytes received: otherwise a few kilobytes could become any number of
+// instances of many megabytes. A scanned page of text with one bit per pixel becomes a hundred
+// times as large, an empty page thousands of times.
 const (
 	maxMadePerByte = 256
-	freeMadeBytes  = 256 << 20 // besides
+	freeMadeBytes  = 256 << 20 // in addition
 )
 
 // failureBytes is about the memory of a failure without an instance.
 const failureBytes = 1 << 10
 
 // receive gives a part of bulkdata to the holes that refer to it. drawing is the hole
-// that is being filled; nil: no instance is being composed. Returned is the instance
-// that the part lets begin, before another part is asked for. The error ends the body.
+// that is being filled; nil: no instance is being composed. It returns the instance that
+// can begin with this part, before another part is read. The error ends the body.
 func (c *Composer) receive(p *related.Part, drawing *hole) (*Instance, error) {
 	b := c.newPart(p)
 	r, frame := c.find(b.location)
@@ -50,13 +50,13 @@ func (c *Composer) receive(p *related.Part, drawing *hole) (*Instance, error) {
 	for _, h := range takers[1:] {
 		c.enqueue(h.instance)
 	}
-	if first == drawing || b.kept == nil {
+	if first == drawing || b.content == nil {
 		return nil, nil
 	}
 	return c.begin(first, b, drawing != nil)
 }
 
-// give makes b a part of h, or fails its instance by err or because it does not fit.
+// give makes b a part of h, or fails the instance of h with err or because b does not fit.
 func (c *Composer) give(h *hole, b *part, frame int, err error) {
 	if err == nil {
 		err = h.accept(b, frame)
@@ -67,8 +67,8 @@ func (c *Composer) give(h *hole, b *part, frame int, err error) {
 	}
 }
 
-// begin returns the instance of h if it can begin with the part that has come for h,
-// while that arrives. Else the part is kept.
+// begin returns the instance of h if it can begin with the part for h,
+// while this part arrives. Otherwise the part is kept.
 func (c *Composer) begin(h *hole, b *part, composing bool) (*Instance, error) {
 	i := h.instance
 	if !composing && i.mayBegin(h) {
@@ -79,14 +79,14 @@ func (c *Composer) begin(h *hole, b *part, composing bool) (*Instance, error) {
 		c.enqueue(i)
 		return nil, nil
 	case lacksMemory(err) && !composing && i.available() == h.Number+1 && nativeBytes(i.dataset) > 0:
-		return i, nil // in the hope that its Pixel Data, which come later, are not compressed
+		return i, nil // assuming that its Pixel Data, which come later, are not compressed
 	default:
 		c.fail(i, err)
 		return nil, partsFailure(err)
 	}
 }
 
-// partsFailure is err if it ends the body, and not one instance alone.
+// partsFailure returns err if it ends the body, and nil if it harms only one instance.
 func partsFailure(err error) error {
 	if errors.Is(err, ErrInvalid) || lacksMemory(err) {
 		return nil
@@ -94,7 +94,7 @@ func partsFailure(err error) error {
 	return err
 }
 
-// enqueue has i yielded, if all is there that it needs to begin.
+// enqueue adds i to the instances to be yielded, if it has everything that it needs to begin.
 func (c *Composer) enqueue(i *Instance) {
 	if !i.queued && i.err == nil && i.available() == len(i.holes) {
 		i.queued = true
@@ -102,7 +102,7 @@ func (c *Composer) enqueue(i *Instance) {
 	}
 }
 
-// fail ends an instance. One that is being composed learns it when it is read.
+// fail ends an instance. An instance that is being composed gets the error when it is read.
 func (c *Composer) fail(i *Instance, err error) {
 	switch {
 	case i == c.current:
@@ -116,8 +116,8 @@ func (c *Composer) fail(i *Instance, err error) {
 	}
 }
 
-// superfluous is a part that no hole wants. What its instance was made of, when it is
-// a frame too many, cannot be what the sender means.
+// superfluous handles a part that no hole needs. If it is a frame too many, its instance
+// cannot be what the sender means.
 func (c *Composer) superfluous(r *reference, b *part) error {
 	if r != nil && r.only != nil && r.only.encapsulated {
 		c.fail(r.only.instance, r.only.tooMany())
@@ -130,8 +130,8 @@ func (h *hole) tooMany() error {
 	return invalid("more parts come for %s than Number of Frames (0028,0008) says, which is %d", tagName(h.Tag), h.instance.frames)
 }
 
-// addFailure has a failure yielded that belongs to no instance. Without memory for it,
-// one failure stands for all that follow.
+// addFailure adds a failure that belongs to no instance. If there is no memory for it,
+// one failure stands for all following ones.
 func (c *Composer) addFailure(err error) error {
 	if err := c.countOne(); err != nil {
 		return err
@@ -155,8 +155,8 @@ func (c *Composer) countOne() error {
 	return nil
 }
 
-// draw returns the next part for h: one that is kept, or that comes. Others that come
-// are kept.
+// draw returns the next part for h: one that is kept, or the next one of the request. Other parts are
+// kept.
 func (c *Composer) draw(h *hole) (*part, error) {
 	for h.due == nil {
 		if b := c.arriving; b != nil {
@@ -184,14 +184,14 @@ func (c *Composer) draw(h *hole) (*part, error) {
 	return h.advance(), nil
 }
 
-// frameFollows says whether the next part is one more for h, which has got all.
+// frameFollows says whether the next part is one more frame for h, which already has all of them.
 func (c *Composer) frameFollows(h *hole) bool {
 	if c.arriving != nil && c.arriving.rest != nil {
 		return false
 	}
 	p, err := c.next()
 	if err != nil {
-		return false // which the next step finds, too
+		return false // the next step finds this, too
 	}
 	c.peeked = p
 	r, _ := c.find(p.Header.Get("Content-Location"))

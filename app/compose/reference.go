@@ -10,11 +10,11 @@ import (
 // reference is a URI of bulkdata, with the holes that refer to it.
 type reference struct {
 	key     string
-	holes   []*hole // that may want parts; nil: its instance is finished
-	only    *hole   // that ever was, while its instance is not finished
-	wanting int     // holes that still want parts
+	holes   []*hole // that may need parts; nil: its instance is finished
+	only    *hole   // the only hole so far, while its instance is not finished
+	wanting int     // holes that still need parts
 	using   int     // holes whose instance is not finished
-	failed  bool    // an instance failed that wanted more of it: what comes for that is dropped
+	failed  bool    // an instance failed that still needed parts: these are dropped
 }
 
 // referenceBytes is about the memory of a reference with one hole, besides its URI.
@@ -24,7 +24,7 @@ const referenceBytes = 320
 func (c *Composer) refer(h *hole) error {
 	key := c.key(h.URI)
 	r := c.references[key]
-	if r == nil || r.wanting == 0 && !r.failed { // its bulkdata came before: others will come
+	if r == nil || r.wanting == 0 && !r.failed { // its bulkdata came before: more will come
 		if err := c.take(referenceBytes + textBytes(len(key))); err != nil {
 			return err
 		}
@@ -40,9 +40,9 @@ func (c *Composer) refer(h *hole) error {
 	return nil
 }
 
-// takers are the holes that want a part of r, the one that is being filled before
-// others. Those that want none any more are sorted out, so that a part costs no more
-// time than it has takers.
+// takers are the holes that need a part of r, beginning with the one that is being filled.
+// Holes that need no more parts are removed, so that a part takes only as much
+// time as it has takers.
 func (r *reference) takers(drawing *hole) []*hole {
 	if r == nil {
 		return nil
@@ -67,10 +67,10 @@ func (r *reference) takers(drawing *hole) []*hole {
 	return takers
 }
 
-// leave is the end of h: nothing more is wanted for it.
+// leave is called at the end of h: it needs no more parts.
 func (c *Composer) leave(h *hole) {
 	r := h.reference
-	if r == nil { // memory for it was not to be had
+	if r == nil { // there was no memory for it
 		return
 	}
 	if r.only = nil; !h.full {
@@ -82,7 +82,7 @@ func (c *Composer) leave(h *hole) {
 		return
 	}
 	r.holes = nil
-	if r.failed { // what still comes for it must be known
+	if r.failed { // parts that still come for it must be recognised
 		return
 	}
 	if c.references[r.key] == r {
@@ -94,7 +94,7 @@ func (c *Composer) leave(h *hole) {
 // framePath ends the Content-Location of a frame (PS3.18 §10.1.4).
 var framePath = regexp.MustCompile(`/frames/([0-9]{1,10})/?$`)
 
-// find returns what location refers to, and the frame, 0 where it names none.
+// find returns the reference of location, and the frame, 0 if it names none.
 func (c *Composer) find(location string) (*reference, int) {
 	if r := c.references[c.key(location)]; r != nil {
 		return r, 0
@@ -105,14 +105,14 @@ func (c *Composer) find(location string) (*reference, int) {
 	}
 	frame, err := strconv.Atoi(location[at[2]:at[3]])
 	if err != nil || frame == 0 {
-		frame = -1 // no frame
+		frame = -1 // not a frame
 	}
 	return c.references[c.key(location[:at[0]])], frame
 }
 
-// key is uri as it is compared: absolute, as seen from the request (RFC 3986 §5), and
-// normalised (§6.2.2, §6.2.3). On the host of the request http and https are the
-// same: which of them the client uses, a proxy in front may not tell.
+// key is uri in the form for comparison: absolute, relative to the request (RFC 3986 §5), and
+// normalised (§6.2.2, §6.2.3). On the host of the request, http and https are the
+// same: a proxy in front may not say which of them the client uses.
 func (c *Composer) key(uri string) string {
 	uri = normaliseEscapes(strings.TrimSpace(uri))
 	base := c.request.Base

@@ -27,7 +27,7 @@ const (
 
 // service composes requests, each with its own account of what it keeps.
 type service struct {
-	kept      *memory.Kept
+	kept      *memory.RequestMemory
 	mediaType string
 	base      string
 	lateBytes int64
@@ -86,7 +86,7 @@ func (s *service) run(t testing.TB, first io.Reader, parts compose.Parts) answer
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := compose.New(compose.Request{MediaType: s.mediaType, Base: base, Kept: s.kept, LateBytes: s.lateBytes, MaxInstances: s.most}, first, parts)
+	c := compose.New(compose.Request{MediaType: s.mediaType, Base: base, Memory: s.kept, LateBytes: s.lateBytes, MaxInstances: s.most}, first, parts)
 	defer c.Close()
 	var a answer
 	for i := range c.Instances() {

@@ -13,7 +13,7 @@ const (
 	undefinedLength = 0xFFFFFFFF
 	// maxValueBytes is the longest value of a defined length: even, and less than undefinedLength (PS3.5 §7.1.1).
 	maxValueBytes = 0xFFFFFFFE
-	// maxShortBytes is that of a VR whose length field has 16 bits (PS3.5 §7.1.2).
+	// maxShortBytes is the same for a VR whose length field has 16 bits (PS3.5 §7.1.2).
 	maxShortBytes = 0xFFFE
 )
 
@@ -24,11 +24,11 @@ func even(n int64) int64 { return n + n&1 }
 type value struct {
 	source io.Reader
 	part   *part
-	header func(length int64) ([]byte, error) // for a value of so many bytes; as long for any
+	header func(length int64) ([]byte, error) // of a value of this length; it has the same size for every length
 	length int64                              // -1: not known
-	skip   int64                              // bytes of the part in front of it, which are dropped
+	skip   int64                              // bytes of the part before the value, which are dropped
 	pad    byte
-	unit   int64            // bytes of which it has a whole number; 0: any
+	unit   int64            // the value is a whole number of units of this many bytes; 0: any
 	check  *textCheck       // nil: any bytes
 	ending *bulkdata.Ending // nil: it has none to look for
 
@@ -80,8 +80,8 @@ func (v *value) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// writeCounted writes header, value and padding. An unknown length is found out at the
-// end, if the value is the last and near the front of the file, or by keeping it.
+// writeCounted writes header, value and padding. If the length is unknown, it is filled in at the
+// end, if the value is the last one and near the front of the file; otherwise the value is kept to count it.
 func (i *Instance) writeCounted(w writer, v *value, last bool) error {
 	late := false
 	if v.length < 0 {
@@ -112,10 +112,10 @@ func (i *Instance) writeCounted(w writer, v *value, last bool) error {
 	return err
 }
 
-// writeValue writes an element whose value is bulkdata as they are.
+// writeValue writes an element with the unchanged bulkdata as its value.
 func (i *Instance) writeValue(w writer, h *hole, b *part, last bool) error {
 	vr, unit := h.VR, metadata.UnitBytes(h.VR)
-	if h.Tag == pixelData { // of an icon, whose attributes are not looked at: OW holds any (PS3.5 §8.1.2)
+	if h.Tag == pixelData { // of an icon, whose attributes are not read: OW can hold any (PS3.5 §8.1.2)
 		vr, unit = "OW", 1
 	}
 	v := &value{source: b, part: b, length: b.length, unit: unit, header: func(length int64) ([]byte, error) { return elementHeader(h, vr, length) }}
@@ -136,7 +136,7 @@ func (i *Instance) writeNative(w writer, h *hole, b *part) error {
 	return i.writePixels(w, h, b, b)
 }
 
-// writePixels writes native pixels, which have the length that the dataset says.
+// writePixels writes native pixels of the length that the dataset says.
 func (i *Instance) writePixels(w writer, h *hole, b *part, pixels io.Reader) error {
 	vr := nativeVR(i.dataset, h.VR)
 	header := func(length int64) ([]byte, error) { return elementHeader(h, vr, length) }
@@ -173,15 +173,15 @@ func hasCharset(vr string) bool {
 	return false
 }
 
-// textCheck finds bytes that are no text in the character set that the dataset
-// declares, as far as bytes can tell: in UTF-8 and in ASCII.
+// textCheck finds bytes that are invalid in the character set that the dataset
+// declares, as far as bytes show this: in UTF-8 and in ASCII.
 type textCheck struct {
 	hole    *hole
 	utf8    bool
-	partial []byte // the start of a character whose end is yet to be read
+	partial []byte // the beginning of a character that is not complete yet
 }
 
-// newTextCheck returns nil where any bytes are possible.
+// newTextCheck returns nil if any bytes are allowed.
 func newTextCheck(d *metadata.Dataset, h *hole) *textCheck {
 	switch d.Charset(h.Hole) {
 	case "":

@@ -20,8 +20,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 128, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
-		MaxRequests: 512, RetryTime: time.Minute, OnDuplicate: "overwrite", StopTimeout: 110 * time.Second, SweepAge: 30 * time.Minute,
+		BucketName: "dicom", LogLevel: "WARNING", ThreadCount: 256, MemoryBudget: 256 << 20, HeadWindow: 32 << 20, MetadataLimit: 16 << 20, MinRate: 16 << 10,
+		MaxRequests: 512, RetryTime: time.Minute, OnDuplicate: "overwrite", Commitment: "on", StopTimeout: 110 * time.Second, SweepAge: 30 * time.Minute,
 		ListenAddress: ":8080", AdminAddress: "127.0.0.1:9090",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -59,7 +59,7 @@ func TestValues(t *testing.T) {
 func TestViolations(t *testing.T) {
 	bad := map[string]string{
 		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "KMSKEYID": "a\nb", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
-		"RESPONSEDELAY": "soon", "THREADCOUNT": "0", "MEMORYBUDGET": "1MiB", "HEADWINDOW": "1KiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many", "RETRYTIME": "2h",
+		"RESPONSEDELAY": "soon", "THREADCOUNT": "-1", "MEMORYBUDGET": "1MiB", "HEADWINDOW": "1KiB", "METADATALIMIT": "1KiB", "MINRATE": "fast", "MAXREQUESTS": "many", "RETRYTIME": "2h",
 		"MAXINSTANCESIZE": "-1", "ONDUPLICATE": "maybe", "STRICTACCEPT": "perhaps", "CORSORIGINS": "viewer", "TRUSTEDPROXY": "localhost",
 		"STOPTIMEOUT": "110", "SWEEPAGE": "0s", "LISTENADDRESS": "8080", "ADMINADDRESS": "host:99999",
 	}
@@ -120,6 +120,12 @@ func TestLimitsTogether(t *testing.T) {
 		{"PREFIX=.", "PREFIX=", "no folder that is empty, . or .."},
 		{"PREFIX=a..b/.c", "", ""},
 		{"WADOURL=https://u:p@pacs.example.org/", "WADOURL=", "without query and password"},
+		{"WADOURL=https://pacs.example.org/é", "WADOURL=", "without query and password"},
+		{"WADOURL=https://pacs.example.org/\"b", "WADOURL=", "without query and password"},
+		{"CORSORIGINS=https://viewer.example.org,http://viewer:3000", "", ""},
+		{"CORSORIGINS=https://viewer.example.org/", "CORSORIGINS=", "no path"},
+		{"CORSORIGINS=https://Viewer.example.org", "CORSORIGINS=", "lower case"},
+		{"CORSORIGINS=https://viewer.example.org:443", "CORSORIGINS=", "the scheme's own"},
 		{"RETRYTIME=1s", "", ""},
 		{"RETRYTIME=999ms", "RETRYTIME=", "between 1s and 1h"},
 		{"SWEEPAGE=1s", "", ""},
@@ -178,5 +184,35 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	got, want := slices.Sorted(slices.Values(documented)), slices.Sorted(slices.Values(config.Variables()))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("documented variables differ (-code +docs):\n%s", diff)
+	}
+}
+
+// Few threads would be the limit where S3 takes 200 ms to answer; each needs memory.
+func TestThreadCountGoesWithTheMemory(t *testing.T) {
+	for budget, want := range map[string]int{"64MiB": 64, "256MiB": 256, "1GiB": 512} {
+		c, err := config.Load(map[string]string{"BUCKETNAME": "dicom", "MEMORYBUDGET": budget})
+		if err != nil || c.ThreadCount != want {
+			t.Errorf("MEMORYBUDGET=%s: %d threads, error %v; want %d", budget, c.ThreadCount, err, want)
+		}
+	}
+}
+
+// What S3 requests hold is memory, too; of a small budget the buffers keep what they need.
+func TestThreadsTakeFromTheBuffers(t *testing.T) {
+	for variables, want := range map[string]int64{
+		"MEMORYBUDGET=256MiB THREADCOUNT=1":   232<<20 - 192<<10,
+		"MEMORYBUDGET=256MiB":                 184 << 20,
+		"MEMORYBUDGET=256MiB THREADCOUNT=512": 136 << 20,
+		"MEMORYBUDGET=64MiB":                  40 << 20,
+	} {
+		environment := map[string]string{"BUCKETNAME": "dicom"}
+		for variable := range strings.FieldsSeq(variables) {
+			name, value, _ := strings.Cut(variable, "=")
+			environment[name] = value
+		}
+		c, err := config.Load(environment)
+		if err != nil || c.BufferBytes() != want {
+			t.Errorf("%s: %d bytes, error %v; want %d", variables, c.BufferBytes(), err, want)
+		}
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Environment is the process's environment as Load takes it.
+// Environment is the process's environment in the form that Load needs.
 func Environment() map[string]string { return env.ToMap(os.Environ()) }
 
-// trimmed drops variables that are empty, which stand for their default, and
+// trimmed removes empty variables, which mean their default, and
 // white space around values: files of variables (.env, task definitions) have both.
 func trimmed(environment map[string]string) map[string]string {
 	clean := make(map[string]string, len(environment))
@@ -64,11 +64,11 @@ func readable(err error, environment map[string]string, variables map[string]boo
 func (c Config) Print(w io.Writer) {
 	value := reflect.ValueOf(c)
 	for i := range value.NumField() {
-		fmt.Fprintf(w, "%-21s %v\n", value.Type().Field(i).Tag.Get("env"), printable(value.Field(i).Interface()))
+		fmt.Fprintf(w, "%-21s %v\n", value.Type().Field(i).Tag.Get("env"), valueText(value.Field(i).Interface()))
 	}
 }
 
-func printable(value any) string {
+func valueText(value any) string {
 	if list, ok := value.([]string); ok {
 		return strings.Join(list, ",")
 	}

@@ -11,16 +11,16 @@ import (
 	"github.com/suyashkumar/dicom/pkg/uid"
 )
 
-// maxGroup bounds the group of a dataset's first element: above the pixel data's
-// neighbours there is only trailing padding.
+// maxGroup limits the group of a dataset's first element: above the groups next to Pixel Data
+// there is only trailing padding.
 const maxGroup = 0x7FE1
 
-// identifyingGroup holds SOPClassUID and SOPInstanceUID. A dataset without File
-// Meta has to begin with it, or it could not be named anyway.
+// identifyingGroup contains SOPClassUID and SOPInstanceUID. A dataset without File
+// Meta must begin with it; otherwise it could not be named anyway.
 const identifyingGroup = 0x0008
 
-// beginDataset finds out how the dataset is encoded that w begins, and lets it be inflated
-// where it is deflated.
+// beginDataset finds out how the dataset that w begins is encoded, and makes it be inflated
+// if it is deflated.
 func (i *identifier) beginDataset(w *walk) error {
 	var declared string
 	if i.metaCount > 0 {
@@ -54,12 +54,12 @@ func (i *identifier) beginDataset(w *walk) error {
 	return nil
 }
 
-// maxFirstLength bounds the length in bytes of a dataset's first value. It is
-// what four spaces would declare, so that text is refused; the real ones, such
+// maxFirstLength limits the length in bytes of a dataset's first value. It is
+// the length that four spaces would declare, so that text is refused; real values, such
 // as a character set, are shorter than a line.
 const maxFirstLength = 0x20202020
 
-// canBegin tells whether b, 8 bytes or more, can be the start of a dataset.
+// canBegin says whether b, 8 bytes or more, can be the start of a dataset.
 func (e encoding) canBegin(b []byte) bool {
 	if e.uint16(b) > maxGroup {
 		return false
@@ -71,11 +71,11 @@ func (e encoding) canBegin(b []byte) bool {
 	return length < maxFirstLength || length == undefinedLength
 }
 
-// maxZeros is how many zeros are passed over at most.
+// maxZeros is the maximum number of zeros that are skipped.
 const maxZeros = 1024
 
-// zeros returns how many zeros stand at the offset where an element should. Elements of
-// group 0000 are those of a command (PS3.7 §E.1), which some files have in front.
+// zeros returns how many zeros are at the offset where an element should be. Elements of
+// group 0000 belong to a command (PS3.7 §E.1); some files have them at the start.
 func (h *head) zeros(at int64) (n int64, err error) {
 	for {
 		b, err := h.peek(at+n, 8)
@@ -91,7 +91,7 @@ func (h *head) zeros(at int64) (n int64, err error) {
 	}
 }
 
-// isCommand tells whether b, 8 bytes that begin with two zeros, begins an element of a command.
+// isCommand says whether b, 8 bytes that begin with two zeros, begins an element of a command.
 func isCommand(b []byte) bool {
 	if (vr{b[4], b[5]}).isKnown() {
 		return true
@@ -101,9 +101,9 @@ func isCommand(b []byte) bool {
 }
 
 // encodingOf returns the encoding that a transfer syntax declares. Syntaxes that
-// the library does not know, private ones and those younger than it, count as
-// Explicit VR Little Endian, like all encapsulated ones (PS3.5 §A.4), and known
-// is false.
+// the library does not know, such as private and newer ones, count as
+// Explicit VR Little Endian, like all encapsulated ones (PS3.5 §A.4); known
+// is then false.
 func encodingOf(transferSyntaxUID string) (e encoding, known bool) {
 	order, implicit, err := uid.ParseTransferSyntaxUID(transferSyntaxUID)
 	if err != nil {
@@ -112,9 +112,9 @@ func encodingOf(transferSyntaxUID string) (e encoding, known bool) {
 	return encoding{explicit: !implicit, bigEndian: order == binary.ByteOrder(binary.BigEndian)}, true
 }
 
-// isDeflated tells whether the whole dataset is deflated: PS3.5 §A.5, and the
-// two JPIP Referenced Deflate syntaxes (PS3.6 Table A-1), the second of which
-// the library does not know.
+// isDeflated says whether the whole dataset is deflated: PS3.5 §A.5, and the
+// two JPIP Referenced Deflate syntaxes (PS3.6 Table A-1); the library does not
+// know the second one.
 func isDeflated(transferSyntaxUID string) bool {
 	switch transferSyntaxUID {
 	case uid.DeflatedExplicitVRLittleEndian, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205":
@@ -123,8 +123,8 @@ func isDeflated(transferSyntaxUID string) bool {
 	return false
 }
 
-// obeys tells whether a dataset of this encoding is as the transfer syntax says. Whether
-// pixel data are compressed cannot be seen here, and so one that is encapsulated is believed.
+// obeys says whether a dataset of this encoding has the given transfer syntax. Whether
+// pixel data are compressed cannot be seen here, so an encapsulated syntax is accepted.
 func (e encoding) obeys(transferSyntaxUID string, inflated bool) bool {
 	declared, _ := encodingOf(transferSyntaxUID)
 	switch {
@@ -137,8 +137,8 @@ func (e encoding) obeys(transferSyntaxUID string, inflated bool) bool {
 	}
 }
 
-// transferSyntaxUID is what a dataset of this encoding without pixel data that
-// are compressed would declare (PS3.5 §A.1 to §A.3).
+// transferSyntaxUID is the transfer syntax that a dataset of this encoding without
+// compressed pixel data would declare (PS3.5 §A.1 to §A.3).
 func (e encoding) transferSyntaxUID() string {
 	switch e {
 	case implicitLittle:
@@ -174,15 +174,15 @@ func believe(b []byte, declared encoding, known bool) encoding {
 	}
 }
 
-// looksExplicitLittle tells whether b, 6 bytes or more, begins a dataset that is
-// not deflated although it is declared so. Its first byte as the start of
-// deflated data would be a stored block (RFC 1951 §3.2.4) whose two lengths
+// looksExplicitLittle says whether b, 6 bytes or more, begins a dataset that is
+// not deflated although it declares this. Its first byte, read as the start of
+// deflated data, would be a stored block (RFC 1951 §3.2.4) whose two lengths
 // disagree.
 func looksExplicitLittle(b []byte) bool {
 	return explicitLittle.uint16(b) == identifyingGroup && vr{b[4], b[5]}.isKnown()
 }
 
-// startsFileMeta tells whether b begins a File Meta group without a preamble.
+// startsFileMeta says whether b begins a File Meta group without a preamble.
 // Its elements are known (PS3.10 Table 7.1-1): none is above 0102.
 func startsFileMeta(b []byte) bool {
 	if len(b) < 8 {
@@ -192,7 +192,7 @@ func startsFileMeta(b []byte) bool {
 		explicitLittle.uint16(b[2:]) <= 0x0102
 }
 
-// startsDataset tells whether b begins a dataset without File Meta.
+// startsDataset says whether b begins a dataset without File Meta.
 func startsDataset(b []byte) bool {
 	if len(b) < 8 {
 		return false

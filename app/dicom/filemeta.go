@@ -8,14 +8,14 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// fileMeta is what one File Meta group tells.
+// fileMeta is the content of one File Meta group.
 type fileMeta struct {
 	last                            tag.Tag
 	class, instance, transferSyntax string
 }
 
 // readFileMeta reads the preamble and the File Meta group, if there are any
-// (PS3.10 §7.1), and moves w to the dataset. Both may come again.
+// (PS3.10 §7.1), and moves w to the dataset. Both may come twice.
 func (i *identifier) readFileMeta(w *walk) error {
 	const preamble, prefix = 128, "DICM"
 	for {
@@ -43,8 +43,8 @@ func (i *identifier) readFileMeta(w *walk) error {
 	}
 }
 
-// fileMetaGroup reads elements while their group is 0002. Its group length
-// (0002,0000) is not asked: it is often wrong. The encoding is Explicit VR
+// fileMetaGroup reads elements while their group is 0002. It ignores the group length
+// (0002,0000), which is often wrong. The encoding is Explicit VR
 // Little Endian (PS3.10 §7.1); Implicit VR is understood too, see
 // head.header.
 func (i *identifier) fileMetaGroup(w *walk) error {
@@ -67,8 +67,8 @@ func (i *identifier) fileMetaGroup(w *walk) error {
 	}
 }
 
-// addMeta takes an element of group 0002. A tag that does not ascend begins another group;
-// of more than two the third and later ones are nobody's.
+// addMeta adds an element of group 0002. If its tag does not ascend, another group begins;
+// a third group and later ones are ignored.
 func (i *identifier) addMeta(from *head, h *header) error {
 	if i.metaCount == 0 || h.tag.Compare(i.metas[min(i.metaCount, len(i.metas))-1].last) <= 0 {
 		if i.metaCount < len(i.metas) {
@@ -93,8 +93,8 @@ func (i *identifier) addMeta(from *head, h *header) error {
 	return err
 }
 
-// name fills in what File Meta tells of the instance: of what comes twice, the first that
-// fits the dataset, which is encoded as told; without any, the first.
+// name copies the File Meta values of the instance. If a value comes twice, the first one that
+// matches the dataset counts, whose encoding is given; if none matches, the first one.
 func (i *identifier) name(id Identity, e encoding) Identity {
 	metas := i.metas[:min(i.metaCount, len(i.metas))]
 	differ := func(meta, dataset string) bool { return meta != "" && meta != dataset }
@@ -120,7 +120,7 @@ func (i *identifier) name(id Identity, e encoding) Identity {
 	return id
 }
 
-// declaresDeflated tells whether any of the groups says that the dataset is deflated.
+// declaresDeflated says whether any of the groups declares that the dataset is deflated.
 func (i *identifier) declaresDeflated() bool {
 	for _, m := range i.metas[:min(i.metaCount, len(i.metas))] {
 		if isDeflated(m.transferSyntax) {

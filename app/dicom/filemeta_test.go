@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // meta is what a File Meta group of a test tells; what is empty is left out.
@@ -19,10 +20,10 @@ func (m meta) write(s syntax) []byte {
 		value string
 	}{{0x00020002, m.class}, {0x00020003, m.instance}, {0x00020010, m.transferSyntax}} {
 		if e.value != "" {
-			b = append(b, s.ui(e.tag, e.value)...)
+			b = append(b, s.UI(e.tag, e.value)...)
 		}
 	}
-	return join(s.element(0x00020000, "UL", string(s.order.AppendUint32(nil, uint32(len(b))))), b)
+	return join(s.Element(0x00020000, "UL", string(s.Order.AppendUint32(nil, uint32(len(b))))), b)
 }
 
 // PS3.10 §7.1 has one File Meta group. Of two the first counts, unless only the second
@@ -63,7 +64,7 @@ func TestIdentifyReadsFileMetaTwice(t *testing.T) {
 	}
 	t.Run("deflated", func(t *testing.T) {
 		first := meta{ctStorage, "1.2.3.4.5", deflatedSyntax}
-		input := join(head, first.write(explicit), deflate(t, join(other.write(explicit), explicit.dataset())))
+		input := join(head, first.write(explicit), dicomtest.Deflate(join(other.write(explicit), explicit.dataset())))
 		got, err := dicom.Identify(bytes.NewReader(input), wholeWindow)
 		if diff := cmp.Diff(want(deflatedSyntax), got); err != nil || diff != "" {
 			t.Errorf("error %v, identity (-want +got):\n%s", err, diff)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // FuzzIdentify holds for any input: no panic; nothing read past the window; a second look
@@ -17,14 +18,14 @@ func FuzzIdentify(f *testing.F) {
 		file(explicitSyntax, explicit.dataset(nest(explicit, 2))),
 		file(implicitSyntax, implicit.dataset(nest(implicit, 2))),
 		file(bigSyntax, big.dataset(nest(big, 2))),
-		file(deflatedSyntax, deflate(f, explicit.dataset(nest(explicit, 2)))),
-		file("", explicit.dataset(explicit.open(0x00091001, "UN", implicit.open(item, "", implicit.decoys())))),
-		file(explicitSyntax, explicit.dataset(explicit.open(0x00091001, "OB", explicit.element(item, "", "fragment")))),
+		file(deflatedSyntax, dicomtest.Deflate(explicit.dataset(nest(explicit, 2)))),
+		file("", explicit.dataset(explicit.Open(0x00091001, "UN", implicit.Open(item, "", implicit.decoys())))),
+		file(explicitSyntax, explicit.dataset(explicit.Open(0x00091001, "OB", explicit.Element(item, "", "fragment")))),
 		join(metaGroup(implicit, implicitSyntax), implicit.dataset()),
 		explicit.dataset(),
 		implicit.dataset(),
 		big.dataset(),
-		implicit.header(0x00080005, "", undefined-1),
+		implicit.Header(0x00080005, "", undefined-1),
 	} {
 		f.Add(seed, int64(1<<20))
 		f.Add(seed, int64(300))

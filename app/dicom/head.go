@@ -7,10 +7,10 @@ import (
 )
 
 // readAhead is the size in bytes of the one buffer through which a head is read. It
-// bounds what is read beyond what was needed.
+// limits how much is read beyond the needed bytes.
 const readAhead = 4096
 
-// head is the beginning of a stream, of which any byte within the window can be looked at.
+// head is the beginning of a stream; any byte within the window can be read.
 type head struct {
 	source io.ReaderAt
 	origin origin
@@ -21,15 +21,15 @@ type head struct {
 	small  [8]byte
 }
 
-// reset takes a stream of the caller's.
+// reset begins to read the caller's stream.
 func (h *head) reset(r io.ReaderAt, window int64) {
 	h.origin = origin{r}
 	h.source, h.window, h.start, h.buffer = &h.origin, window, 0, nil
 }
 
-// peek returns the n bytes at the offset, or those that there are, with an error: io.EOF
-// where the stream ends, ErrWindow where the window does, or that with which reading
-// failed. What it returns is good until the next call.
+// peek returns the n bytes at the offset; or the existing bytes, with an error: io.EOF
+// at the end of the stream, ErrWindow at the end of the window, or the error with which reading
+// failed. The returned bytes are valid until the next call.
 func (h *head) peek(at int64, n int) ([]byte, error) {
 	if from := at - h.start; from >= 0 && from+int64(n) <= int64(len(h.buffer)) {
 		return h.buffer[from:][:n], nil
@@ -50,7 +50,7 @@ func (h *head) peek(at int64, n int) ([]byte, error) {
 	}
 }
 
-// glance is peek of 8 bytes, somewhere else, after which the walk comes back.
+// glance is peek of 8 bytes at another place, after which the walk continues where it was.
 func (h *head) glance(at int64) ([]byte, error) {
 	if from := at - h.start; from >= 0 && from+int64(len(h.small)) <= int64(len(h.buffer)) {
 		return h.peek(at, len(h.small))
@@ -69,7 +69,7 @@ func (h *head) glance(at int64) ([]byte, error) {
 	return h.small[:read], err
 }
 
-// beyond is the error of a look behind the window: io.EOF if the stream ends within it.
+// beyond is the error of a read after the window: io.EOF if the stream ends within it.
 func (h *head) beyond() error {
 	if h.window > 0 {
 		if n, err := h.source.ReadAt(h.small[:1], h.window-1); n == 0 {
@@ -79,7 +79,7 @@ func (h *head) beyond() error {
 	return ErrWindow
 }
 
-// ended tells whether the stream ends at the offset, and not before.
+// ended says whether the stream ends exactly at the offset.
 func (h *head) ended(at int64) bool {
 	if at > 0 {
 		if b, _ := h.glance(at - 1); len(b) == 0 {
@@ -90,8 +90,8 @@ func (h *head) ended(at int64) bool {
 	return len(b) == 0 && errors.Is(err, io.EOF)
 }
 
-// origin marks the errors of the caller's reader: its io.ErrUnexpectedEOF, of a client
-// that went away, is not the one with which the decompressor reports truncated data.
+// origin marks the errors of the caller's reader: its io.ErrUnexpectedEOF, when a client
+// has left, is different from the one with which the decompressor reports truncated data.
 type origin struct{ io.ReaderAt }
 
 type readError struct{ err error }
@@ -107,7 +107,7 @@ func (o origin) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// failure is the error for a look at the head that failed with err at the place told.
+// failure is the error for reading the head at the given place when that failed with err.
 func failure(err error, place string) error {
 	var read *readError
 	var corrupt *corruptError

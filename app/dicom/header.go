@@ -10,10 +10,10 @@ import (
 	"github.com/suyashkumar/dicom/pkg/vrraw"
 )
 
-// undefinedLength marks a value that is ended by a delimiter (PS3.5 §7.1.1).
+// undefinedLength marks a value that ends with a delimiter (PS3.5 §7.1.1).
 const undefinedLength = 0xFFFFFFFF
 
-// encoding is how elements of a dataset are written (PS3.5 §7.1).
+// encoding says how elements of a dataset are written (PS3.5 §7.1).
 type encoding struct{ explicit, bigEndian bool }
 
 var (
@@ -44,15 +44,15 @@ type header struct {
 	vr     vr
 	length uint32 // bytes, or undefinedLength
 	value  int64  // where it begins
-	odd    bool   // no VR of PS3.5 Table 6.2-1, or one with two reserved bytes that are not zero
+	odd    bool   // not a VR of PS3.5 Table 6.2-1, or one with two reserved bytes that are not zero
 }
 
-// String gives the tag alone: a value has no place in an error.
+// String returns only the tag: a value must not be in an error.
 func (h *header) String() string {
 	return fmt.Sprintf("(%04X,%04X)", h.tag.Group, h.tag.Element)
 }
 
-// end is the offset behind a value of defined length.
+// end is the offset after a value of defined length.
 func (h *header) end() int64 { return h.value + int64(h.length) }
 
 // header reads the header of the element at the offset into found; io.EOF: the stream ends there.
@@ -93,7 +93,7 @@ func (h *head) header(found *header, at int64, e encoding) error {
 
 var errInHeader = errors.New("the stream ends inside the header of an element")
 
-// otherHeader reads the header at the offset the other way that writers are known for, if
+// otherHeader reads the header at the offset in the other way that some writers use, if
 // there is one: with a length of 16 bits for a VR that has 32 (PS3.5 Table 7.1-1), or with
 // a VR in a dataset of implicit VR.
 func (h *head) otherHeader(at int64, e encoding) (header, bool) {
@@ -113,8 +113,8 @@ func (h *head) otherHeader(at int64, e encoding) (header, bool) {
 	return header{}, false
 }
 
-// fits tells whether the value of the element, in a dataset of encoding e, is followed by
-// what can follow it: the end, a delimiter, or an element with a VR, or else a higher tag.
+// fits says whether the value of the element, in a dataset of encoding e, is followed by
+// a possible successor: the end, a delimiter, or an element with a VR or with a higher tag.
 func (h *head) fits(element *header, e encoding) bool {
 	if element.length == undefinedLength {
 		return h.isItem(element.value, explicitLittle) || h.isItem(element.value, explicitBig)
@@ -122,7 +122,7 @@ func (h *head) fits(element *header, e encoding) bool {
 	b, err := h.glance(element.end())
 	switch {
 	case errors.Is(err, ErrWindow):
-		return true // as far as can be seen
+		return true // true as far as can be seen
 	case err != nil:
 		return len(b) == 0 && h.ended(element.end())
 	case e.tag(b).Group == tag.GroupSeqItem:
@@ -138,14 +138,14 @@ type vr struct{ first, second byte }
 // kinds of VRs.
 const (
 	noVR   = iota // not two upper-case letters
-	newVR         // letters that are none of PS3.5 Table 6.2-1
+	newVR         // letters that are not in PS3.5 Table 6.2-1
 	longVR        // two reserved bytes, and then a length of 32 bits (PS3.5 Table 7.1-1)
 	// shortVR: the length has 16 bits and follows the VR at once. The list is closed
-	// (PS3.5 §7.1.2, Table 7.1-2): every VR yet to come is long.
+	// (PS3.5 §7.1.2, Table 7.1-2): all future VRs are long.
 	shortVR
 )
 
-// kinds are those of all VRs, by their letters.
+// kinds has the kind of each VR, by its letters.
 var kinds = func() (kinds ['Z' + 1]['Z' + 1]uint8) {
 	for a := 'A'; a <= 'Z'; a++ {
 		for b := 'A'; b <= 'Z'; b++ {
@@ -181,7 +181,7 @@ func (v vr) kind() uint8 {
 
 func (v vr) isLetters() bool { return v.kind() != noVR }
 
-// isKnown tells whether v is one of the VRs of PS3.5 Table 6.2-1.
+// isKnown says whether v is one of the VRs of PS3.5 Table 6.2-1.
 func (v vr) isKnown() bool { return v.kind() >= longVR }
 
 func (v vr) isShort() bool { return v.kind() == shortVR }

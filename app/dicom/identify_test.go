@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 const wholeWindow = 32 << 20
@@ -48,10 +49,10 @@ func TestIdentifyReadsEachTransferSyntax(t *testing.T) {
 		{"explicit VR little endian, PS3.5 §A.2", file(explicitSyntax, explicit.dataset()), want(explicitSyntax)},
 		{"explicit VR big endian, PS3.5 §A.3", file(bigSyntax, big.dataset()), want(bigSyntax)},
 		{"encapsulated, PS3.5 §A.4", file(jpeg, explicit.dataset()), want(jpeg)},
-		{"deflated, PS3.5 §A.5", file(deflatedSyntax, deflate(t, explicit.dataset())), want(deflatedSyntax)},
-		{"deflated behind a zlib header", file(deflatedSyntax, join(zlibHeader, deflate(t, explicit.dataset()))), want(deflatedSyntax)},
-		{"JPIP Referenced Deflate, PS3.6 Table A-1", file(jpip, deflate(t, explicit.dataset())), want(jpip)},
-		{"JPIP HTJ2K Referenced Deflate, PS3.6 Table A-1", file(jpipHTJ2K, deflate(t, explicit.dataset())), want(jpipHTJ2K)},
+		{"deflated, PS3.5 §A.5", file(deflatedSyntax, dicomtest.Deflate(explicit.dataset())), want(deflatedSyntax)},
+		{"deflated behind a zlib header", file(deflatedSyntax, join(zlibHeader, dicomtest.Deflate(explicit.dataset()))), want(deflatedSyntax)},
+		{"JPIP Referenced Deflate, PS3.6 Table A-1", file(jpip, dicomtest.Deflate(explicit.dataset())), want(jpip)},
+		{"JPIP HTJ2K Referenced Deflate, PS3.6 Table A-1", file(jpipHTJ2K, dicomtest.Deflate(explicit.dataset())), want(jpipHTJ2K)},
 		{"unknown to the library", file(htj2k, explicit.dataset()), want(htj2k)},
 		{"private, explicit", file(private, explicit.dataset()), want(private)},
 		{"private, implicit", file(privateGE, implicit.dataset()), want(privateGE)},
@@ -96,8 +97,8 @@ func TestIdentifyToleratesMissingFileParts(t *testing.T) {
 		{"bare dataset, explicit", explicit.dataset(), wantBare(explicitSyntax)},
 		{"bare dataset, implicit", implicit.dataset(), wantBare(implicitSyntax)},
 		{"bare dataset, big endian", big.dataset(), wantBare(bigSyntax)},
-		{"bare dataset, under 132 bytes", join(explicit.ui(sopClass, ctStorage), explicit.ui(sopUID, "1.2.3.4.5"),
-			explicit.ui(studyUID, "1.2.3"), explicit.ui(seriesUID, "1.2.3.4")), wantBare(explicitSyntax)},
+		{"bare dataset, under 132 bytes", join(explicit.UI(sopClass, ctStorage), explicit.UI(sopUID, "1.2.3.4.5"),
+			explicit.UI(studyUID, "1.2.3"), explicit.UI(seriesUID, "1.2.3.4")), wantBare(explicitSyntax)},
 	})
 }
 
@@ -111,12 +112,12 @@ func TestIdentifySkipsValuesOfEachVR(t *testing.T) {
 		"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST",
 		"TM", "UI", "UL", "US", "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV",
 	} {
-		add(vr, explicit.element(0x00091001, vr, "some bytes"))
-		add(vr+" empty", explicit.element(0x00091001, vr, ""))
+		add(vr, explicit.Element(0x00091001, vr, "some bytes"))
+		add(vr+" empty", explicit.Element(0x00091001, vr, ""))
 	}
-	add("unknown VR", explicit.element(0x00091001, "ZZ", "some bytes"))
-	add("VR of NULs: implicit for this element", implicit.element(0x00091001, "", "some bytes"))
-	add("lower-case VR bytes: implicit for this element", implicit.element(0x00091001, "", string(make([]byte, 0x6C6C))))
+	add("unknown VR", explicit.Element(0x00091001, "ZZ", "some bytes"))
+	add("VR of NULs: implicit for this element", implicit.Element(0x00091001, "", "some bytes"))
+	add("lower-case VR bytes: implicit for this element", implicit.Element(0x00091001, "", string(make([]byte, 0x6C6C))))
 	runIdentified(t, tests)
 }
 
@@ -129,8 +130,8 @@ func TestIdentifyTrimsPadding(t *testing.T) {
 		"odd length":           "1.2.3.4.5",
 	} {
 		t.Run(name, func(t *testing.T) {
-			input := join(explicit.ui(sopClass, ctStorage), explicit.element(sopUID, "UI", value),
-				explicit.ui(studyUID, "1.2.3"), explicit.ui(seriesUID, "1.2.3.4"))
+			input := join(explicit.UI(sopClass, ctStorage), explicit.Element(sopUID, "UI", value),
+				explicit.UI(studyUID, "1.2.3"), explicit.UI(seriesUID, "1.2.3.4"))
 			got, err := dicom.Identify(bytes.NewReader(input), wholeWindow)
 			if diff := cmp.Diff(wantBare(explicitSyntax), got); err != nil || diff != "" {
 				t.Errorf("error %v, identity (-want +got):\n%s", err, diff)
@@ -152,8 +153,8 @@ func TestIdentifyKeepsInvalidValues(t *testing.T) {
 		{"leading space", " 1.2", " 1.2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			input := join(explicit.ui(sopClass, ctStorage), explicit.element(sopUID, "UI", test.value),
-				explicit.ui(studyUID, "1.2.3"), explicit.ui(seriesUID, "1.2.3.4"))
+			input := join(explicit.UI(sopClass, ctStorage), explicit.Element(sopUID, "UI", test.value),
+				explicit.UI(studyUID, "1.2.3"), explicit.UI(seriesUID, "1.2.3.4"))
 			got, err := dicom.Identify(bytes.NewReader(input), wholeWindow)
 			if err != nil || got.SOPInstanceUID != test.want || dicom.ValidUID(got.SOPInstanceUID) {
 				t.Errorf("got %q, error %v, want %q, not valid", got.SOPInstanceUID, err, test.want)
@@ -166,12 +167,12 @@ func TestIdentifyKeepsInvalidValues(t *testing.T) {
 // is doubt about the name; readers differ in which they take.
 func TestIdentifyRefusesTwoNames(t *testing.T) {
 	for element, uid := range map[uint32]string{sopClass: "9.9", sopUID: "9.9.9", studyUID: "9.9.8"} {
-		input := join(explicit.ui(sopClass, ctStorage), explicit.ui(sopUID, "1.2.3.4.5"), explicit.ui(studyUID, "1.2.3"), explicit.ui(element, uid), explicit.ui(seriesUID, "1.2.3.4"))
+		input := join(explicit.UI(sopClass, ctStorage), explicit.UI(sopUID, "1.2.3.4.5"), explicit.UI(studyUID, "1.2.3"), explicit.UI(element, uid), explicit.UI(seriesUID, "1.2.3.4"))
 		if _, err := dicom.Identify(bytes.NewReader(input), wholeWindow); !errors.Is(err, dicom.ErrNamedTwice) {
 			t.Errorf("(%08X) twice: error %v, want %v", element, err, dicom.ErrNamedTwice)
 		}
 	}
-	same := file(explicitSyntax, explicit.dataset(explicit.ui(sopUID, want(explicitSyntax).SOPInstanceUID)))
+	same := file(explicitSyntax, explicit.dataset(explicit.UI(sopUID, want(explicitSyntax).SOPInstanceUID)))
 	got, err := dicom.Identify(bytes.NewReader(same), wholeWindow)
 	if diff := cmp.Diff(want(explicitSyntax), got); err != nil || diff != "" {
 		t.Errorf("twice the same: error %v, identity (-want +got):\n%s", err, diff)

@@ -2,8 +2,8 @@ package dicom
 
 import "github.com/suyashkumar/dicom/pkg/tag"
 
-// header reads the header at the walk's place, behind zeros. Where there are two ways to
-// read it, it is the one behind which the rest fits; if both fit, both are followed.
+// header reads the header at the walk's place, after zeros. If it can be read in two ways,
+// the way counts after which the rest fits; if both fit, both are followed.
 func (w *walk) header(h *header) error {
 	if w.next.value > 0 {
 		*h, w.next = w.next, header{}
@@ -28,7 +28,7 @@ func (w *walk) header(h *header) error {
 	return err
 }
 
-// choose looks whether the header h at the walk's place can be read in another way.
+// choose checks whether the header h at the walk's place can be read in another way.
 func (w *walk) choose(h *header) {
 	e := w.frames[w.depth].encoding
 	other, ok := w.head.otherHeader(w.at, e)
@@ -43,27 +43,27 @@ func (w *walk) choose(h *header) {
 	}
 }
 
-// isItem tells whether an item, or the end of a sequence, is at the offset.
+// isItem says whether an item, or the end of a sequence, is at the offset.
 func (h *head) isItem(at int64, e encoding) bool {
 	b, err := h.glance(at)
 	return err == nil && (e.tag(b) == tag.Item || e.tag(b) == tag.SequenceDelimitationItem)
 }
 
-// hasVR tells whether the element at the offset has a VR.
+// hasVR says whether the element at the offset has a VR.
 func (h *head) hasVR(at int64) bool {
 	b, err := h.peek(at, 6)
 	return err == nil && vr{b[4], b[5]}.isKnown()
 }
 
-// itemsFill tells whether the items of a sequence of defined length end where it does.
-// One of undefined length is believed.
+// itemsFill says whether the items of a sequence of defined length end where the sequence ends.
+// A sequence of undefined length is accepted.
 func (h *head) itemsFill(sequence *header, e encoding) bool {
 	at, end := sequence.value, sequence.end()
 	for at < end {
 		b, err := h.glance(at)
 		switch {
 		case err != nil:
-			return true // as far as can be seen
+			return true // true as far as can be seen
 		case e.tag(b) != tag.Item:
 			return false
 		case e.uint32(b[4:]) == undefinedLength:

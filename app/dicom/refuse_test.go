@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 func TestIdentifyRefusesWhatIsNotDICOMAtOnce(t *testing.T) {
@@ -49,9 +50,9 @@ func TestIdentifyRefusesShortStreams(t *testing.T) {
 		"6 bytes declaring 4 GB": "\x08\x00\x05\x00\xFE\xFF",
 		"header declaring 4 GB":  "\x08\x00\x05\x00\xFE\xFF\xFF\xFF",
 		"undefined length in File Meta": string(join([]byte("DICM"),
-			explicit.header(0x00020102, "OB", undefined), explicit.dataset())),
+			explicit.Header(0x00020102, "OB", undefined), explicit.dataset())),
 		"corrupt deflate":   string(file(deflatedSyntax, bytes.Repeat([]byte{0xFF}, 500))),
-		"truncated deflate": string(file(deflatedSyntax, deflate(t, explicit.dataset())[:40])),
+		"truncated deflate": string(file(deflatedSyntax, dicomtest.Deflate(explicit.dataset())[:40])),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := dicom.Identify(strings.NewReader(input), wholeWindow)
@@ -65,10 +66,10 @@ func TestIdentifyRefusesShortStreams(t *testing.T) {
 // STOW-RS tells a missing attribute (0120) from one without value (0121),
 // PS3.7 Annex C.
 func TestIdentifyNamesWhatIsMissing(t *testing.T) {
-	class, instance := explicit.ui(sopClass, ctStorage), explicit.ui(sopUID, "1.2.3.4.5")
-	study, series := explicit.ui(studyUID, "1.2.3"), explicit.ui(seriesUID, "1.2.3.4")
-	rows := explicit.element(0x00280010, "US", "\x00\x01")
-	nested := explicit.open(0x00081140, "SQ", explicit.open(item, "", explicit.decoys()))
+	class, instance := explicit.UI(sopClass, ctStorage), explicit.UI(sopUID, "1.2.3.4.5")
+	study, series := explicit.UI(studyUID, "1.2.3"), explicit.UI(seriesUID, "1.2.3.4")
+	rows := explicit.Element(0x00280010, "US", "\x00\x01")
+	nested := explicit.Open(0x00081140, "SQ", explicit.Open(item, "", explicit.decoys()))
 	for _, test := range []struct {
 		name    string
 		dataset []byte
@@ -87,9 +88,9 @@ func TestIdentifyNamesWhatIsMissing(t *testing.T) {
 			func(id *dicom.Identity) { id.SeriesInstanceUID = "" }},
 		{"series at the end of the stream", join(class, instance, study), dicom.UIDError{Keyword: "SeriesInstanceUID"},
 			func(id *dicom.Identity) { id.SeriesInstanceUID = "" }},
-		{"study empty", join(class, instance, explicit.ui(studyUID, ""), series, rows), dicom.UIDError{Keyword: "StudyInstanceUID", Empty: true},
+		{"study empty", join(class, instance, explicit.UI(studyUID, ""), series, rows), dicom.UIDError{Keyword: "StudyInstanceUID", Empty: true},
 			func(id *dicom.Identity) { id.StudyInstanceUID = "" }},
-		{"study padding only", join(class, instance, explicit.ui(studyUID, " \x00"), series, rows), dicom.UIDError{Keyword: "StudyInstanceUID", Empty: true},
+		{"study padding only", join(class, instance, explicit.UI(studyUID, " \x00"), series, rows), dicom.UIDError{Keyword: "StudyInstanceUID", Empty: true},
 			func(id *dicom.Identity) { id.StudyInstanceUID = "" }},
 		{"everything", nil, dicom.UIDError{Keyword: "SOPClassUID"}, func(id *dicom.Identity) {
 			id.SOPClassUID, id.SOPInstanceUID, id.StudyInstanceUID, id.SeriesInstanceUID = "", "", "", ""
@@ -119,7 +120,7 @@ func TestIdentifyNamesWhatIsMissing(t *testing.T) {
 // Once a group above 0020 is met, nothing can name the instance any more: the
 // pixel data are not read to find that out.
 func TestIdentifyStopsAboveGroup0020(t *testing.T) {
-	input := file(explicitSyntax, join(explicit.ui(sopClass, ctStorage), explicit.header(0x7FE00010, "OW", 1<<31)))
+	input := file(explicitSyntax, join(explicit.UI(sopClass, ctStorage), explicit.Header(0x7FE00010, "OW", 1<<31)))
 	r := &counter{r: behind{front: input, rest: endless("x")}}
 	_, err := dicom.Identify(r, wholeWindow)
 	var missing *dicom.UIDError
@@ -136,7 +137,7 @@ func TestIdentifySurvivesDamage(t *testing.T) {
 		"implicit":   file(implicitSyntax, implicit.dataset(nest(implicit, 3))),
 		"big endian": file(bigSyntax, big.dataset(nest(big, 3))),
 		"bare":       explicit.dataset(nest(explicit, 3)),
-		"deflated":   file(deflatedSyntax, deflate(t, explicit.dataset(nest(explicit, 3)))),
+		"deflated":   file(deflatedSyntax, dicomtest.Deflate(explicit.dataset(nest(explicit, 3)))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole, err := dicom.Identify(bytes.NewReader(input), wholeWindow)

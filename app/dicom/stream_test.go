@@ -6,11 +6,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
-	"strings"
 	"testing"
 	"testing/iotest"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // counter notes how far r was read.
@@ -68,16 +68,16 @@ func TestIdentifyReadsNoFurtherThanReadAhead(t *testing.T) {
 
 func TestIdentifyKeepsToWindow(t *testing.T) {
 	const window = 100_000
-	large := explicit.element(0x00091001, "OB", string(make([]byte, 2*window)))
+	large := explicit.Element(0x00091001, "OB", string(make([]byte, 2*window)))
 	noise := make([]byte, 2*window)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	for name, input := range map[string][]byte{
 		"large element":          file(explicitSyntax, explicit.dataset(large)),
-		"large deflated":         file(deflatedSyntax, deflate(t, explicit.dataset(explicit.element(0x00091001, "OB", string(noise))))),
-		"large File Meta":        join([]byte("DICM"), explicit.element(0x00020102, "OB", string(make([]byte, 2*window)))),
-		"many small elements":    file(explicitSyntax, explicit.dataset(bytes.Repeat(explicit.element(0x00091001, "UL", "1234"), window))),
-		"endless empty items":    file(explicitSyntax, explicit.dataset(join(explicit.header(0x00091001, "SQ", undefined), bytes.Repeat(explicit.header(item, "", 0), window)))),
-		"declares 4 GB and does": join(explicit.header(0x00080005, "UN", undefined-1), make([]byte, 2*window)),
+		"large deflated":         file(deflatedSyntax, dicomtest.Deflate(explicit.dataset(explicit.Element(0x00091001, "OB", string(noise))))),
+		"large File Meta":        join([]byte("DICM"), explicit.Element(0x00020102, "OB", string(make([]byte, 2*window)))),
+		"many small elements":    file(explicitSyntax, explicit.dataset(bytes.Repeat(explicit.Element(0x00091001, "UL", "1234"), window))),
+		"endless empty items":    file(explicitSyntax, explicit.dataset(join(explicit.Header(0x00091001, "SQ", undefined), bytes.Repeat(explicit.Header(item, "", 0), window)))),
+		"declares 4 GB and does": join(explicit.Header(0x00080005, "UN", undefined-1), make([]byte, 2*window)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &counter{r: bytes.NewReader(input)}
@@ -91,75 +91,13 @@ func TestIdentifyKeepsToWindow(t *testing.T) {
 	}
 }
 
-// Deflated data become a thousand times as large at most. A few kilobytes must not take the
-// time of megabytes, whether they are damaged or not.
-func TestIdentifyBoundsInflation(t *testing.T) {
-	zeros := explicit.element(0x00091001, "OB", string(make([]byte, 30<<20)))
-	text := explicit.element(0x00091001, "UT", strings.Repeat("the same sentence, many times ", 1000))
-	for name, test := range map[string]struct {
-		dataset []byte
-		refused bool
-	}{
-		"a large value of zeros":              {explicit.dataset(zeros), true},
-		"the same, damaged":                   {join(explicit.ui(seriesUID, "1.9"), explicit.dataset(zeros)), true},
-		"many small values that are the same": {explicit.dataset(bytes.Repeat(explicit.element(0x00091001, "UL", "1234"), 1<<20)), true},
-		"text that repeats itself":            {explicit.dataset(text), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := dicom.Identify(bytes.NewReader(file(deflatedSyntax, deflate(t, test.dataset))), wholeWindow)
-			switch {
-			case !test.refused && err != nil:
-				t.Errorf("error %v", err)
-			case test.refused && (!errors.Is(err, dicom.ErrNotDICOM) || !strings.Contains(err.Error(), "128 times")):
-				t.Errorf("error %v, want that it becomes too large", err)
-			}
-		})
-	}
-}
-
 // The window may be as small as it likes; at each size the outcome is the
 // identity or ErrWindow, and the reader is not asked for more.
-// Blocks that inflate to nothing cost time all the same: looks behind them must not read them again and again.
-func TestIdentifyBoundsInflatingAgain(t *testing.T) {
-	const elements, emptyBytes = 2000, 1 << 20
-	stored := func(final byte, b []byte) []byte { // RFC 1951 §3.2.4
-		n := uint16(len(b))
-		return append([]byte{final, byte(n), byte(n >> 8), byte(^n), byte(^n >> 8)}, b...)
-	}
-	var far []byte // elements of two readings, of which one leads behind all of them
-	for n := range elements {
-		left := uint32(12 * (elements - 1 - n))
-		far = append(far, 0x09, 0, byte(n), byte(0x10+n>>8), 'U', 'N', 4, 0, byte(left), byte(left>>8), byte(left>>16), 0)
-	}
-	empty := bytes.Repeat([]byte{0x02, 0x08, 0x20, 0x80, 0x00}, emptyBytes/5) // four blocks that end at once (RFC 1951 §3.2.6)
-	input := file(deflatedSyntax, join(stored(0, far), empty, stored(1, []byte(strings.Repeat("x", 64)))))
-	c := &worked{r: bytes.NewReader(input)}
-	_, err := dicom.Identify(c, int64(len(input)))
-	if err == nil || !strings.Contains(err.Error(), "inflated more than") {
-		t.Errorf("got error %v", err)
-	}
-	if most := int64(12 * len(input)); c.n > most {
-		t.Errorf("of %d bytes %d were read, want at most %d", len(input), c.n, most)
-	}
-}
-
-// worked counts what is read of r, again too.
-type worked struct {
-	r io.ReaderAt
-	n int64
-}
-
-func (w *worked) ReadAt(p []byte, offset int64) (int, error) {
-	n, err := w.r.ReadAt(p, offset)
-	w.n += int64(n)
-	return n, err
-}
-
 func TestIdentifyKeepsToEachWindow(t *testing.T) {
 	for name, input := range map[string][]byte{
 		"explicit": file(explicitSyntax, explicit.dataset()),
 		"bare":     implicit.dataset(),
-		"deflated": file(deflatedSyntax, deflate(t, explicit.dataset())),
+		"deflated": file(deflatedSyntax, dicomtest.Deflate(explicit.dataset())),
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := false
@@ -187,7 +125,7 @@ func TestIdentifyPassesReaderErrorsOn(t *testing.T) {
 		"explicit": file(explicitSyntax, explicit.dataset()),
 		"bare":     implicit.dataset(),
 		"sequence": file(implicitSyntax, implicit.dataset(nest(implicit, 3))),
-		"deflated": file(deflatedSyntax, deflate(t, explicit.dataset())),
+		"deflated": file(deflatedSyntax, dicomtest.Deflate(explicit.dataset())),
 		"garbage":  []byte("garbage of less than 132 bytes"),
 	} {
 		for _, cause := range []error{custom, io.ErrUnexpectedEOF, iotest.ErrTimeout} {
@@ -211,11 +149,11 @@ func TestIdentifyPassesReaderErrorsOn(t *testing.T) {
 func TestIdentifyAllocatesNothingForDeclaredLengths(t *testing.T) {
 	for name, input := range map[string][]byte{
 		"six bytes": []byte("\x08\x00\x05\x00\xFE\xFF"),
-		"implicit":  file(implicitSyntax, join(implicit.ui(sopClass, "1.2"), implicit.header(0x00080017, "", undefined-1))),
-		"explicit":  file(explicitSyntax, explicit.header(0x00080005, "UN", undefined-1)),
-		"UID":       file(implicitSyntax, join(implicit.ui(sopClass, "1.2"), implicit.header(sopUID, "", undefined-1))),
-		"meta":      join([]byte("DICM"), explicit.header(0x00020102, "OB", undefined-1)),
-		"item":      implicit.header(0x00081140, "", undefined),
+		"implicit":  file(implicitSyntax, join(implicit.UI(sopClass, "1.2"), implicit.Header(0x00080017, "", undefined-1))),
+		"explicit":  file(explicitSyntax, explicit.Header(0x00080005, "UN", undefined-1)),
+		"UID":       file(implicitSyntax, join(implicit.UI(sopClass, "1.2"), implicit.Header(sopUID, "", undefined-1))),
+		"meta":      join([]byte("DICM"), explicit.Header(0x00020102, "OB", undefined-1)),
+		"item":      implicit.Header(0x00081140, "", undefined),
 	} {
 		t.Run(name, func(t *testing.T) {
 			const runs = 100

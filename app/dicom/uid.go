@@ -2,15 +2,15 @@ package dicom
 
 import "bytes"
 
-// maxUIDBytes is the length that PS3.5 §9.1 allows a UID.
+// maxUIDBytes is the maximum length of a UID (PS3.5 §9.1).
 const maxUIDBytes = 64
 
-// maxValueBytes is how much of a UID's value is kept. It leaves room for padding
-// and to show that a value is too long.
+// maxValueBytes is how much of a UID's value is kept. It leaves room for padding,
+// and shows that a value is too long.
 const maxValueBytes = 2 * maxUIDBytes
 
-// ValidUID tells whether s is a UID as PS3.5 §9.1 writes it: components of digits
-// separated by single dots, 64 characters at most. It allows what the standard
+// ValidUID says whether s is a UID as in PS3.5 §9.1: components of digits
+// separated by single dots, 64 characters at most. It allows one thing that the standard
 // forbids but many devices write: a component with leading zeros. A valid UID is
 // safe as one element of a path or an object key: it is never "." or "..", and
 // has no slash.
@@ -33,9 +33,9 @@ func ValidUID(s string) bool {
 }
 
 // uid returns the value of h without trailing NUL (the padding of UI,
-// PS3.5 §6.2) and spaces (written instead by some). Of a value
-// longer than maxValueBytes it is the beginning, whole: trimming could turn it
-// into a valid UID.
+// PS3.5 §6.2) and spaces (which some writers use instead). Of a value
+// longer than maxValueBytes it returns the beginning without trimming: trimming could make it
+// a valid UID.
 func (h *head) uid(element *header) (string, error) {
 	if element.length == undefinedLength {
 		return "", damaged("undefined length, %s", element)

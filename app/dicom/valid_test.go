@@ -11,6 +11,7 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // FuzzValidFile writes valid files of any content: Identify finds what was written,
@@ -75,11 +76,11 @@ func (w *writer) file(t *testing.T) (dicom.Identity, []byte) {
 	}{{explicitSyntax, explicit}, {implicitSyntax, implicit}, {bigSyntax, big}, {deflatedSyntax, explicit}, {"1.2.840.10008.1.2.4.90", explicit}}[w.IntN(5)]
 	id.TransferSyntaxUID, w.syntax = choice.uid, choice.syntax
 	dataset := join(
-		w.element(0x00080005, "CS", "ISO_IR 100"), w.ui(sopClass, id.SOPClassUID), w.ui(sopUID, id.SOPInstanceUID), w.sequence(0x00081140, 0), w.any(0x00091001, 0),
-		w.element(0x00100010, "PN", "Nobody^At All "), w.any(0x00191001, 0), w.ui(studyUID, id.StudyInstanceUID), w.ui(seriesUID, id.SeriesInstanceUID),
-		w.any(0x00291001, 0), w.element(0x7FE00010, "OW", "\x01\x02\x03\x04"))
+		w.Element(0x00080005, "CS", "ISO_IR 100"), w.UI(sopClass, id.SOPClassUID), w.UI(sopUID, id.SOPInstanceUID), w.sequence(0x00081140, 0), w.any(0x00091001, 0),
+		w.Element(0x00100010, "PN", "Nobody^At All "), w.any(0x00191001, 0), w.UI(studyUID, id.StudyInstanceUID), w.UI(seriesUID, id.SeriesInstanceUID),
+		w.any(0x00291001, 0), w.Element(0x7FE00010, "OW", "\x01\x02\x03\x04"))
 	if choice.uid == deflatedSyntax {
-		dataset = deflate(t, dataset)
+		dataset = dicomtest.Deflate(dataset)
 	}
 	return id, file(choice.uid, dataset)
 }
@@ -95,13 +96,13 @@ func (w *writer) any(tg uint32, depth int) []byte {
 		switch {
 		case w.plain:
 		case w.IntN(2) == 0:
-			return w.open(tg, "OB", w.element(item, "", ""), w.element(item, "", w.text()))
+			return w.Open(tg, "OB", w.Element(item, "", ""), w.Element(item, "", w.text()))
 		default:
-			return join(w.header(tg, "UN", undefined), implicit.open(item, "", implicit.decoys()), implicit.header(sequenceEnd, "", 0))
+			return join(w.Header(tg, "UN", undefined), implicit.Open(item, "", implicit.decoys()), implicit.Header(sequenceEnd, "", 0))
 		}
 	}
 	vrs := []string{"LO", "UN", "OB", "UT", "SH", "ST", "LT", "OW", "UC", "CS"}
-	return w.element(tg, vrs[w.IntN(len(vrs))], w.text())
+	return w.Element(tg, vrs[w.IntN(len(vrs))], w.text())
 }
 
 // sequence writes one of items and lengths of either kind, with UIDs of other instances in it.
@@ -113,15 +114,15 @@ func (w *writer) sequence(tg uint32, depth int) []byte {
 			content = join(content, w.any(0x00291001, depth+1))
 		}
 		if w.IntN(2) == 0 {
-			items = append(items, w.open(item, "", content))
+			items = append(items, w.Open(item, "", content))
 		} else {
-			items = append(items, w.element(item, "", string(content)))
+			items = append(items, w.Element(item, "", string(content)))
 		}
 	}
 	if w.IntN(2) == 0 {
-		return w.open(tg, "SQ", items...)
+		return w.Open(tg, "SQ", items...)
 	}
-	return w.element(tg, "SQ", string(join(items...)))
+	return w.Element(tg, "SQ", string(join(items...)))
 }
 
 // text is a value of even length.

@@ -10,15 +10,15 @@ import (
 	"github.com/suyashkumar/dicom/pkg/vrraw"
 )
 
-// maxDepth is how deep sequences of undefined length may nest. Instances in use
-// stay below ten.
+// maxDepth is how deep sequences of undefined length may nest. Real instances
+// have less than ten levels.
 const maxDepth = 64
 
-// maxSteps is how many elements and items are followed in a dataset that can be read in
-// more than one way. Instances in use have some thousands.
+// maxSteps is how many elements and items are read in a dataset that can be read in
+// more than one way. Real instances have some thousands.
 const maxSteps = 1 << 20
 
-// walk is one way of reading a dataset. A copy of it goes on from the same place.
+// walk is one way of reading a dataset. A copy of it continues from the same place.
 type walk struct {
 	*identifier
 
@@ -31,29 +31,29 @@ type walk struct {
 	seen      [len(required)]bool
 	count     int
 	last      tag.Tag // at the top level
-	value     tag.Tag // that was passed over last, to tell where the stream ended
+	value     tag.Tag // that was skipped last, to know where the stream ended
 	unordered bool    // a tag went backwards, or the dataset is damaged
-	damage    string  // the first that is wrong, in words
-	pixels    bool    // Pixel Data were passed
+	damage    string  // the first error, in words
+	pixels    bool    // Pixel Data were skipped
 
-	careful bool // look for other readings where only the fit of what follows shows them
+	careful bool // look for other readings if only the following elements show that they are possible
 	current header
-	next    header // to be taken at this place instead of what head.header reads, if its value is set
+	next    header // the header to be used at this place instead of the result of head.header, if its value is set
 }
 
-// frame is a sequence of undefined length whose end is not reached yet, or the top level.
+// frame is an open sequence of undefined length, or the top level.
 type frame struct {
 	tag       tag.Tag
-	encoding  encoding // of what it holds
+	encoding  encoding // of its content
 	unknown   bool     // VR UN: the encoding is found out for each item
 	fragments bool     // its items are bytes, not datasets
 	stray     bool     // an item at the top level
 	inItem    bool     // inside an item of undefined length
 	last      tag.Tag  // in the item
-	sequence  bool     // the element before, in the item, was a sequence
+	sequence  bool     // the previous element in the item was a sequence
 }
 
-// run walks the dataset until its name is known, or cannot be known any more.
+// run walks the dataset until its UIDs are known, or cannot be found any more.
 func (w *walk) run() error {
 	for steps := 0; ; steps++ {
 		h := &w.current
@@ -76,16 +76,16 @@ func (w *walk) run() error {
 	}
 }
 
-// named tells whether the four UIDs, which are found, need no look at h and what follows:
+// named says whether the four UIDs, which are found, are certain without reading h and the following elements:
 // all tags up to h ascend, or Pixel Data are reached.
 func (w *walk) named(h *header) bool {
 	return w.depth == 0 && h.tag.Group != tag.GroupSeqItem && (!w.unordered && w.last.Compare(h.tag) < 0 || isPixelData(h.tag) && !w.pixels)
 }
 
-// isPixelData: Float, Double Float and Pixel Data, beyond which nothing names an instance.
+// isPixelData: Float, Double Float and Pixel Data, after which no element names an instance.
 func isPixelData(t tag.Tag) bool { return t.Group == tag.PixelData.Group }
 
-// ended is the error of a walk at whose place there is no element.
+// ended is the error of a walk if there is no element at its place.
 func (w *walk) ended(err error) error {
 	switch {
 	case errors.Is(err, io.EOF) && !w.head.ended(w.at):
@@ -103,7 +103,7 @@ func (w *walk) ended(err error) error {
 	}
 }
 
-// lost is the error of a walk that did not find its way.
+// lost is the error of a walk that cannot find the next element.
 func (w *walk) lost(how string) error {
 	if w.damage != "" {
 		how += ", and " + w.damage
@@ -111,7 +111,7 @@ func (w *walk) lost(how string) error {
 	return damaged("%s", how)
 }
 
-// wrong notes that the dataset is not as it should be.
+// wrong notes that the dataset does not obey the standard.
 func (w *walk) wrong(format string, h *header) {
 	if w.damage == "" {
 		w.damage = strings.ReplaceAll(format, "%s", h.String())
@@ -119,7 +119,7 @@ func (w *walk) wrong(format string, h *header) {
 	w.unordered = true
 }
 
-// also lets a copy of w, changed in some way, be walked, too.
+// also adds a changed copy of w to the walks.
 func (w *walk) also(change func(*walk)) {
 	if w.readings < maxReadings {
 		w.readings++
@@ -128,7 +128,7 @@ func (w *walk) also(change func(*walk)) {
 	}
 }
 
-// step takes one element, item or delimiter.
+// step reads one element, item or delimiter.
 func (w *walk) step(h *header) error {
 	f := &w.frames[w.depth]
 	switch {
@@ -148,9 +148,9 @@ func (w *walk) step(h *header) error {
 	return w.pass(h)
 }
 
-// delimiter takes what group FFFE has (PS3.5 §7.5).
+// delimiter handles elements of group FFFE (PS3.5 §7.5).
 func (w *walk) delimiter(f *frame, h *header) error {
-	w.at = h.value // delimiters should have the length 0; some writers put another number there, and no value follows it
+	w.at = h.value // delimiters should have the length 0; some writers put another number there, but no value follows it
 	switch h.tag {
 	case tag.ItemDelimitationItem:
 		if w.depth == 0 {
@@ -168,7 +168,7 @@ func (w *walk) delimiter(f *frame, h *header) error {
 		case f.inItem:
 			w.wrong("%s inside an item", h)
 			if f.sequence {
-				w.also(func(*walk) {}) // it is that of the sequence before, once more
+				w.also(func(*walk) {}) // it belongs to the previous sequence, a second time
 			}
 		}
 		w.leave()
@@ -197,7 +197,7 @@ func (w *walk) delimiter(f *frame, h *header) error {
 	return nil
 }
 
-// enter goes into a sequence of undefined length.
+// enter begins a sequence of undefined length.
 func (w *walk) enter(h *header, f frame) error {
 	if w.depth == maxDepth {
 		return damaged("sequences nest deeper than %d", maxDepth)
@@ -208,13 +208,13 @@ func (w *walk) enter(h *header, f frame) error {
 	return nil
 }
 
-// leave goes out of it.
+// leave ends it.
 func (w *walk) leave() {
 	w.depth--
 	w.frames[w.depth].sequence = true
 }
 
-// element takes an element of the top level.
+// element reads an element of the top level.
 func (w *walk) element(h *header) error {
 	if w.last.Compare(h.tag) >= 0 {
 		w.wrong("%s is not in order", h)
@@ -250,8 +250,8 @@ func (w *walk) element(h *header) error {
 	return nil
 }
 
-// pass moves past the value of an element, or into it if its length is undefined. Items and
-// elements of defined length are passed over unseen.
+// pass skips the value of an element, or moves into it if its length is undefined. Items and
+// elements of defined length are skipped without being read.
 func (w *walk) pass(h *header) error {
 	f := &w.frames[w.depth]
 	f.sequence = false
@@ -273,13 +273,13 @@ func (w *walk) pass(h *header) error {
 	return nil
 }
 
-// opens returns the sequence that h, of undefined length and met in a dataset
-// of encoding e, begins. Such a length is allowed for SQ, UN and encapsulated
+// opens returns the sequence that h begins; h has undefined length, and was found in a dataset
+// of encoding e. Such a length is allowed for SQ, UN and encapsulated
 // pixel data, which may be those of an icon in a sequence (PS3.5 §7.1.2, §A.4).
 func (w *walk) opens(h *header, e encoding) (frame, error) {
 	switch {
 	case h.vr.is(vrraw.Unknown):
-		// PS3.5 §6.2.2: implicit VR little endian, whatever the transfer syntax. Some write
+		// PS3.5 §6.2.2: implicit VR little endian, whatever the transfer syntax. Some writers write
 		// what they would have written in a sequence.
 		if w.head.isItem(h.value, explicitBig) {
 			return frame{encoding: explicitBig, unknown: true}, nil
@@ -289,7 +289,7 @@ func (w *walk) opens(h *header, e encoding) (frame, error) {
 		return frame{encoding: e, fragments: true}, nil
 	case h.vr.isKnown() && !h.vr.is(vrraw.Sequence):
 		return frame{}, damaged("undefined length, %s", h)
-	default: // SQ, a VR yet unknown, or implicit VR
+	default: // SQ, an unknown VR, or implicit VR
 		return frame{encoding: e}, nil
 	}
 }

@@ -1,26 +1,26 @@
-// Package memory is the one ledger of what the service may hold: every byte that
+// Package memory is the one ledger of the memory that the service may use: every byte that
 // a request keeps is counted here, and when all are taken, requests wait.
 //
 // # The rule
 //
 // Bytes are taken as they arrive, in chunks of ChunkBytes, and given back as they
-// leave. When none are left, whoever wants one waits, and who began first is served
-// first. The first in the line may also use the reserve, which is large enough for
-// all that one instance can need at once. Everyone else waits.
+// leave. When no chunk is left, a [Line] that needs one waits, and the one that began
+// first is served first. The first one that waits may also use the reserve, which is large
+// enough for everything that one instance can need at once. All others wait.
 //
 // # Why this never stops
 //
-// A chunk is either leaving, in an S3 request that ends by itself, or arriving, in
-// the hands of a [Line] that reads from its client. Leaving chunks always come back.
-// So assume that all chunks but the reserve are arriving, and every Line waits. The
-// first in the line then takes from the reserve. What it needs until its turn ends (its
+// A chunk is either leaving, held by an S3 request that always ends, or arriving, held
+// by a [Line] that reads from its client. Leaving chunks always come back.
+// So assume that all chunks except the reserve are arriving, and every Line waits. The
+// first Line then takes from the reserve. What it needs until its turn ends (its
 // head, until the instance is named, or a part) fits into the reserve, so it
-// never waits for another Line; its client delivers, or is cut. When its turn ends,
-// all it held is leaving, and comes back: the reserve is whole again, for the next.
+// never waits for another Line; its client delivers, or is cut off. When its turn ends,
+// all its chunks are leaving, and come back: the reserve is complete again, for the next.
 //
-// What is kept for a whole request, such as metadata, is counted apart (see [Kept]),
-// because a request that keeps something has no end of turn that gives it back. It
-// is never waited for.
+// Data that are kept for a whole request, such as metadata, are counted separately
+// (see [RequestMemory]), because a request gives them back only at its end. Nobody waits for
+// this memory.
 package memory
 
 import (
@@ -30,52 +30,80 @@ import (
 	"time"
 )
 
-// ChunkBytes is the grain of the ledger: the least that an instance holds. It is
-// small, so that a thousand slow senders of small instances fit.
+// ChunkBytes is the unit of the ledger: the least memory that an instance holds. It is
+// small, so that there is room for a thousand slow senders of small instances.
 const ChunkBytes = 16 << 10
 
 // Ledger hands out chunks, and never more than its size. It is safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
-	free    int      // chunks that anyone may take; below zero while the reserve is in use
-	reserve int      // chunks below zero that the first in the line may take
-	size    int      // chunks in all
-	begun   uint64   // turns, for their order
-	first   *Line    // may use the reserve until its turn ends; nil: nobody needs it
-	waiting lines    // heap, oldest turn on top
-	idle    [][]byte // chunks that were used before: what is never needed is never made
+	free    int       // chunks that anyone may take; below zero while the reserve is in use
+	reserve int       // chunks below zero that the first in the queue may take
+	size    int       // chunks in all
+	begun   uint64    // turns, for their order
+	first   *Line     // may use the reserve until its turn ends; nil: nobody needs it
+	waiting lines     // heap, oldest turn on top
+	moved   time.Time // when a waiting Line was last served, or, if later, when the first of them began to wait
+	idle    [][]byte  // chunks that were used before: a chunk is allocated only when it is needed
 
 	kept, keptLimit int64
-	busy            time.Time // when somebody was last refused what it wanted to keep
+	beside          int64     // the part of kept that the requests of KeepBeside hold
+	busy            time.Time // when a request was last refused memory to keep
 }
 
-// New returns a ledger of bufferBytes, reserveBytes of which only the first in the
-// line may take, and of keptBytes for what requests keep. The reserve is rounded up to
-// chunks, all others are rounded down; bufferBytes must be more than reserveBytes.
+// New returns a ledger of bufferBytes, of which only the first in the queue may take
+// reserveBytes, and of keptBytes for data that requests keep. The reserve is rounded up to
+// chunks, the others are rounded down; bufferBytes must be more than reserveBytes.
 func New(bufferBytes, reserveBytes, keptBytes int64) *Ledger {
 	size, reserve := int(bufferBytes/ChunkBytes), int((reserveBytes+ChunkBytes-1)/ChunkBytes)
 	return &Ledger{free: size - reserve, reserve: reserve, size: size, keptLimit: keptBytes}
 }
 
-// InUseBytes is what is held at this moment.
+// InUseBytes is the memory that is held at this moment.
 func (l *Ledger) InUseBytes() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int64(l.size-l.reserve-l.free)*ChunkBytes + l.kept
+	u := l.Usage()
+	return u.BufferedBytes + u.KeptBytes
 }
 
-// shortAfterBusy: so long after a request did not get what it wanted to keep, others
-// that keep something have to pay for it.
+// Usage is the memory that is held at one moment, and its limits.
+type Usage struct {
+	BufferedBytes, BufferBytes int64 // chunks, reserve included
+	KeptBytes, KeptLimitBytes  int64 // what requests keep besides chunks
+	Waiting                    int   // requests that wait for a chunk
+}
+
+// Usage returns the memory that is held at this moment.
+func (l *Ledger) Usage() Usage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Usage{
+		BufferedBytes: int64(l.size-l.reserve-l.free) * ChunkBytes, BufferBytes: int64(l.size) * ChunkBytes,
+		KeptBytes: l.kept, KeptLimitBytes: l.keptLimit, Waiting: len(l.waiting),
+	}
+}
+
+// shortAfterBusy is how long memory counts as short after a request was refused memory
+// to keep: during this time other requests must deliver as much as they hold.
 const shortAfterBusy = 15 * time.Second
 
-// Short says that somebody waits for memory, or was just refused some.
+// Short says that a request waits for memory, or was refused some a moment ago.
 func (l *Ledger) Short() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.waiting) > 0 || !l.busy.IsZero() && time.Since(l.busy) < shortAfterBusy
 }
 
-// Line is the place of one request in the line for memory. One goroutine uses it.
+// Stalled is how long requests have waited for chunks without any of them being served.
+func (l *Ledger) Stalled() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		return 0
+	}
+	return time.Since(l.moved)
+}
+
+// Line is the place of one request in the queue for memory. One goroutine uses it.
 type Line struct {
 	ledger  *Ledger
 	turn    uint64
@@ -83,7 +111,7 @@ type Line struct {
 	index   int           // in waiting, -1: not there
 }
 
-// Line returns a place at the end of the line. Leave it with End; whoever is in no turn takes no chunk.
+// Line returns a place at the end of the queue. Call End to leave the queue. No chunk may be taken between turns.
 func (l *Ledger) Line() *Line {
 	p := &Line{ledger: l, granted: make(chan struct{}, 1), index: -1}
 	p.Next(false)
@@ -91,9 +119,9 @@ func (l *Ledger) Line() *Line {
 }
 
 // Next ends a turn, and with it the right to the reserve: everything that was taken
-// in it is leaving or has been freed. The next turn is at the end of the line. Whoever
-// keeps something of the turn also keeps the right, if it has it: it may have been
-// taken from the reserve.
+// in the turn is leaving or has been freed. The next turn is at the end of the queue. A
+// caller that keeps chunks of the turn also keeps the right, if it has it, because the
+// chunks may be from the reserve.
 func (p *Line) Next(keeps bool) {
 	l := p.ledger
 	l.mu.Lock()
@@ -113,7 +141,7 @@ func (p *Line) End() {
 	p.step()
 }
 
-// step lets the next in the line have the reserve, if p had it.
+// step gives the right to the reserve to the next in the queue, if p had it.
 func (p *Line) step() {
 	if l := p.ledger; l.first == p {
 		l.first = nil
@@ -129,6 +157,9 @@ func (p *Line) Chunk(ctx context.Context) ([]byte, error) {
 	}
 	l := p.ledger
 	l.mu.Lock()
+	if len(l.waiting) == 0 {
+		l.moved = time.Now()
+	}
 	heap.Push(&l.waiting, p)
 	l.grant()
 	l.mu.Unlock()
@@ -151,7 +182,7 @@ func (p *Line) Chunk(ctx context.Context) ([]byte, error) {
 	return l.chunk(), nil
 }
 
-// TryChunk is Chunk that does not wait: false where it would have to.
+// TryChunk is Chunk without waiting: it returns false if Chunk would wait.
 func (p *Line) TryChunk() ([]byte, bool) {
 	l := p.ledger
 	l.mu.Lock()
@@ -163,8 +194,8 @@ func (p *Line) TryChunk() ([]byte, bool) {
 	return l.chunk(), true
 }
 
-// Spare counts n bytes that make work faster and can be done without; false where
-// chunks are not plentiful. Return them with FreeSpare.
+// Spare counts n bytes that make work faster but are not necessary; it returns false if
+// there are not plenty of chunks. Return the bytes with FreeSpare.
 func (l *Ledger) Spare(n int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,14 +220,14 @@ func (l *Ledger) may(p *Line) bool {
 	return l.free > 0 || l.first == p && l.free > -l.reserve
 }
 
-// grant serves those who wait, from the first on, as far as memory goes.
+// grant serves waiting Lines, beginning with the first, as long as there is memory.
 func (l *Ledger) grant() {
 	for len(l.waiting) > 0 {
 		if l.first == nil && l.free <= 0 {
 			l.first = l.waiting[0]
 		}
 		next := l.waiting[0]
-		if l.first != nil && l.first.index >= 0 { // it holds what the others wait for
+		if l.first != nil && l.first.index >= 0 { // it holds the memory that the others wait for
 			next = l.first
 		}
 		if !l.may(next) {
@@ -204,12 +235,13 @@ func (l *Ledger) grant() {
 		}
 		heap.Remove(&l.waiting, next.index)
 		l.free--
+		l.moved = time.Now()
 		next.granted <- struct{}{}
 	}
 }
 
-// chunk is memory that was counted before. What was used last comes first: it is
-// still in the processor's cache.
+// chunk returns memory that was counted before. The chunk that was used last comes first,
+// because it is still in the processor's cache.
 func (l *Ledger) chunk() []byte {
 	last := len(l.idle) - 1
 	if last < 0 {
@@ -234,7 +266,7 @@ func (l *Ledger) Free(chunks ...[]byte) {
 	l.grant()
 }
 
-// lines is a heap of those who wait, the oldest turn on top.
+// lines is a heap of waiting Lines, with the oldest turn on top.
 type lines []*Line
 
 func (h lines) Len() int           { return len(h) }

@@ -96,6 +96,37 @@ func TestKeeperStaysTheFirst(t *testing.T) {
 	})
 }
 
+// Stalled is about everybody: while one who waits is served, the others have their turn to come.
+func TestStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := of(3, 1)
+		hog, a, b := l.Line(), l.Line(), l.Line()
+		held := take(t, hog, 2)
+		served := make(chan string, 10)
+		time.Sleep(time.Hour)
+		waiter(t, a, "the first, from the reserve", served)
+		waiter(t, b, "b", served)
+		time.Sleep(time.Minute)
+		if got := l.Stalled(); got != time.Minute {
+			t.Errorf("stalled for %v, want a minute", got)
+		}
+		waiter(t, a, "a", served)
+		time.Sleep(time.Minute)
+		l.Free(held[0])
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if got := l.Stalled(); got != time.Second {
+			t.Errorf("stalled for %v after one was served, want a second", got)
+		}
+		a.Next(false)
+		l.Free(held[1])
+		synctest.Wait()
+		if got := l.Stalled(); got != 0 || len(served) != 3 {
+			t.Errorf("stalled for %v, %d were served; nobody waits", got, len(served))
+		}
+	})
+}
+
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := of(2, 1)
@@ -175,11 +206,33 @@ func TestSpareIsForPlenty(t *testing.T) {
 	}
 }
 
+// Those of KeepBeside have three quarters, all together, and nobody has to pay for what they do not get.
+func TestKeptBeside(t *testing.T) {
+	l := of(1, 0)
+	a, b, store := l.KeepBeside(), l.KeepBeside(), l.Keep()
+	for _, step := range []struct {
+		k    *memory.RequestMemory
+		n    int64
+		want error
+	}{{a, 751, memory.ErrTooMuch}, {a, 500, nil}, {b, 250, nil}, {b, 1, memory.ErrBusy}, {store, 250, nil}} {
+		if err := step.k.Take(step.n); !errors.Is(err, step.want) {
+			t.Errorf("%d: got error %v, want %v", step.n, err, step.want)
+		}
+	}
+	if l.Short() {
+		t.Error("others have to pay")
+	}
+	a.Release(500)
+	if err := b.Take(500); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestKept(t *testing.T) {
 	l := of(1, 0)
 	a, b := l.Keep(), l.Keep()
 	for _, step := range []struct {
-		k    *memory.Kept
+		k    *memory.RequestMemory
 		n    int64
 		want error
 	}{{a, 600, nil}, {b, 400, nil}, {b, 1, memory.ErrBusy}, {a, 401, memory.ErrTooMuch}, {b, 601, memory.ErrTooMuch}} {

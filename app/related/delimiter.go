@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// What follows "--boundary".
+// The bytes after "--boundary".
 type tail int
 
 const (
 	tailUnknown tail = iota // more bytes are needed
-	tailNone                // not a delimiter: data that looks like one
+	tailNone                // not a delimiter, but data that look like one
 	tailNext
 	tailClose
 )
@@ -38,8 +38,8 @@ func (s *Reader) classifyTail(rest []byte) tail {
 	return tailNext
 }
 
-// classify is classifyTail, for a delimiter whose line end may be other than those before. In data
-// of many gigabytes that may be chance, and so the header of a part, or the end of the body, has to follow.
+// classify is classifyTail for a delimiter whose line end may differ from earlier ones. In data
+// of many gigabytes this may be chance, so the header of a part, or the end of the body, must follow.
 func (s *Reader) classify(rest []byte, other bool) tail {
 	kind := s.classifyTail(rest)
 	const header = "content-"
@@ -58,7 +58,7 @@ func (s *Reader) classify(rest []byte, other bool) tail {
 		return tailNone
 	case s.err == nil:
 		return tailUnknown
-	case !errors.Is(s.err, io.EOF): // the body was cut
+	case !errors.Is(s.err, io.EOF): // the body was truncated
 		return tailNone
 	}
 	return kind
@@ -69,7 +69,7 @@ func (s *Reader) skipPreamble() error {
 	for lineStart := true; ; {
 		window := s.window()
 		i := bytes.Index(window, s.dashes)
-		if i < 0 { // keep what may be the beginning of "\n--boundary"
+		if i < 0 { // keep bytes that may be the beginning of "\n--boundary"
 			if drop := len(window) - len(s.dashes); drop > 0 {
 				lineStart = window[drop-1] == '\n'
 				s.consume(drop)
@@ -104,9 +104,9 @@ func (s *Reader) skipPreamble() error {
 	}
 }
 
-// boundaryEnd consumes what follows "--boundary", and says whether it was the last.
+// boundaryEnd consumes the bytes after "--boundary", and says whether it was the last one.
 func (s *Reader) boundaryEnd() (closing bool) {
-	window := s.window() // classified before: it is complete
+	window := s.window() // it is complete, because it was classified before
 	if window[0] == '-' {
 		s.consume(2)
 		return true
@@ -115,7 +115,7 @@ func (s *Reader) boundaryEnd() (closing bool) {
 	return false
 }
 
-// line returns where a line of the framing ends, and notes how.
+// line returns where a line of the framing ends, and notes which line end it has.
 func (s *Reader) line(window []byte) int {
 	i := bytes.IndexByte(window, '\n')
 	if i > 0 && window[i-1] == '\r' {

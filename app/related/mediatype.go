@@ -8,9 +8,9 @@ type MediaType struct {
 	Params map[string]string
 }
 
-// ParseMediaType reads a Content-Type, or one element of an Accept header. It
-// takes what clients send and mime.ParseMediaType does not: values without
-// quotes that hold "/", ":", "=" or "?" (PS3.18 §8.7.1 knows of both).
+// ParseMediaType reads a Content-Type, or one element of an Accept header. It also
+// accepts values from clients that mime.ParseMediaType refuses: values without
+// quotes that contain "/", ":", "=" or "?" (PS3.18 §8.7.1 mentions both).
 func ParseMediaType(s string) MediaType {
 	fields := SplitUnquoted(s, ';')
 	m := MediaType{Name: strings.ToLower(strings.TrimSpace(fields[0])), Params: map[string]string{}}
@@ -42,7 +42,7 @@ func SplitUnquoted(s string, separator byte) []string {
 	return append(fields, s[from:])
 }
 
-// unquote takes a quoted-string of RFC 9110 §5.6.4 apart; anything else it leaves as it is.
+// unquote decodes a quoted-string of RFC 9110 §5.6.4; it returns anything else unchanged.
 func unquote(s string) string {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return s

@@ -1,4 +1,4 @@
-// Package related takes multipart/related bodies apart while they arrive (RFC 2046 §5.1, RFC 2387),
+// Package related splits multipart/related bodies while they arrive (RFC 2046 §5.1, RFC 2387),
 // and reads media types as DICOMweb clients write them (RFC 9110 §8.3, PS3.18 §8.7.1).
 package related
 
@@ -27,18 +27,18 @@ var (
 	ErrTruncated  = errors.New("the body ends too early: it was cut on its way, or lacks its closing boundary")
 	ErrPartHeader = errors.New("a part has more than 16 KiB of headers")
 	errClosed     = errors.New("the body is read after its end")
-	// ErrPart: the part alone is not what its header says.
+	// ErrPart: only this part does not match its header.
 	ErrPart       = errors.New("the part is not what its header says")
 	errPartLength = fmt.Errorf("%w: it is not as long as its Content-Length", ErrPart)
 )
 
-// Reader is step 2: it takes a multipart/related body (RFC 2046 §5.1, RFC 2387)
-// apart while it arrives. Every byte between the boundaries is the part's, whatever
-// it looks like: a delimiter is a line end, two hyphens and the boundary, and then two
+// Reader is step 2: it splits a multipart/related body (RFC 2046 §5.1, RFC 2387)
+// while it arrives. Every byte between the boundaries belongs to the part, whatever
+// it looks like. A delimiter is a line end, two hyphens and the boundary, and then two
 // hyphens, or white space and a line end. Line ends are CRLF; some clients write LF, or
-// both in one body. A CR in front of a delimiter belongs to it, unless all lines of
-// the framing, that of the delimiter included, end in LF alone; LF in front of a
-// delimiter, after lines that end in CRLF, must be followed by a part or the body's end.
+// both in one body. A CR before a delimiter belongs to the delimiter, unless all lines of
+// the framing, that of the delimiter included, end in LF alone. If lines end in CRLF, an LF before
+// a delimiter counts only if a part or the end of the body follows.
 type Reader struct {
 	source io.Reader
 	spare  func(bytes int64) bool
@@ -58,14 +58,14 @@ type Reader struct {
 
 var buffers, largeBuffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}, sync.Pool{New: func() any { return new([largeBufferBytes]byte) }}
 
-// NewReader reads body through a buffer of 16 KiB. Where a body fills that, spare is
-// asked for memory for a larger one; nil: it stays small. After use, call Close.
+// NewReader reads body through a buffer of 16 KiB. If a body fills it, spare is
+// asked for the memory of a larger one; nil: it remains small. After use, call Close.
 func NewReader(body io.Reader, boundary string, spare func(bytes int64) bool) *Reader {
 	delimiter := []byte("\n--" + boundary)
 	return &Reader{source: body, spare: spare, dashes: delimiter[1:], delimiter: delimiter, buf: buffers.Get().(*[bufferBytes]byte)[:]} //nolint:forcetypeassert // only these are put
 }
 
-// Close returns the buffer, and how many bytes of memory spare has granted. Nothing
+// Close returns the buffer, and the number of bytes that spare has granted. Nothing
 // may be read afterwards; a second call does nothing.
 func (s *Reader) Close() (granted int64) {
 	switch {
@@ -82,7 +82,7 @@ func (s *Reader) Close() (granted int64) {
 	return granted
 }
 
-// grow takes a larger buffer, when the small one is filled again and again.
+// grow takes a larger buffer after the small one was filled several times.
 func (s *Reader) grow() {
 	const often = 4
 	if s.large || s.spare == nil || s.filled < often {
@@ -97,7 +97,7 @@ func (s *Reader) grow() {
 	buffers.Put((*[bufferBytes]byte)(small))
 }
 
-// Next skips what is left of the current part, and returns the next. After the
+// Next skips the rest of the current part, and returns the next part. After the
 // closing boundary it reads the epilogue and returns io.EOF.
 func (s *Reader) Next() (*Part, error) {
 	if s.part == nil {
@@ -119,7 +119,7 @@ func (s *Reader) Next() (*Part, error) {
 	return s.part, nil
 }
 
-// fill reads once; false when there is no more, or no room.
+// fill reads once; false if there is no more data, or no room.
 func (s *Reader) fill() bool {
 	if s.err != nil {
 		return false
@@ -163,17 +163,18 @@ func (s *Reader) skipEpilogue() error {
 	return s.cut()
 }
 
-// readHeaders are those that anybody reads. Others are not kept: a few bytes on the line
-// would be a few hundred in memory.
+// readHeaders are the headers that any code reads. Others are not kept: a few bytes in the request
+// would take a few hundred bytes of memory.
 var readHeaders = []string{"Content-Type", "Content-Location", "Content-Length", "Content-Encoding", "Content-Transfer-Encoding",
 	"Content-Md5", "Content-Digest", "Repr-Digest", "Digest"}
 
 // header reads the part's header up to its blank line (RFC 2046 §5.1). Lines
-// that begin with white space go on with the line before (RFC 5322 §2.2.3); others
+// that begin with white space continue the previous line (RFC 5322 §2.2.3); other lines
 // without a colon are skipped.
 func (s *Reader) header() (textproto.MIMEHeader, error) {
 	header := textproto.MIMEHeader{}
-	var last []string // values of the header that is read
+	var name string
+	var pieces []string // of its value
 	for read := 0; ; {
 		i := s.line(s.window())
 		if i < 0 {
@@ -190,20 +191,22 @@ func (s *Reader) header() (textproto.MIMEHeader, error) {
 		if read += i + 1; read > maxPartHeaderBytes {
 			return nil, ErrPartHeader
 		}
-		if line == "" {
-			return header, nil
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if n := len(last); n > 0 {
-				last[n-1] = strings.TrimSpace(last[n-1] + " " + strings.TrimSpace(line))
+		value, folded := line, line != "" && (line[0] == ' ' || line[0] == '\t')
+		if !folded {
+			if slices.Contains(readHeaders, name) {
+				header[name] = append(header[name], strings.Clone(strings.Join(pieces, " "))) // without the rest of its line
 			}
-			continue
+			if line == "" {
+				return header, nil
+			}
+			var found bool
+			if name, value, found = strings.Cut(line, ":"); !found {
+				name = ""
+			}
+			name, pieces = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)), pieces[:0]
 		}
-		name, value, found := strings.Cut(line, ":")
-		last = nil
-		if name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)); found && slices.Contains(readHeaders, name) {
-			header[name] = append(header[name], strings.Clone(strings.TrimSpace(value))) // without the rest of its line
-			last = header[name]
+		if value = strings.TrimSpace(value); value != "" {
+			pieces = append(pieces, value)
 		}
 	}
 }

@@ -226,6 +226,9 @@ func TestFoldedPartHeaders(t *testing.T) {
 			"Content-Type: a/b|Content-Location:| /a/b|X: y| z":       "/a/b",
 			"X-Other: a| Content-Location: /c|Content-Location: /a/b": "/a/b",
 			"CONTENT-LOCATION: /a|  b":                                "/a b",
+			"Content-Location: /a| | b|\tc ":                          "/a b c",
+			"Content-Location| : /c|Content-Location: /a/b":           "/a/b", // a line without a colon is none of a header
+			" Content-Location: /c|Content-Location: /a/b":            "/a/b",
 		} {
 			body := "--b" + lineEnd + strings.ReplaceAll(folded, "|", lineEnd) + lineEnd + lineEnd + "data" + lineEnd + "--b--"
 			s := NewReader(strings.NewReader(body), "b", nil)
@@ -238,5 +241,18 @@ func TestFoldedPartHeaders(t *testing.T) {
 			}
 			s.Close()
 		}
+	}
+}
+
+// BenchmarkFoldedHeader reads parts whose header is one value in as many lines as there may be.
+func BenchmarkFoldedHeader(b *testing.B) {
+	body := "--b\r\nContent-Type: a" + strings.Repeat("\n x", 5000) + "\r\n\r\n\r\n--b--"
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		r := NewReader(strings.NewReader(body), "b", nil)
+		if _, err := r.Next(); err != nil {
+			b.Fatal(err)
+		}
+		r.Close()
 	}
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // Part is one part of the body. It reads up to its delimiter, and ends with
-// io.EOF there; with ErrTruncated or the body's error when there is none.
+// io.EOF there; if there is none, with ErrTruncated or the body's error.
 type Part struct {
 	Header        textproto.MIMEHeader
-	DeclaredBytes int64 // its Content-Length; -1: it has none, or one that is no length
-	wrongLength   bool  // it has one that is no length
+	DeclaredBytes int64 // its Content-Length; -1: it has none, or an invalid one
+	wrongLength   bool  // its Content-Length is invalid
 	digests       Digests
 	reader        *Reader
 	read          int64
@@ -58,15 +58,15 @@ func (p *Part) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// find returns where the next delimiter is: it begins behind data, with the CR in front of it,
-// if there is one, and ends at after. Without any, after is 0, and data what cannot be one.
+// find returns where the next delimiter is: it begins after data, with a preceding CR
+// if there is one, and ends at after. If there is none, after is 0, and data is the number of bytes that cannot belong to one.
 func (p *Part) find(window []byte) (data, after int, cr bool) {
 	s := p.reader
 	if p.atStart && bytes.HasPrefix(window, s.dashes) { // an empty part
 		return 0, len(s.dashes), true
 	}
 	i := bytes.Index(window, s.delimiter)
-	if i < 0 { // what remains may be a CR and the beginning of a delimiter
+	if i < 0 { // the rest may be a CR and the beginning of a delimiter
 		return max(0, len(window)-len(s.delimiter)), 0, false
 	}
 	if i > 0 && window[i-1] == '\r' {
@@ -111,7 +111,7 @@ func (p *Part) scan() (int, error) {
 	return 0, io.EOF
 }
 
-// check is io.EOF, the end of a part that was read, if it is what its header says.
+// check returns io.EOF, the end of a complete part, if the part matches its header.
 func (p *Part) check() error {
 	if p.wrongLength || p.DeclaredBytes >= 0 && p.DeclaredBytes != p.read {
 		return errPartLength

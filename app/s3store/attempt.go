@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -14,13 +15,15 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+
+	"stowrs-to-s3/app/trace"
 )
 
 const (
-	// stallTimeout ends an attempt that makes no progress: S3 answers within seconds,
-	// and takes bytes all the time.
+	// stallTimeout ends an attempt that makes no progress: normally S3 answers within seconds,
+	// and accepts bytes continuously.
 	stallTimeout = 30 * time.Second
-	// completeTimeout is that of CompleteMultipartUpload, which may take minutes
+	// completeTimeout is the same for CompleteMultipartUpload, which may take minutes
 	// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
 	completeTimeout = 10 * time.Minute
 
@@ -31,17 +34,19 @@ const (
 // operation is a kind of S3 request.
 type operation struct {
 	name     string
-	stores   bool          // its outcome tells whether instances can be stored
-	single   bool          // one attempt: somebody else comes back to it
-	detached bool          // an attempt that was begun goes on when the context ends: its answer is wanted
+	stores   bool          // its result shows whether instances can be stored
+	single   bool          // only one attempt: another part of the program tries again later
+	detached bool          // an attempt that has begun continues after the context ends, because its answer is needed
 	stall    time.Duration // zero: stallTimeout
 }
 
-// do does one S3 request: it waits for a slot, however long that takes, and tries
+// do makes one S3 request: it waits for a slot without a limit, and retries
 // for RetryTime. call makes one attempt.
 func (s *Store) do(ctx context.Context, slots *slots, op operation, call func(context.Context, *watch) error) error {
 	start := time.Now()
+	ctx, span := trace.S3(ctx, op.name)
 	err := s.try(ctx, slots, op, call)
+	span.End(errorType(err))
 	if s.config.Observe != nil {
 		s.config.Observe(op.name, time.Since(start), err)
 	}
@@ -54,18 +59,20 @@ func (s *Store) do(ctx context.Context, slots *slots, op operation, call func(co
 
 func (s *Store) try(ctx context.Context, slots *slots, op operation, call func(context.Context, *watch) error) error {
 	outlasted := s.outlasted()
-	var tried time.Duration // without the waiting for slots
+	var tried time.Duration // without the time of waiting for slots
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		if err := slots.acquire(ctx); err != nil {
 			return err
 		}
 		begun := time.Now()
+		trace.Event(ctx, "attempt", "") // behind the wait for a slot
 		err := s.once(ctx, op, call)
 		slots.release(err)
 		tried += time.Since(begun)
 		if err == nil || op.single || !op.passes(err) || ctx.Err() != nil || tried >= s.config.RetryTime || outlasted {
 			return err
 		}
+		trace.Event(ctx, "attempt failed", errorType(err))
 		jittered := min(pause/2+rand.N(pause/2), s.config.RetryTime-tried) //nolint:gosec // no secret
 		tried += jittered
 		select {
@@ -76,15 +83,15 @@ func (s *Store) try(ctx context.Context, slots *slots, op operation, call func(c
 	}
 }
 
-// outlasted says that nothing could be stored for RetryTime, up to now: whoever comes now
-// need not wait as long again to learn of it.
+// outlasted says that nothing could be stored for RetryTime, up to now: a new request
+// need not wait as long again to find this out.
 func (s *Store) outlasted() bool {
 	const upToNow = 5 * time.Second
 	h := s.Health()
 	return h.Failure != nil && time.Since(h.FailingSince) > s.config.RetryTime && time.Since(h.FailedAt) < upToNow
 }
 
-// once makes one attempt, and cuts it when it makes no progress.
+// once makes one attempt, and cancels it if it makes no progress.
 func (s *Store) once(ctx context.Context, op operation, call func(context.Context, *watch) error) error {
 	attempt := ctx
 	if op.detached {
@@ -100,7 +107,7 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	defer w.timer.Stop()
 	err := call(attempt, w)
 	if err != nil && errors.Is(context.Cause(attempt), errStall) {
-		err = fmt.Errorf("%w in %s: %w", errStall, w.after, err)
+		err = fmt.Errorf("%w in %s: %s", errStall, w.after, err.Error()) // not wrapped: it is not the end of the request's context
 	}
 	if err != nil {
 		err = briefError{err}
@@ -109,7 +116,7 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	return err
 }
 
-// briefError tells what an attempt met in no more words than a record, and readiness, should have: S3's, or a stranger's in its place.
+// briefError is an error of an attempt whose text is short enough for a record and for readiness; the text may be from S3, or from a stranger in its place.
 type briefError struct{ error }
 
 const briefBytes = 1000
@@ -128,7 +135,7 @@ func (e briefError) Error() string {
 	}, text)
 }
 
-// Unwrap gives the error itself.
+// Unwrap returns the error itself.
 func (e briefError) Unwrap() error { return e.error }
 
 var errStall = errors.New("S3 has made no progress")
@@ -141,12 +148,12 @@ type watch struct {
 
 func (w *watch) progress() { w.timer.Reset(w.after) }
 
-// singleAttempt keeps the SDK from trying again by itself: its quota of retries is one for
-// the whole process, and it counts attempts and not time.
+// singleAttempt turns the SDK's own retries off: its retry quota is shared by the whole
+// process, and it counts attempts, not time.
 func singleAttempt(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
 
 // passes says whether the same request may succeed a little later: whenever S3 has
-// not answered, or has blamed itself. After a conflict of conditional writes a
+// not answered, or has reported an error of its own. After a conflict of conditional writes a
 // PutObject may be repeated; the parts of a CompleteMultipartUpload are gone
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 func (op operation) passes(err error) bool {
@@ -157,7 +164,7 @@ func (op operation) passes(err error) bool {
 	switch errorCode(err) {
 	case "RequestTimeout", "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted":
 		return true
-	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch": // damaged on the way; the right bytes are here
+	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch": // damaged on the way; the correct bytes are still here
 		return true
 	case conditionalRequestConflict:
 		return op.name == "PutObject"
@@ -174,8 +181,8 @@ func isSlowDown(err error) bool {
 	return status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
-// isRefusal says that S3 answered as it was asked to, and did nothing for a
-// condition that the request set, or since the upload is gone.
+// isRefusal says that S3 answered correctly, but did nothing because of a condition that
+// the request set, or because the upload no longer exists.
 func isRefusal(err error) bool {
 	switch errorCode(err) {
 	case conditionalRequestConflict, "PreconditionFailed", "NoSuchUpload":
@@ -184,8 +191,8 @@ func isRefusal(err error) bool {
 	return errors.Is(err, context.Canceled)
 }
 
-// statusCode is the HTTP status of an S3 error; 0 when there was no answer, or one of
-// success that broke off, so that it cannot be told what it said.
+// statusCode is the HTTP status of an S3 error; 0 if there was no answer, or a successful
+// answer that broke off, so that its content is unknown.
 func statusCode(err error) int {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) && response.HTTPStatusCode() >= http.StatusMultipleChoices {
@@ -194,11 +201,36 @@ func statusCode(err error) int {
 	return 0
 }
 
-// errorCode is the code of an S3 error, such as NoSuchKey; empty when there was no answer.
+// errorCode is the code of an S3 error, such as NoSuchKey; empty if there was no answer.
 func errorCode(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
 	}
 	return ""
+}
+
+// errorType is one word for err in a trace: the code or the status of S3, or what it is of ours; empty: there is none. The text of an
+// error may have a key in it, and so may a code, if whoever answers makes one of it.
+func errorType(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, errStall):
+		return "timeout"
+	case errors.Is(err, ErrTooLarge):
+		return "too_large"
+	case errors.Is(err, ErrDuplicate):
+		return "duplicate"
+	}
+	noLetter := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }
+	if code := errorCode(err); code != "" && len(code) <= 64 && !strings.ContainsFunc(code, noLetter) {
+		return code
+	}
+	if status := statusCode(err); status != 0 {
+		return strconv.Itoa(status)
+	}
+	return "_OTHER"
 }

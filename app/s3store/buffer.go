@@ -3,13 +3,14 @@ package s3store
 import (
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/minio/crc64nvme"
 
 	"stowrs-to-s3/app/memory"
 )
 
-// buffer is the memory of one part: chunks, all full but the last. One goroutine
+// buffer is the memory of one part: chunks, all full except the last one. One goroutine
 // fills it; then it is only read, until release.
 type buffer struct {
 	chunks [][]byte
@@ -17,7 +18,7 @@ type buffer struct {
 	crc    uint64 // CRC64NVME of these
 }
 
-// room is the memory behind the filled bytes; empty when the last chunk is full.
+// room is the memory after the filled bytes; empty if the last chunk is full.
 func (b *buffer) room() []byte {
 	if b.n == int64(len(b.chunks))*memory.ChunkBytes {
 		return nil
@@ -25,8 +26,8 @@ func (b *buffer) room() []byte {
 	return b.chunks[len(b.chunks)-1][b.n%memory.ChunkBytes:]
 }
 
-// fill counts the first n bytes of room, which were just written: their checksum is made while
-// the processor's cache has them.
+// fill counts the first n bytes of room, which were just written. Their checksum is computed now,
+// while the processor's cache has them.
 func (b *buffer) fill(n int) {
 	b.crc = crc64nvme.Update(b.crc, b.room()[:n])
 	b.n += int64(n)
@@ -51,7 +52,7 @@ func (b *buffer) write(offset int64, p []byte) {
 	b.sum()
 }
 
-// read copies filled bytes from offset on: as much as goes into p, since what is sent is a system call each time.
+// read copies filled bytes from offset on, as many as fit into p, because each read causes a system call for sending.
 func (b *buffer) read(p []byte, offset int64) int {
 	n := 0
 	for n < len(p) && offset < b.n {
@@ -63,14 +64,24 @@ func (b *buffer) read(p []byte, offset int64) int {
 	return n
 }
 
-// sum makes the checksum anew.
+// filled are its bytes, chunk by chunk.
+func (b *buffer) filled() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		rest := b.n
+		for _, chunk := range b.chunks {
+			n := min(rest, int64(len(chunk)))
+			if rest -= n; !yield(chunk[:n]) {
+				return
+			}
+		}
+	}
+}
+
+// sum computes the checksum again.
 func (b *buffer) sum() {
 	b.crc = 0
-	rest := b.n
-	for _, chunk := range b.chunks {
-		filled := min(rest, int64(len(chunk)))
-		b.crc = crc64nvme.Update(b.crc, chunk[:filled])
-		rest -= filled
+	for filled := range b.filled() {
+		b.crc = crc64nvme.Update(b.crc, filled)
 	}
 }
 

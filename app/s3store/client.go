@@ -6,45 +6,79 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // NewClient makes an S3 client from the AWS environment (AWS_REGION, the
 // credentials chain, AWS_ENDPOINT_URL_S3 …), for as many parallel requests as
-// threads. A custom endpoint is addressed path-style, as S3-compatible servers want.
-// How often and how long a request is tried is the Store's matter.
+// threads. A custom endpoint is addressed path-style, as S3-compatible servers require.
+// The Store decides how often and how long a request is tried.
 func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
-	httpClient := awshttp.NewBuildableClient().
+	credentialsClient := awshttp.NewBuildableClient().
+		WithTimeout(credentialsTimeout).
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
-		WithTransportOptions(func(t *http.Transport) {
-			t.MaxIdleConns = threads + askingSlots
-			t.MaxIdleConnsPerHost = threads + askingSlots // else most of them would be dialled anew for each request
-			t.WriteBufferSize = 64 << 10
-			t.MaxResponseHeaderBytes = maxAnswerHeaderBytes
-		})
-	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(httpClient))
+		WithTransportOptions(func(t *http.Transport) { t.MaxResponseHeaderBytes = maxAnswerHeaderBytes })
+	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(credentialsClient),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = credentialsClient })) // else it has one of its own
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)
 	}
 	return s3.NewFromConfig(awsConfig, func(o *s3.Options) {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
+		if client, is := o.HTTPClient.(*awshttp.BuildableClient); is { // with the certificates of AWS_CA_BUNDLE
+			o.HTTPClient = client.WithTimeout(0).WithTransportOptions(func(t *http.Transport) {
+				t.MaxIdleConns = threads + askingSlots + listingSlots
+				t.MaxIdleConnsPerHost = threads + askingSlots + listingSlots // otherwise most of them would be dialled again for each request
+				t.WriteBufferSize = 16 << 10                                 // a small instance in one write; larger ones bypass it
+			})
+		}
 		o.HTTPClient = bounded{o.HTTPClient}
+		if cache, is := awsConfig.Credentials.(*aws.CredentialsCache); is {
+			o.APIOptions = append(o.APIOptions, renewing(cache))
+		}
 	}), nil
 }
 
-// What S3 answers is read into memory: errors have a few hundred bytes, and a list of a thousand uploads or parts may have some MiB.
+// renewEvery: a source that gives the same credentials again is not asked by every request.
+const renewEvery = 5 * time.Second
+
+// renewing has new credentials fetched when S3 says ExpiredToken. The cache itself only looks at their Expiration, by the clock of this machine,
+// which may be slow, and knows of no session that was revoked.
+func renewing(cache *aws.CredentialsCache) func(*middleware.Stack) error {
+	var last atomic.Int64 // Unix nanoseconds
+	renew := func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		if before, now := last.Load(), time.Now().UnixNano(); errorCode(err) == "ExpiredToken" && now-before > int64(renewEvery) && last.CompareAndSwap(before, now) {
+			cache.Invalidate()
+		}
+		return out, metadata, err //nolint:wrapcheck // the SDK's own
+	}
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("renewCredentials", renew), middleware.Before) //nolint:wrapcheck // the SDK's own
+	}
+}
+
+// credentialsTimeout limits one request for credentials, to the container's endpoint, IMDS or STS, which normally answer within a second. All
+// requests to S3 share it, and the SDK does not cancel it with them: without a limit, one that is never answered would block them for ever.
+const credentialsTimeout = 5 * time.Second
+
+// Answers of S3 are read into memory: errors have a few hundred bytes, and a list of a thousand uploads or parts may have some MiB.
 const (
 	maxAnswerHeaderBytes = 64 << 10
 	maxErrorBytes        = 64 << 10
 	maxAnswerBytes       = 8 << 20
 )
 
-// bounded is an HTTP client that reads no answer beyond what S3 sends, whoever it is that answers. One that is longer ends there.
+// bounded is an HTTP client that reads no more of an answer than S3 would send, whoever answers. A longer answer ends there.
 type bounded struct{ s3.HTTPClient }
 
 // Do implements s3.HTTPClient.

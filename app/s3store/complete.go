@@ -2,9 +2,12 @@ package s3store
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // MD5 is needed to compute ETags
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,7 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// complete makes the object of its parts, or aborts the upload when err is set or completing fails.
+// complete makes the object from its parts, or aborts the upload if err is set or completing fails.
 func (u *Upload) complete(err error) error {
 	uploadID, createErr := u.created()
 	if createErr != nil {
@@ -79,10 +82,10 @@ func (u *Upload) assemble(uploadID string) error {
 	return nil
 }
 
-// abortTimeout is short: the sender waits for it, and Tidy tries again.
+// abortTimeout is short, because the sender waits for it, and Tidy tries again.
 const abortTimeout = 5 * time.Second
 
-// abort ends a multipart upload, in one attempt; one that is gone already is no error.
+// abort ends a multipart upload, in one attempt; it is no error if the upload does not exist.
 func (s *Store) abort(ctx context.Context, key, uploadID string) error {
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
@@ -105,16 +108,16 @@ func (s *Store) abort(ctx context.Context, key, uploadID string) error {
 const conditionalRequestConflict = "ConditionalRequestConflict"
 
 var (
-	// errStoredBefore: the key holds the same bytes already.
+	// errStoredBefore: the object under the key already has the same bytes.
 	errStoredBefore = errors.New("the same bytes are stored")
 	errNoObject     = errors.New("no object to compare with")
 )
 
-// afterFailedComplete decides what a refused CompleteMultipartUpload means, by the
+// afterFailedComplete finds out what a refused CompleteMultipartUpload means, from the
 // stored object. NoSuchUpload may be our own success whose answer was lost. With
-// RejectDuplicates, 412 is an object under the key, and after 409 the parts are gone
+// RejectDuplicates, 412 means that the key exists; after 409 the parts no longer exist,
 // and another writer may have won. It returns errStoredBefore, ErrDuplicate, or err
-// when there is no object to compare with.
+// if there is no object to compare with.
 func (u *Upload) afterFailedComplete(err error) error {
 	conflict := errorCode(err) == conditionalRequestConflict
 	if statusCode(err) != http.StatusPreconditionFailed && !conflict && errorCode(err) != "NoSuchUpload" {
@@ -125,27 +128,18 @@ func (u *Upload) afterFailedComplete(err error) error {
 	case compared == nil:
 		return errStoredBefore
 	case errors.Is(compared, errNoObject) && conflict:
-		return errors.Join(ErrSlowDown, err) // worth another try, with all bytes
+		return errors.Join(ErrSlowDown, err) // worth another attempt, with all bytes
 	case errors.Is(compared, errNoObject), errors.Is(compared, ErrDuplicate) && !u.store.config.RejectDuplicates:
 		return err
 	}
 	return compared
 }
 
-// compare asks for the object under the key: nil when it holds the bytes received,
-// by length and full-object CRC64NVME, or, where the server knows none, when it is
-// the one that this request has written; ErrDuplicate when nothing of it is proved.
+// compare asks for the object under the key. It returns nil if the object has the received bytes, by length
+// and full-object CRC64NVME or, if the server knows none, by the ETag, which such servers compute with
+// MD5; it returns ErrDuplicate if this cannot be proved. Who has written the object says nothing about its bytes.
 func (u *Upload) compare() error {
-	var out *s3.HeadObjectOutput
-	err := u.store.do(u.ctx, u.store.asking, operation{name: "HeadObject"}, func(ctx context.Context, _ *watch) (err error) {
-		out, err = u.store.client.HeadObject(ctx, &s3.HeadObjectInput{
-			Bucket: &u.store.config.Bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled,
-		}, singleAttempt)
-		if err == nil && aws.ToString(out.ETag) == "" {
-			return errForeign
-		}
-		return err
-	})
+	out, err := u.store.head(u.ctx, u.key)
 	switch {
 	case statusCode(err) == http.StatusNotFound:
 		return errNoObject
@@ -158,10 +152,31 @@ func (u *Upload) compare() error {
 			return ErrDuplicate
 		}
 		return nil
-	case u.metadata.RequestID != "" && out.Metadata["request-id"] == u.metadata.RequestID:
+	case strings.Trim(*out.ETag, `"`) == u.md5ETag():
 		return nil
 	}
-	u.store.log.WarnContext(u.ctx, "stored object has no full-object CRC64NVME to compare with",
+	u.store.log.WarnContext(u.ctx, "stored object has neither a full-object CRC64NVME nor the ETag of the same bytes: it counts as another",
 		"request_id", u.metadata.RequestID, "key", u.key)
-	return fmt.Errorf("%w: it has no full-object CRC64NVME to compare with", ErrDuplicate)
+	return fmt.Errorf("%w: nothing proves that it holds the same", ErrDuplicate)
+}
+
+// md5ETag is the ETag that S3 gives to objects without encryption by KMS: the MD5 of the bytes or, of a multipart
+// upload, that of the MD5s of its parts, which are their ETags, and how many they are
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
+func (u *Upload) md5ETag() string {
+	sum := md5.New() //nolint:gosec // against the server's own ETag: no secret
+	if len(u.parts) == 0 {
+		for filled := range u.current.filled() {
+			_, _ = sum.Write(filled) // it never fails
+		}
+		return hex.EncodeToString(sum.Sum(nil))
+	}
+	for _, p := range u.parts {
+		of, err := hex.DecodeString(strings.Trim(*p.etag, `"`))
+		if err != nil {
+			return "" // the server's ETags are different
+		}
+		_, _ = sum.Write(of)
+	}
+	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(u.parts))
 }

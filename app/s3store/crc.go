@@ -2,16 +2,16 @@ package s3store
 
 import "github.com/minio/crc64nvme"
 
-// combiner makes the CRC64NVME of an object of those of its parts: a CRC is linear,
-// so that of what is in front is carried on over as many zero bytes as the next part
-// is long. The operator that does so is kept for the next part, which mostly has the
+// combiner computes the CRC64NVME of an object from those of its parts. A CRC is linear:
+// the CRC of the front is extended over as many zero bytes as the next part has.
+// The operator that does this is kept for the next part, which usually has the
 // same length.
 type combiner struct {
 	operator gf2
 	bytes    int64 // of operator; 0: none yet
 }
 
-// combine is the CRC of two pieces from those of the pieces, the second of secondBytes.
+// combine computes the CRC of two pieces from the CRCs of the pieces; the second has secondBytes.
 func (c *combiner) combine(first, second uint64, secondBytes int64) uint64 {
 	if first == 0 || secondBytes == 0 {
 		return first ^ second
@@ -22,7 +22,7 @@ func (c *combiner) combine(first, second uint64, secondBytes int64) uint64 {
 	return c.operator.apply(first) ^ second
 }
 
-// zeroBytes carries a CRC on over n zero bytes, by squaring the operator of one zero bit.
+// zeroBytes extends a CRC over n zero bytes, by squaring the operator of one zero bit.
 func zeroBytes(n int64) gf2 {
 	square := operatorOf(func(crc uint64) uint64 { // one zero bit, in the reflected order of the NVME polynomial
 		if crc&1 != 0 {

@@ -5,21 +5,33 @@ import (
 	"net/http"
 )
 
-// explain puts before an error of S3 what an operator can do about it. action
-// is the IAM action that the failed request needs.
+// Explained is an error of S3 with what an operator can do about it.
+type Explained struct {
+	Fault  string // what is wrong, in our words
+	Remedy string // what an operator can do about it, in our words
+	Cause  error  // text of S3 or the network: words of another party
+}
+
+func (e *Explained) Error() string { return fmt.Sprintf("%s: %s: %v", e.Fault, e.Remedy, e.Cause) }
+
+// Unwrap returns the error of S3.
+func (e *Explained) Unwrap() error { return e.Cause }
+
+// explain makes an *Explained from an error of S3, if an operator can do something about
+// it; any other error is returned unchanged. action is the IAM action that the failed request needs.
 func (s *Store) explain(err error, action string) error {
 	bucket := s.config.Bucket
 	switch status := statusCode(err); {
 	case err == nil:
 		return nil
 	case status == http.StatusNotFound:
-		return fmt.Errorf("bucket %s does not exist: create it, or correct BUCKETNAME: %w", bucket, err)
+		return &Explained{"bucket " + bucket + " does not exist", "create it, or correct BUCKETNAME", err}
 	case status == http.StatusForbidden:
-		return fmt.Errorf("access to bucket %s is denied: grant %s to these credentials, and check the bucket policy: %w", bucket, action, err)
+		return &Explained{"access to bucket " + bucket + " is denied", "grant " + action + " to these credentials, and check the bucket policy", err}
 	case status == http.StatusMovedPermanently || errorCode(err) == "AuthorizationHeaderMalformed" || errorCode(err) == "BadRequest":
-		return fmt.Errorf("bucket %s is not served here: check AWS_REGION and AWS_ENDPOINT_URL_S3: %w", bucket, err)
+		return &Explained{"bucket " + bucket + " is not served here", "check AWS_REGION and AWS_ENDPOINT_URL_S3", err}
 	case status == 0:
-		return fmt.Errorf("S3 cannot be reached: check the network, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials: %w", err)
+		return &Explained{"S3 cannot be reached", "check the network, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials", err}
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// finish sends what was not sent yet and completes the object, or takes back what was sent.
+// finish sends the remaining bytes and completes the object, or removes what was sent.
 func (u *Upload) finish(err error) {
 	defer close(u.done)
 	defer u.release()
@@ -18,9 +18,11 @@ func (u *Upload) finish(err error) {
 		}
 	}()
 	u.err = guard(func() error { return u.settle(err) })
-	if ended := u.ctx.Err(); ended != nil && u.err != nil { // an error that came of it says less
+	if ended := u.ctx.Err(); ended != nil && u.err != nil { // the error that follows from it says less
 		u.err = fmt.Errorf("%w: %w", ended, u.err)
 	}
+	u.span.Set("stowrs.bytes", u.received)
+	u.span.End(errorType(u.err))
 }
 
 func (u *Upload) settle(err error) error {
@@ -43,8 +45,8 @@ func (u *Upload) settle(err error) error {
 	return u.complete(err)
 }
 
-// start calls f in a goroutine, one that has ended another upload where there is one: its
-// stack has grown already, as deep as the SDK goes, which is a tenth of the work of a small instance.
+// start calls f in a goroutine. If possible it uses a goroutine that has finished another upload: its
+// stack has already grown to the depth of the SDK, which saves a tenth of the work of a small instance.
 func (s *Store) start(f func()) {
 	select {
 	case s.idle <- f:
@@ -63,14 +65,14 @@ func (s *Store) start(f func()) {
 	}()
 }
 
-// idleTime is how long a goroutine waits for the next upload to end.
+// idleTime is how long such a goroutine waits for the next upload.
 const idleTime = time.Second
 
-// release frees what an upload still holds, which is not much after its outcome: a
+// release frees the memory of an upload that is not needed after its result, because a
 // request keeps its uploads until it is answered.
 func (u *Upload) release() {
 	if u.group != nil {
-		_ = u.group.Wait() // nothing is left to wait for, but after a panic
+		_ = u.group.Wait() // nothing is left to wait for, except after a panic
 	}
 	u.current.release(u.store.ledger)
 	if u.first != nil {
@@ -97,8 +99,8 @@ func (u *Upload) Wait() error {
 	return u.err
 }
 
-// Key is the object's, after Store.
+// Key is the object's key, after Store.
 func (u *Upload) Key() string { return u.key }
 
-// Done is closed when Wait does not wait any more.
+// Done is closed when Wait no longer blocks.
 func (u *Upload) Done() <-chan struct{} { return u.done }

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Health is what requests to S3 met lately.
+// Health describes the results of recent requests to S3.
 type Health struct {
-	// LastAnswer is the time of S3's last success of any operation; zero: there was none yet.
+	// LastAnswer is the time of S3's last success of any operation; zero: none yet.
 	LastAnswer time.Time
-	// Failure is why the last instance or part could not be stored, if S3 or our
-	// permissions are to blame, with what an operator can do about it; nil after a store that succeeded.
+	// Failure is why the last instance or part could not be stored, if S3 or missing
+	// permissions are the cause, with a remedy for the operator; nil after a successful store.
 	Failure error
-	// FailingSince is the time of the first such failure after the last store that
-	// succeeded, FailedAt that of the last one. Both are zero while Failure is nil.
+	// FailingSince is the time of the first such failure after the last successful store,
+	// and FailedAt that of the last failure. Both are zero while Failure is nil.
 	FailingSince, FailedAt time.Time
 }
 
-// Health is what requests to S3 have met up to now.
+// Health returns the results of requests to S3 up to now.
 func (s *Store) Health() Health {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
@@ -30,7 +30,7 @@ type health struct {
 	Health
 }
 
-// note keeps what an attempt at op has met, or all of them in the end.
+// note records the result of an attempt at op, or of all attempts together.
 func (s *Store) note(op operation, err error) {
 	h, now := &s.health, time.Now()
 	h.mu.Lock()
@@ -41,7 +41,7 @@ func (s *Store) note(op operation, err error) {
 		if op.stores {
 			h.Failure, h.FailingSince, h.FailedAt = nil, time.Time{}, time.Time{}
 		}
-	case !op.stores, isRefusal(err), isSlowDown(err) && !errors.Is(err, ErrSlowDown): // SlowDown once in a while is no failure
+	case !op.stores, isRefusal(err), isSlowDown(err) && !errors.Is(err, ErrSlowDown): // an occasional SlowDown is no failure
 	default:
 		if h.Failure == nil {
 			h.FailingSince = now

@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
@@ -126,41 +123,6 @@ func TestConditionalConflicts(t *testing.T) {
 			}
 			wantClean(t, server, store)
 		})
-	}
-}
-
-// Promise 5: the sweep takes the service's own old uploads, and nobody else's.
-func TestSweep(t *testing.T) {
-	server := s3test.Start(t, "dicom")
-	client := server.Client(t)
-	config := small()
-	config.Prefix, config.Suffix = "in", ".dcm"
-	store := newStore(t, server, config)
-	begin := func(key string) {
-		if _, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
-			Bucket: &config.Bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme,
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	others := []string{"in/1.2/3/backup.dcm", "in/1.2/3/4", "1.2/3/4.dcm", "in/1.2/3/4/5.dcm"}
-	for _, key := range append([]string{"in/1.2/3.4/5.6.dcm", "in/1/2/3.dcm"}, others...) {
-		begin(key)
-	}
-	server.AgeUploads(8 * 24 * time.Hour)
-	begin("in/1/2/4.dcm") // young
-	aborted, err := store.Sweep(t.Context(), 7*24*time.Hour)
-	if err != nil || aborted != 2 {
-		t.Errorf("got %d aborted, error %v; want 2", aborted, err)
-	}
-	open := strings.Join(server.OpenUploads(), " ")
-	for _, key := range append(others, "in/1/2/4.dcm") {
-		if !strings.Contains(open, key) {
-			t.Errorf("upload of %s was aborted", key)
-		}
-	}
-	if strings.Contains(open, "5.6.dcm") || strings.Contains(open, "in/1/2/3.dcm") {
-		t.Errorf("old uploads are left: %s", open)
 	}
 }
 

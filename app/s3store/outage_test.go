@@ -302,43 +302,6 @@ func TestPanicOfASource(t *testing.T) {
 	}
 }
 
-// A server that does not know CRC64NVME verifies the SHA-256 of the signature instead:
-// bytes that change on the way are not reported as stored, and the rest is stored.
-func TestServerWithoutCRC64NVME(t *testing.T) {
-	for _, operation := range []string{"PutObject", "UploadPart"} {
-		t.Run(operation, func(t *testing.T) {
-			server := s3test.Start(t, "dicom")
-			server.NoChecksums = true
-			config := small()
-			config.RetryTime = time.Second
-			store := newStore(t, server, config)
-			data := pseudoRandom(sizeFor(operation))
-			if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
-				t.Fatal(err)
-			}
-			if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
-				t.Error("other bytes are stored")
-			}
-			server.Inject(s3test.Fault{Operation: operation, Corrupt: true})
-			if err := put(t.Context(), store, "1/2/4", reader(data), 1); err == nil {
-				t.Error("damaged bytes are reported as stored")
-			}
-			if keys := server.Keys(); len(keys) != 1 {
-				t.Errorf("objects: %v", keys)
-			}
-			wantClean(t, server, store)
-
-			// Its answer to a CompleteMultipartUpload is lost: the object is known by the request's id.
-			server.ClearFaults()
-			server.Inject(s3test.Fault{Operation: "CompleteMultipartUpload", Times: 1, CutAfter: true})
-			if err := put(t.Context(), store, "1/2/5", reader(data), 1); err != nil {
-				t.Error(err)
-			}
-			wantClean(t, server, store)
-		})
-	}
-}
-
 // A bit that flips on the way to S3 costs another attempt: the right bytes are still here.
 func TestDamageOnTheWayIsRepaired(t *testing.T) {
 	for _, operation := range []string{"PutObject", "UploadPart"} {

@@ -10,7 +10,7 @@ const (
 
 	// firstPartBytes is the size of the first parts. S3's minimum is 5 MiB.
 	firstPartBytes = 8 << 20
-	// growEveryParts: part sizes grow by firstPartBytes after so many parts.
+	// growEveryParts: part sizes grow by firstPartBytes after this number of parts.
 	growEveryParts = 500
 )
 
@@ -30,12 +30,12 @@ func newPartSizes(part, largest int64) partSizes {
 	return s
 }
 
-// size of part n (from 1) of an instance whose length is declared, or -1.
+// size of part n (from 1) of an instance with the declared length, or -1.
 //
-// Without a declared length parts grow with their number, so that small
+// Without a declared length, parts grow with their number, so that small
 // instances cost little memory and 10,000 parts still reach about half a
-// tebibyte (8 MiB to 64 MiB). With one, all parts have the size that makes
-// 10,000 of them enough.
+// tebibyte (8 MiB to 64 MiB). With a declared length, all parts have a size with
+// which 10,000 of them are enough.
 func (s partSizes) size(n int, declared int64) int64 {
 	if declared < 0 {
 		return min(s.part*int64(1+(n-1)/growEveryParts), s.largest)

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// part is one that was sent, or is on its way.
+// part is a part that was sent, or is being sent.
 type part struct {
 	number int32 // from 1
 	bytes  int64
@@ -52,7 +52,7 @@ func (u *Upload) put() error {
 		return acknowledgement{out.ETag, out.ChecksumCRC64NVME}, nil
 	})
 	if u.store.config.RejectDuplicates && statusCode(err) == http.StatusPreconditionFailed {
-		if err = u.compare(); errors.Is(err, errNoObject) { // deleted in between
+		if err = u.compare(); errors.Is(err, errNoObject) { // it was deleted in the meantime
 			err = errors.Join(ErrSlowDown, err)
 		}
 	}
@@ -62,9 +62,9 @@ func (u *Upload) put() error {
 	return nil
 }
 
-// create begins the multipart upload; it is called once, by the first part. An
-// attempt that was begun goes on when the context ends: S3 may have made what only
-// its answer allows to abort. When an answer was lost, Tidy looks for what S3 has made.
+// create begins the multipart upload; the first part calls it once. An attempt that
+// has begun continues after the context ends: S3 may have created an upload that can only be
+// aborted with the answer. If an answer was lost, Tidy looks for the upload that S3 has created.
 func (u *Upload) create() (string, error) {
 	input := &s3.CreateMultipartUploadInput{
 		Bucket:            &u.store.config.Bucket,
@@ -141,46 +141,39 @@ func (u *Upload) sendPart(b *buffer, p *part) error {
 	return nil
 }
 
-// acknowledgement is what the answer to a request that carries bytes says of them.
+// acknowledgement is the content of the answer to a request that carries bytes.
 type acknowledgement struct{ etag, crc *string }
 
-// errForeign: whoever answered with success did not answer as S3 does.
+// errForeign: the answer was a success, but not one of S3.
 var errForeign = errors.New("the answer is not that of S3: a proxy is out of order, or AWS_ENDPOINT_URL_S3 is the address of something else")
 
-// verified does a request that carries bytes whose CRC64NVME is crc, and proves
-// that S3 has verified them: by the checksum it acknowledges or, where the server
-// knows none, by sending them once more with their SHA-256 in the signature. A server
-// that has acknowledged one checksum does so always.
+// verified makes a request that carries bytes with the CRC64NVME crc, and proves that S3
+// has verified them: by the checksum that it acknowledges. A server that has acknowledged
+// one always does so. Until then, and always for a server that knows no CRC64NVME, the SHA-256 of the bytes
+// is in the signature: so no server stores bytes that it has verified by neither of them.
 func (s *Store) verified(ctx context.Context, name string, crc uint64, call func(context.Context, *watch, func(*s3.Options)) (acknowledgement, error)) error {
-	for {
-		signs, payload := s.signs.Load(), unsignedPayload
-		if signs {
-			payload = func(*s3.Options) {}
+	return s.do(ctx, s.storing, operation{name: name, stores: true}, func(ctx context.Context, w *watch) error {
+		payload := func(*s3.Options) {}
+		if s.checks.Load() {
+			payload = unsignedPayload
 		}
-		var got acknowledgement
-		err := s.do(ctx, s.storing, operation{name: name, stores: true}, func(ctx context.Context, w *watch) (err error) {
-			got, err = call(ctx, w, payload)
-			if err != nil {
-				return err
-			}
-			return s.judge(got, crc)
-		})
-		switch {
-		case err != nil:
+		got, err := call(ctx, w, payload)
+		if err != nil {
 			return err
-		case got.crc != nil:
+		}
+		if err := s.judge(got, crc); err != nil {
+			return err
+		}
+		if got.crc != nil {
 			s.checks.Store(true)
-			return nil
-		case signs:
-			return nil
+		} else if s.warned.CompareAndSwap(false, true) {
+			s.log.WarnContext(ctx, "the S3 server acknowledges no CRC64NVME checksum: it gets the SHA-256 of all bytes in the signature, which costs processor time")
 		}
-		if s.signs.CompareAndSwap(false, true) {
-			s.log.WarnContext(ctx, "the S3 server acknowledges no CRC64NVME checksum: from now on it gets the SHA-256 of all bytes in the signature, which costs processor time")
-		}
-	}
+		return nil
+	})
 }
 
-// judge says why an acknowledgement is none of bytes whose CRC64NVME is crc.
+// judge says why an acknowledgement does not prove that bytes with the CRC64NVME crc are stored.
 func (s *Store) judge(got acknowledgement, crc uint64) error {
 	switch {
 	case aws.ToString(got.etag) == "", got.crc == nil && s.checks.Load():
@@ -191,13 +184,13 @@ func (s *Store) judge(got acknowledgement, crc uint64) error {
 	return nil
 }
 
-// checksum is a CRC64NVME as S3's headers have it.
+// checksum is a CRC64NVME in the form of S3's headers.
 func checksum(crc uint64) *string {
 	s := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc))
 	return &s
 }
 
-// values leaves out what is empty: not every S3 server signs an empty header alike.
+// values leaves out empty values: not every S3 server signs an empty header in the same way.
 func (m Metadata) values() map[string]string {
 	values := map[string]string{"request-id": m.RequestID, "sop-class": m.SOPClassUID, "transfer-syntax": m.TransferSyntaxUID}
 	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// slots bounds the requests that are made at the same time. After SlowDown there
-// are fewer, and with each success a little more again, up to most. Who waits longest
+// slots limits the number of concurrent requests. After SlowDown it allows
+// fewer, and with each success a little more again, up to most. The request that waited longest
 // is served first.
 type slots struct {
 	mu      sync.Mutex
@@ -15,11 +15,26 @@ type slots struct {
 	limit   float64 // at least 1
 	used    int
 	waiting []chan struct{}
-	fewerAt time.Time // when there were made fewer
+	fewerAt time.Time // when the limit was last reduced
 }
 
-// fewerEvery: all answers to one burst count once.
+// fewerEvery: all answers of one burst reduce the limit only once.
 const fewerEvery = time.Second
+
+// Slots describes the requests that store instances, at one moment.
+type Slots struct {
+	Used    int // requests that run
+	Waiting int // requests that wait for a slot
+	Limit   int // allowed at the same time; less than Most after SlowDown
+	Most    int // Config.Threads
+}
+
+// Slots returns the state of requests that store instances; other kinds of requests have separate slots.
+func (s *Store) Slots() Slots {
+	s.storing.mu.Lock()
+	defer s.storing.mu.Unlock()
+	return Slots{Used: s.storing.used, Waiting: len(s.storing.waiting), Limit: int(s.storing.limit), Most: int(s.storing.most)}
+}
 
 func newSlots(most int) *slots { return &slots{most: float64(most), limit: float64(most)} }
 
@@ -50,12 +65,12 @@ func (s *slots) acquire(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	s.used-- // it was just given
+	s.used-- // the slot was given a moment ago
 	s.serve()
 	return ctx.Err()
 }
 
-// release gives a slot back, and learns from what the request has met.
+// release gives a slot back, and adapts the limit to the result of the request.
 func (s *slots) release(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,8 +1,8 @@
-// Package s3store stores DICOM instances as S3 objects: one object an instance,
+// Package s3store stores DICOM instances as S3 objects: one object per instance,
 // byte for byte, acknowledged by S3 together with its checksum.
 //
 // An instance of less than 8 MiB is a PutObject; a larger one is a multipart upload
-// whose parts leave while the rest still arrives. Memory comes from a
+// whose parts are sent while the rest still arrives. Memory comes from a
 // [memory.Ledger], chunk by chunk as bytes arrive.
 //
 // Objects: Key(prefix, study, series, instance, suffix), content type
@@ -14,9 +14,9 @@
 //	s3:PutObject                     every instance (also allows the multipart upload)
 //	s3:GetObject                     compare with the stored object (HeadObject): when an answer was lost, and with ONDUPLICATE=reject
 //	s3:AbortMultipartUpload          failed instances, and the sweep
-//	s3:ListBucket                    the readiness probe (HeadBucket)
+//	s3:ListBucket                    the readiness probe (HeadBucket), and storage commitment (ListObjectsV2)
 //	s3:ListBucketMultipartUploads    the sweep
-//	s3:ListMultipartUploadParts      the sweep: whether an upload still goes on
+//	s3:ListMultipartUploadParts      the sweep: whether an upload is still active
 //	kms:GenerateDataKey, kms:Decrypt   only with a KMS key: PutObject, and parts of multipart uploads
 package s3store
 
@@ -42,18 +42,18 @@ type Config struct {
 	Suffix string // after every key; empty: none
 
 	Threads          int           // parallel S3 requests at most, at least 1
-	RetryTime        time.Duration // for how long one S3 request is tried
-	LargestPartBytes int64         // what parts may grow to, at least 8 MiB
+	RetryTime        time.Duration // how long one S3 request is retried
+	LargestPartBytes int64         // the size to which parts may grow, at least 8 MiB
 	MaxInstanceBytes int64         // larger instances fail with ErrTooLarge; 0: only S3's limit
 
 	RejectDuplicates bool   // ErrDuplicate instead of overwriting an object that holds other bytes
 	KMSKeyID         string // empty: the bucket's default encryption
 	StorageClass     string // empty: STANDARD
 
-	// PartBytes is for tests that scale S3's limits down. Zero: 8 MiB.
+	// PartBytes is for tests that reduce S3's limits. Zero: 8 MiB.
 	PartBytes int64
 
-	// Observe is called after every S3 request, with the time of all its attempts; nil: not at all. Safe for concurrent use.
+	// Observe is called after every S3 request, with the time of all its attempts; nil: never. It must be safe for concurrent use.
 	Observe func(operation string, duration time.Duration, err error)
 }
 
@@ -62,7 +62,7 @@ type Config struct {
 var (
 	// ErrTooLarge: the instance is over MaxInstanceBytes or over what 10,000 parts hold.
 	ErrTooLarge = errors.New("instance is too large")
-	// ErrDuplicate: with RejectDuplicates, another object is stored under the key, and it stays.
+	// ErrDuplicate: with RejectDuplicates, a different object is stored under the key, and remains.
 	ErrDuplicate = errors.New("other bytes are stored under the same key")
 	// ErrSlowDown: S3 asked to slow down until RetryTime had passed.
 	ErrSlowDown = errors.New("S3 asks to slow down")
@@ -76,16 +76,17 @@ type Store struct {
 	log    *slog.Logger
 	parts  partSizes
 
-	ending  chan struct{} // uploads that were received and are not settled
-	idle    chan func()   // goroutines that wait for the next of them
-	leaving atomic.Int64  // bytes of instances that are on their way to S3
+	ending  chan struct{} // uploads that were received completely and are not finished
+	idle    chan func()   // goroutines that wait for the next upload to finish
+	leaving atomic.Int64  // bytes of instances that are being sent to S3
 
 	storing *slots // requests that store
-	asking  *slots // probes, aborts, comparisons and lists: they never wait behind instances
+	asking  *slots // probes, aborts, comparisons and lists of uploads: they never wait behind instances
+	listing *slots // lists of instances
 
 	health health
 	checks atomic.Bool // S3 has acknowledged a CRC64NVME
-	signs  atomic.Bool // S3 does not know CRC64NVME: it verifies the signed SHA-256 of the body instead
+	warned atomic.Bool // the log says that S3 acknowledges none
 
 	mu       sync.Mutex
 	active   map[string]bool      // upload ids of this process
@@ -93,11 +94,11 @@ type Store struct {
 	left     map[string]string    // keys of uploads that could not be aborted, by upload id
 }
 
-// maxEnding bounds the uploads that wait for S3 behind their last byte: each has a goroutine and
-// some ten kilobytes besides its chunks. It is more than any latency has use for.
-const maxEnding = 2048
+// endingPerThread limits the uploads that wait for S3 after their last byte: each has a goroutine, with the deep
+// stack of the SDK, and some ten kilobytes besides its chunks. Twice as many as can be sent at the same time keep all slots busy.
+const endingPerThread = 2
 
-// askingSlots is the number of parallel requests besides those that store.
+// askingSlots is the number of parallel requests that do not store.
 const askingSlots = 16
 
 // New makes a Store; it does not call S3.
@@ -108,30 +109,30 @@ func New(config Config, client *s3.Client, ledger *memory.Ledger, log *slog.Logg
 	return &Store{
 		config: config, client: client, ledger: ledger, log: log,
 		parts:  newPartSizes(config.PartBytes, max(config.LargestPartBytes, config.PartBytes)),
-		ending: make(chan struct{}, maxEnding), idle: make(chan func()),
-		storing: newSlots(config.Threads), asking: newSlots(askingSlots),
+		ending: make(chan struct{}, endingPerThread*config.Threads), idle: make(chan func()),
+		storing: newSlots(config.Threads), asking: newSlots(askingSlots), listing: newSlots(listingSlots),
 		active: map[string]bool{}, suspects: map[string]time.Time{}, left: map[string]string{},
 	}
 }
 
-// LargestPartBytes is the size that parts may grow to within a memory budget: a quarter of it, and S3's 5 GiB at most.
+// LargestPartBytes is the size to which parts may grow within a memory budget: a quarter of it, and at most the 5 GiB of S3.
 func LargestPartBytes(memoryBudgetBytes int64) int64 { return min(memoryBudgetBytes/4, maxPartBytes) }
 
-// MaxInstanceBytes is the largest instance that 10,000 parts hold within a memory budget: when its sender
-// declares its length, and when not. MAXINSTANCESIZE may be lower.
+// MaxInstanceBytes is the largest instance that fits into 10,000 parts within a memory budget, with and without
+// a declared length. MAXINSTANCESIZE may be lower.
 func MaxInstanceBytes(memoryBudgetBytes int64) (declared, undeclared int64) {
 	parts := newPartSizes(firstPartBytes, max(LargestPartBytes(memoryBudgetBytes), firstPartBytes))
 	return parts.maxBytes(true), parts.maxBytes(false)
 }
 
-// LeavingBytes is the memory of instances that are on their way to S3.
+// LeavingBytes is the memory of instances that are being sent to S3.
 func (s *Store) LeavingBytes() int64 { return s.leaving.Load() }
 
-// CorrectableBytes is how much of the front of an instance Source.Correct may overwrite.
+// CorrectableBytes is how many of the first bytes of an instance Source.Correct may overwrite.
 func (s *Store) CorrectableBytes() int64 { return s.parts.part }
 
 // Key is the object's key, [prefix/]study/series/instance[suffix], with no leading or double slash.
-// The UIDs must have been checked: a key is never built from anything but digits and dots.
+// The UIDs must have been checked: a key is built only from digits and dots.
 func Key(prefix, studyInstanceUID, seriesInstanceUID, sopInstanceUID, suffix string) string {
 	key := studyInstanceUID + "/" + seriesInstanceUID + "/" + sopInstanceUID + suffix
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
@@ -149,7 +150,7 @@ func StorageClasses() []string {
 	return names
 }
 
-// Probe asks S3 once for the bucket (HeadBucket). The error says what to mend.
+// Probe asks S3 once for the bucket (HeadBucket). The error says what to correct.
 func (s *Store) Probe(ctx context.Context) error {
 	err := s.once(ctx, operation{name: "HeadBucket"}, func(ctx context.Context, _ *watch) error {
 		_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket}, singleAttempt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,20 +15,20 @@ import (
 )
 
 const (
-	// tidyEvery is how often Tidy looks for what is due.
+	// tidyEvery is the interval of Tidy.
 	tidyEvery = 5 * time.Second
-	// suspectAge is left to whoever has just begun an upload under the same key: its first part
-	// follows at once. After a failure it is also the time until the next try.
+	// suspectAge is the time that another process, which has just begun an upload under the same key, has to send its first
+	// part. After a failure it is also the time until the next attempt.
 	suspectAge = 30 * time.Second
-	// maxSuspects bounds the memory for them in an outage; the sweep finds the others.
+	// maxSuspects limits the memory for them in an outage; the sweep finds the others.
 	maxSuspects = 10_000
 )
 
-// Tidy aborts multipart uploads that nobody goes on with, until ctx ends. Those that a
-// kill -9 or a power cut left behind are found at start and then every half of age:
-// the service's own, to which nothing was added for age. Those whose
-// CreateMultipartUpload was answered, but not to us, and those that could not be
-// aborted in an outage, are gone within a minute.
+// Tidy aborts abandoned multipart uploads, until ctx ends. Uploads that remained after a
+// kill -9 or a power cut are found at start and then every half of age:
+// uploads of this service to which nothing was added for age. Uploads for which the answer to
+// CreateMultipartUpload was lost, and uploads that could not be
+// aborted in an outage, are aborted within a minute.
 func (s *Store) Tidy(ctx context.Context, age time.Duration) {
 	var swept, failed time.Time
 	for {
@@ -59,8 +60,8 @@ func (s *Store) report(ctx context.Context, aborted int, err error) {
 	}
 }
 
-// Settle tries again what could not be aborted, and aborts what was created without our knowledge, until nothing is left or ctx ends:
-// then the next start finds it. It is for the end of the service, when nothing has just begun here.
+// Settle retries failed aborts, and aborts uploads whose creation was never answered, until none is left or ctx ends.
+// The next start finds those that remain. It is for the end of the service, when no new upload begins here.
 func (s *Store) Settle(ctx context.Context) {
 	for begun := time.Now(); ; {
 		if s.abortLeft(ctx) && s.abortSuspects(ctx, begun, time.Now().Add(-suspectAge)) && s.noSuspects() {
@@ -74,8 +75,8 @@ func (s *Store) Settle(ctx context.Context) {
 	}
 }
 
-// abortLeft tries again what could not be aborted, until the first that fails again, and
-// says whether nothing is left.
+// abortLeft retries failed aborts, until one fails again, and
+// says whether none is left.
 func (s *Store) abortLeft(ctx context.Context) bool {
 	s.mu.Lock()
 	left := maps.Clone(s.left)
@@ -91,8 +92,8 @@ func (s *Store) abortLeft(ctx context.Context) bool {
 	return true
 }
 
-// abortSuspects aborts the uploads without a part, begun before young, under the keys for which an answer was lost before due: those
-// whose creator does not know of them. A suspect stays one while there are younger ones under its key. It ends at the first failure.
+// abortSuspects aborts uploads without a part that were begun before young, under keys for which an answer was lost before due: the
+// creators of these uploads do not know them. A key remains a suspect while there are younger uploads under it. abortSuspects ends at the first failure.
 func (s *Store) abortSuspects(ctx context.Context, due, young time.Time) bool {
 	s.mu.Lock()
 	suspects := maps.Clone(s.suspects)
@@ -129,10 +130,10 @@ func (s *Store) noSuspects() bool {
 	return len(s.suspects) == 0
 }
 
-// Sweep aborts the service's own multipart uploads to which nothing was added for
-// age, and which this process does not work on. An upload is the service's own when
-// its key has the shape of Key under the configured prefix. It returns how many it
-// aborted; an error ends it early.
+// Sweep aborts multipart uploads of this service to which nothing was added for
+// age, and on which this process does not work. An upload belongs to the service if
+// its key has the form of Key under the configured prefix. It returns how many it
+// aborted. An error ends it early, except that of an upload that S3 refuses to list or to abort: then it continues with the others.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) (int, error) {
 	before := time.Now().Add(-age)
 	prefix := strings.TrimSuffix(Key(s.config.Prefix, "", "", "", ""), "//")
@@ -141,51 +142,62 @@ func (s *Store) Sweep(ctx context.Context, age time.Duration) (int, error) {
 	})
 }
 
-// upload is a multipart upload as S3 knows it.
+// upload is a multipart upload as S3 describes it.
 type upload struct {
 	key   string
 	begun time.Time
 	parts []time.Time // when they were added
 }
 
-// sweep aborts the service's own multipart uploads under prefix for which left says
-// that nobody goes on with them; it is asked before their parts are known, too.
+// sweep aborts multipart uploads of this service under prefix for which left says that they
+// are abandoned; left is first called before their parts are known.
 func (s *Store) sweep(ctx context.Context, prefix string, left func(upload) bool) (aborted int, err error) {
 	const uid = `[0-9]+(\.[0-9]+)*`
 	own := regexp.MustCompile("^" + regexp.QuoteMeta(strings.TrimSuffix(Key(s.config.Prefix, "", "", "", ""), "//")) +
 		uid + "/" + uid + "/" + uid + regexp.QuoteMeta(s.config.Suffix) + "$")
 	input := &s3.ListMultipartUploadsInput{Bucket: &s.config.Bucket, Prefix: &prefix}
+	var refused error // of the last upload that S3 has refused to abort
 	for more := true; more; {
 		var page *s3.ListMultipartUploadsOutput
 		err := s.do(ctx, s.asking, operation{name: "ListMultipartUploads"}, func(ctx context.Context, _ *watch) (err error) {
 			if page, err = s.client.ListMultipartUploads(ctx, input, singleAttempt); err == nil && page.IsTruncated == nil {
-				return errForeign // nothing must be thought of what it does not list
+				return errForeign // a list that is not from S3 proves nothing about uploads that it does not contain
 			}
 			return err
 		})
 		if err != nil {
 			return aborted, fmt.Errorf("list multipart uploads: %w", s.explain(err, "s3:ListBucketMultipartUploads"))
 		}
-		more = *page.IsTruncated && page.NextKeyMarker != nil
+		more = *page.IsTruncated && (advances(input.KeyMarker, page.NextKeyMarker) || advances(input.UploadIdMarker, page.NextUploadIdMarker))
 		input.KeyMarker, input.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
 		for _, listed := range page.Uploads {
 			u, id := upload{key: aws.ToString(listed.Key), begun: aws.ToTime(listed.Initiated)}, aws.ToString(listed.UploadId)
 			if !own.MatchString(u.key) || s.isActive(id) || !left(u) {
 				continue
 			}
-			if u.parts, err = s.partTimes(ctx, u.key, id); err != nil {
+			gone, err := s.abortIf(ctx, u, id, left)
+			switch {
+			case err == nil && gone:
+				aborted++
+			case err != nil && statusCode(err) == http.StatusForbidden: // of this upload: a policy may be about some keys
+				refused = err
+			case err != nil:
 				return aborted, err
 			}
-			if !left(u) {
-				continue
-			}
-			if err := s.abort(ctx, u.key, id); err != nil {
-				return aborted, fmt.Errorf("abort multipart upload: %w", s.explain(err, "s3:AbortMultipartUpload"))
-			}
-			aborted++
 		}
 	}
-	return aborted, nil
+	return aborted, refused
+}
+
+// abortIf looks at the parts of an upload, and aborts it if left says so.
+func (s *Store) abortIf(ctx context.Context, u upload, id string, left func(upload) bool) (aborted bool, err error) {
+	if u.parts, err = s.partTimes(ctx, u.key, id); err != nil || !left(u) {
+		return false, err
+	}
+	if err := s.abort(ctx, u.key, id); err != nil {
+		return false, fmt.Errorf("abort multipart upload: %w", s.explain(err, "s3:AbortMultipartUpload"))
+	}
+	return true, nil
 }
 
 func (s *Store) isActive(uploadID string) bool {
@@ -194,13 +206,14 @@ func (s *Store) isActive(uploadID string) bool {
 	return s.active[uploadID]
 }
 
-// partTimes are the times at which the parts of an upload were added; none when it is gone.
+// partTimes returns the times at which the parts of an upload were added; none if the upload does not exist.
 func (s *Store) partTimes(ctx context.Context, key, uploadID string) (times []time.Time, err error) {
 	input := &s3.ListPartsInput{Bucket: &s.config.Bucket, Key: &key, UploadId: &uploadID}
 	for more := true; more; {
 		var page *s3.ListPartsOutput
 		err := s.do(ctx, s.asking, operation{name: "ListParts"}, func(ctx context.Context, _ *watch) (err error) {
-			if page, err = s.client.ListParts(ctx, input, singleAttempt); err == nil && page.IsTruncated == nil {
+			page, err = s.client.ListParts(ctx, input, singleAttempt)
+			if err == nil && (page.IsTruncated == nil || *page.IsTruncated && !advances(input.PartNumberMarker, page.NextPartNumberMarker)) {
 				return errForeign
 			}
 			return err
@@ -211,7 +224,7 @@ func (s *Store) partTimes(ctx context.Context, key, uploadID string) (times []ti
 		if err != nil {
 			return nil, fmt.Errorf("list parts: %w", s.explain(err, "s3:ListMultipartUploadParts"))
 		}
-		more = *page.IsTruncated && page.NextPartNumberMarker != nil
+		more = *page.IsTruncated
 		input.PartNumberMarker = page.NextPartNumberMarker
 		for _, p := range page.Parts {
 			times = append(times, aws.ToTime(p.LastModified))

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stowrs-to-s3/app/memory"
+	"stowrs-to-s3/app/trace"
 )
 
 // Source is where the bytes of one instance come from. Read ends with io.EOF
@@ -18,7 +19,7 @@ type Source struct {
 	io.Reader
 	// DeclaredBytes is the length that the sender declares, -1: none. It is a hint for the size of parts.
 	DeclaredBytes int64
-	// Correct is called behind the last byte, and tells which of the first 8 MiB have to
+	// Correct is called after the last byte, and returns which of the first 8 MiB must
 	// be overwritten: the first part waits for it. nil: nothing is corrected.
 	Correct func() (offset int64, b []byte)
 }
@@ -31,9 +32,9 @@ type Metadata struct {
 	TransferSyntaxUID string
 }
 
-// Upload is one instance on its way: first its head is read (Head), which tells
-// its key; then Store reads the rest and sends all of it, or Discard drops it.
-// One goroutine calls these, in this order; Wait may be called by any.
+// Upload is one instance that is being stored. First its head is read (Head), which gives
+// its key; then Store reads the rest and sends everything, or Discard drops it.
+// One goroutine calls these, in this order; any goroutine may call Wait.
 type Upload struct {
 	store  *Store
 	ctx    context.Context //nolint:containedctx // the upload outlives the call that begins it
@@ -44,10 +45,10 @@ type Upload struct {
 	first     *buffer // the first part, while it waits for its correction
 	received  int64   // bytes
 	parts     []*part // those that were sent, in order
-	readErr   error   // of the source, io.EOF among them: it is final, whatever the source says if it is asked again
-	sourceErr error   // io.EOF not among them
+	readErr   error   // of the source, also io.EOF: it is final, whatever the source returns later
+	sourceErr error   // the same without io.EOF
 	named     bool    // the key is known: parts can be sent
-	hurried   bool    // it ends without a place in Store.ending
+	hurried   bool    // it finishes without a place in Store.ending
 
 	key      string
 	metadata Metadata
@@ -55,19 +56,20 @@ type Upload struct {
 	groupCtx context.Context //nolint:containedctx // ends when a part failed
 	created  func() (uploadID string, err error)
 	crc      uint64 // of the object
+	span     trace.Span
 
 	done chan struct{}
 	err  error
 }
 
 // Begin returns an Upload that reads from source, with memory for which it waits in
-// line. When ctx ends, whatever it waits for ends with an error, and nothing is left in S3.
+// line. When ctx ends, every wait ends with an error, and nothing remains in S3.
 func (s *Store) Begin(ctx context.Context, line *memory.Line, source Source) *Upload {
 	return &Upload{store: s, ctx: ctx, groupCtx: ctx, line: line, source: source, current: &buffer{}, done: make(chan struct{})}
 }
 
-// Head reads the instance from its first byte, as far as it is looked at, and keeps what
-// is read for Store.
+// Head reads the instance from its first byte, as far as the caller reads it, and keeps the
+// bytes for Store.
 func (u *Upload) Head() io.ReaderAt { return (*head)(u) }
 
 type head Upload
@@ -79,7 +81,7 @@ func (h *head) ReadAt(p []byte, offset int64) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		_ = (*Upload)(h).read(room[:min(int64(len(room)), end-h.current.n)]) // it is in readErr
+		_ = (*Upload)(h).read(room[:min(int64(len(room)), end-h.current.n)]) // the error is in readErr
 	}
 	n := h.current.read(p, offset)
 	if n < len(p) {
@@ -88,7 +90,7 @@ func (h *head) ReadAt(p []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// HeldBytes is the memory of what has arrived and is not on its way to S3 yet.
+// HeldBytes is the memory of bytes that have arrived and are not being sent to S3 yet.
 func (u *Upload) HeldBytes() int64 {
 	held := u.current.n
 	if u.first != nil {
@@ -97,8 +99,8 @@ func (u *Upload) HeldBytes() int64 {
 	return held
 }
 
-// Discard gives up an instance that was not stored, and frees its memory. The rest of
-// the source is left unread. After Store it does nothing.
+// Discard drops an instance that was not stored, and frees its memory. It does not
+// read the rest of the source. After Store it does nothing.
 func (u *Upload) Discard() {
 	if !u.named {
 		u.release()
@@ -106,14 +108,15 @@ func (u *Upload) Discard() {
 }
 
 // Store reads the rest of the source and sends the instance to key. It returns
-// when the last byte was read, with the source's error if there was one; the
-// outcome is that of Wait. When the upload has failed already, it returns without
+// after the last byte was read, with the source's error if there was one; Wait returns the
+// result. If the upload has already failed, Store returns without
 // reading to the end.
 func (u *Upload) Store(key string, metadata Metadata) error {
 	u.key, u.metadata, u.named = key, metadata, true
+	u.ctx, u.span = trace.Start(u.ctx, "Store")
 	err := errAbandoned
 	defer func() {
-		if errors.Is(err, errAbandoned) { // a panic of the source: clean up before it goes on
+		if errors.Is(err, errAbandoned) { // a panic of the source: clean up before the panic continues
 			u.hurried = true
 			u.finish(err)
 			return
@@ -125,8 +128,8 @@ func (u *Upload) Store(key string, metadata Metadata) error {
 	return u.sourceErr
 }
 
-// wait waits until few enough uploads are ending, or the service is cut. Those end by
-// themselves, so that this does, too.
+// wait waits until few enough uploads are finishing, or the service is cut off. Uploads
+// always finish, so this wait always ends.
 func (u *Upload) wait() {
 	select {
 	case u.store.ending <- struct{}{}:
@@ -137,7 +140,7 @@ func (u *Upload) wait() {
 
 var errAbandoned = errors.New("the instance was not read to its end")
 
-// receive fills buffers and sends them, but for the last, which finish sends.
+// receive fills buffers and sends them, except for the last one, which finish sends.
 func (u *Upload) receive() error {
 	if limit := u.limit(); u.source.DeclaredBytes > limit {
 		return fmt.Errorf("%w: %d bytes declared, the limit is %d", ErrTooLarge, u.source.DeclaredBytes, limit)
@@ -162,7 +165,7 @@ func (u *Upload) receive() error {
 	}
 }
 
-// read reads what comes next, into room.
+// read reads the next bytes into room.
 func (u *Upload) read(room []byte) error {
 	if u.readErr == nil {
 		var n int
@@ -172,8 +175,8 @@ func (u *Upload) read(room []byte) error {
 	return u.readErr
 }
 
-// room is memory for the next bytes. A full part is sent first. Whoever has to wait
-// for memory sends what can be a part, so that nobody waits with more than less than a part.
+// room is memory for the next bytes. A full part is sent first. An upload that has to wait
+// for memory first sends what is enough for a part, so that no waiting upload holds more than that.
 func (u *Upload) room() ([]byte, error) {
 	if room := u.current.room(); len(room) > 0 {
 		return room, nil
@@ -199,7 +202,7 @@ func (u *Upload) room() ([]byte, error) {
 	return u.current.room(), nil
 }
 
-// cut sends what was received as a part, and ends the turn in the line.
+// cut sends the received bytes as a part, and ends the turn in the line.
 func (u *Upload) cut() error {
 	if u.groupCtx.Err() != nil { // a part has failed
 		return context.Cause(u.groupCtx)
@@ -209,8 +212,8 @@ func (u *Upload) cut() error {
 	return err
 }
 
-// sendCurrent sends the current buffer as the next part. The first one is kept back
-// when there may be something to correct.
+// sendCurrent sends the current buffer as the next part. The first part is kept back
+// if something may have to be corrected.
 func (u *Upload) sendCurrent() error {
 	if len(u.parts) >= maxParts {
 		return fmt.Errorf("%w: more than %d parts", ErrTooLarge, maxParts)
@@ -219,7 +222,7 @@ func (u *Upload) sendCurrent() error {
 		u.first = u.current.split(u.store.parts.part)
 		u.addPart(u.first)
 		if u.current.n < u.store.parts.part {
-			return nil // it goes on to fill
+			return nil // more bytes go into it
 		}
 	}
 	u.send(u.current, u.addPart(u.current))
@@ -237,7 +240,7 @@ func (u *Upload) addPart(b *buffer) *part {
 	return p
 }
 
-// correct overwrites what the source has learnt at its end.
+// correct overwrites the bytes that the source could only know at its end.
 func (u *Upload) correct() {
 	if u.source.Correct == nil {
 		return

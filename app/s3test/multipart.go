@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"crypto/md5"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -114,7 +115,7 @@ func (s *Server) completeMultipartUpload(c call) (response, error) {
 	if err := xml.Unmarshal(c.body, &list); err != nil || len(list.Parts) == 0 {
 		return response{}, refuse("MalformedXML", "the list of parts is empty or not well-formed")
 	}
-	put := object{header: u.header, modified: time.Now()}
+	put, md5s := object{header: u.header, modified: time.Now()}, []byte(nil)
 	for i, listed := range list.Parts {
 		if i > 0 && listed.PartNumber <= list.Parts[i-1].PartNumber {
 			return response{}, refuse("InvalidPartOrder", "the list of parts is not in ascending order")
@@ -127,10 +128,15 @@ func (s *Server) completeMultipartUpload(c call) (response, error) {
 			return response{}, refuse("EntityTooSmall", "a part that is not the last is smaller than %d bytes", s.MinPartSize)
 		}
 		put.pieces, put.size, put.crc = append(put.pieces, p.body), put.size+p.size, combine(put.crc, p.crc, p.size)
+		if s.NoChecksums {
+			md5s = p.md5.Sum(md5s)
+		}
 	}
 	put.etag = fmt.Sprintf(`"%016x-%d"`, put.crc, len(list.Parts))
 	var sumType string
-	if !s.NoChecksums {
+	if s.NoChecksums {
+		put.etag = fmt.Sprintf(`"%x-%d"`, md5.Sum(md5s), len(list.Parts))
+	} else {
 		put.sum, sumType = crcChecksum(put.crc), fullObject
 		if err := verifyCompletion(c, put); err != nil {
 			return response{}, err

@@ -39,8 +39,13 @@ func (s *Server) putObject(c call) (response, error) {
 	return answer, nil
 }
 
-// etag is different for different bytes, as S3 promises. It is no MD5: that of S3 is none either when it encrypts with SSE-KMS.
-func (p payload) etag() string { return fmt.Sprintf(`"%016x-%x"`, p.crc, p.size) }
+// etag is different for different bytes, as S3 promises. That of S3 is no MD5 when it encrypts with SSE-KMS; that of an older server is one.
+func (p payload) etag() string {
+	if p.md5 != nil {
+		return fmt.Sprintf(`"%x"`, p.md5.Sum(nil))
+	}
+	return fmt.Sprintf(`"%016x-%x"`, p.crc, p.size)
+}
 
 // objectHeader picks the headers that stay with an object from the request that begins to write it, and checks key and metadata.
 func objectHeader(c call) (http.Header, error) {

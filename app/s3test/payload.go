@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -22,8 +23,9 @@ import (
 type payload struct {
 	body []byte // nil if it is discarded
 	size int64
-	crc  uint64   // CRC64NVME
-	sum  checksum // that the client sent for it, or for the object with CompleteMultipartUpload; zero if none
+	crc  uint64    // CRC64NVME
+	md5  hash.Hash // with NoChecksums
+	sum  checksum  // that the client sent for it, or for the object with CompleteMultipartUpload; zero if none
 }
 
 // readPayload reads the body to its end. It refuses a payload that does not fit a length, digest or checksum sent with it; another
@@ -38,17 +40,18 @@ func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p p
 	if stores && request.ContentLength < 0 {
 		return p, &s3Error{http.StatusLengthRequired, "MissingContentLength", "the Content-Length header is required"}
 	}
-	if !s.NoChecksums {
-		if p.sum, err = sentChecksum(request.Header); err != nil {
-			return p, err
-		}
+	var hashes []io.Writer
+	if s.NoChecksums {
+		p.md5 = md5.New()
+		hashes = append(hashes, p.md5)
+	} else if p.sum, err = sentChecksum(request.Header); err != nil {
+		return p, err
 	}
 	// x-amz-content-sha256 is a digest, or says that the payload is not signed, or streamed in chunks.
 	const unsigned = "UNSIGNED-PAYLOAD"
 	digest := cmp.Or(request.Header.Get("X-Amz-Content-Sha256"), unsigned)
 	streamed := strings.HasPrefix(digest, "STREAMING-")
 	var signed, summed hash.Hash
-	var hashes []io.Writer
 	if digest != unsigned && !streamed {
 		signed = sha256.New()
 		hashes = append(hashes, signed)

@@ -109,6 +109,7 @@ type operation struct {
 var operations = map[string]operation{
 	"HEAD bucket":            {"HeadBucket", func(*Server, call) (response, error) { return emptyResponse(http.StatusOK), nil }},
 	"GET bucket uploads":     {"ListMultipartUploads", (*Server).listMultipartUploads},
+	"GET bucket list-type":   {"ListObjectsV2", (*Server).listObjects},
 	"PUT object":             {"PutObject", (*Server).putObject},
 	"GET object":             {"GetObject", (*Server).readObject},
 	"HEAD object":            {"HeadObject", (*Server).readObject},
@@ -119,7 +120,7 @@ var operations = map[string]operation{
 	"DELETE object uploadId": {"AbortMultipartUpload", (*Server).abortMultipartUpload},
 }
 
-var parameters = []string{"x-id", "partNumber", "prefix", "max-uploads", "key-marker", "upload-id-marker", "max-parts", "part-number-marker"}
+var parameters = []string{"x-id", "partNumber", "prefix", "max-uploads", "key-marker", "upload-id-marker", "max-parts", "part-number-marker", "max-keys", "continuation-token"}
 
 // newPattern makes the index of operations. A query or header that changes the meaning of a request is part of it, so that
 // PutObjectTagging is never taken for PutObject.

@@ -1,12 +1,12 @@
-// Package s3test is an S3 over HTTP for tests: it keeps objects in memory, checks what S3 checks, and breaks on demand.
+// Package s3test is an S3 server for tests: it keeps objects in memory, checks what S3 checks, and fails on demand.
 //
-// It serves what an uploader needs, by path-style addresses: HeadBucket, PutObject, GetObject and HeadObject, the five operations of a
-// multipart upload with ListParts, and ListMultipartUploads. Checksums in headers and trailers are verified, conditional writes are
+// It serves what an uploader needs, with path-style addresses: HeadBucket, PutObject, GetObject and HeadObject, the five operations of a
+// multipart upload with ListParts, ListMultipartUploads and ListObjectsV2 (without delimiter and start-after). Checksums in headers and trailers are verified, conditional writes are
 // atomic, and listings come page by page. Each request can be delayed, refused, held or cut (see [Fault]), and so can all of them at
 // once (see [Server.SetLatency], [Server.SetOutage], [Server.SetCapacity], [Server.SetUnreachable]).
 //
-// Not covered: signatures and permissions are not checked, and there are neither ranges, versions, copies nor deletes. A multipart
-// upload has a CRC64NVME over the full object, whatever its parts have. What is not covered answers 501 NotImplemented.
+// Limits: signatures and permissions are not checked, and there are no ranges, versions, copies or deletes. A multipart
+// upload has a CRC64NVME over the full object, whatever its parts have. Any other operation is answered with 501 NotImplemented.
 package s3test
 
 import (

@@ -80,7 +80,7 @@ func TestUnknownOperationIsNotTakenForAnother(t *testing.T) {
 	wantCode(t, err, "NotImplemented")
 	_, err = client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
 	wantCode(t, err, "NotImplemented")
-	_, err = client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	_, err = client.ListObjects(t.Context(), &s3.ListObjectsInput{Bucket: aws.String(bucket)})
 	wantCode(t, err, "NotImplemented")
 	if diff := cmp.Diff([]string{"Other", "Other", "Other", "Other"}, operations(srv)); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)

@@ -11,31 +11,39 @@ import (
 )
 
 const (
-	// spareConnections may be open besides those of MAXREQUESTS requests: kept ones, and requests that are refused.
+	// spareConnections may be open in addition to those of MAXREQUESTS requests: idle ones, and requests that are refused.
 	spareConnections = 128
-	// adminConnections is the bound of ADMINADDRESS.
+	// adminConnections is the limit of ADMINADDRESS.
 	adminConnections = 32
+	// otherFiles are connections to S3 that do not store, to the collector of traces and for credentials, listeners and the log.
+	otherFiles = 64
 )
 
-// connections bounds how many a server has open. Above the limit, the one that has been
+// connectionLimit is how many connections LISTENADDRESS may have. The rest of the files that the process may open is for health and
+// S3: if strangers could take all of them, nobody could ask whether the service is live.
+func connectionLimit(maxRequests, threads, files int) int {
+	return min(maxRequests+spareConnections, max(files-threads-adminConnections-otherFiles, files/4))
+}
+
+// connections limits how many connections a server has open. Above the limit, the one that has been
 // idle longest is closed for a new one: it waits for its next request, its first header
 // is not complete, or its request was answered though its body still comes. If none is
-// idle, the new one is closed. So strangers who open thousands push out one another, and
+// idle, the new one is closed. So strangers who open thousands of connections displace only one another, and
 // never a request that is being served.
 type connections struct {
 	limit   int
-	anybody bool // requests that are being served may be closed, too: no one has to get his answer
+	anybody bool // requests that are being served may be closed, too: nobody depends on their answers
 
 	mu   sync.Mutex
 	open map[net.Conn]*list.Element // in idle; nil: a request is being served
 	idle list.List                  // of net.Conn, the longest idle first
 }
 
-// headerLines is how many lines a request's header may have. Each becomes a hundred bytes
-// and more in memory, however short it is.
+// headerLines is the maximum number of lines of a request's header. Each takes at least a hundred bytes
+// of memory, however short it is.
 const headerLines = 128
 
-// listener gives connections whose headers are bounded.
+// listener accepts connections and limits their headers.
 type listener struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -49,20 +57,20 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 // headerConn counts the lines of each header that is read from it. A read ends with the header, and with a
-// body of known length, so that what comes behind is counted with the header it is of. Behind a body of
+// body of known length, so that the bytes after it are counted for their own header. After a body of
 // unknown length the connection is closed (exchange).
 type headerConn struct {
 	*net.TCPConn
 
 	mu    sync.Mutex
-	ended bool  // by an empty line; what follows is a body
-	body  int64 // what is left of it; negative: not known
+	ended bool  // by an empty line; the body follows
+	body  int64 // remaining bytes of it; negative: unknown
 	lines int
 	text  bool // there was a line that is not empty
 	empty bool // the current line has nothing yet
 
 	reading sync.Mutex // of rest: net/http reads in turn
-	rest    []byte     // what came with a header
+	rest    []byte     // bytes that came together with a header
 }
 
 var errHeaderLines = fmt.Errorf("a header of more than %d lines", headerLines)
@@ -105,7 +113,7 @@ func (c *headerConn) isLong() bool {
 	return c.lines > headerLines
 }
 
-// room is how much of most may be read at once. Behind a body the next header begins.
+// room is how many of most bytes may be read at once. After a body the next header begins.
 func (c *headerConn) room(most int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,14 +142,14 @@ func (c *headerConn) count(b byte) {
 	}
 }
 
-// expect says that the next header comes.
+// expect says that the next header follows.
 func (c *headerConn) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begin()
 }
 
-// got says that the header was read, and how long the body is; negative: it is not known.
+// got says that the header was read, and how long the body is; negative: unknown.
 func (c *headerConn) got(body int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +164,7 @@ type exchangeOn struct {
 
 type exchangeOnKey struct{}
 
-// context is a http.Server's ConnContext. What it adds is for received and answered.
+// context is the ConnContext of an http.Server. It adds what received and answered need.
 func (c *connections) context(ctx context.Context, connection net.Conn) context.Context {
 	return context.WithValue(ctx, exchangeOnKey{}, exchangeOn{c, connection})
 }
@@ -169,20 +177,20 @@ func received(r *http.Request) {
 	}
 }
 
-// answered makes the connection of a request an idle one, since its answer does not depend on what is still read.
+// answered marks the connection of a request as idle, because the rest of the body no longer affects its answer.
 func answered(ctx context.Context) {
 	if on, is := ctx.Value(exchangeOnKey{}).(exchangeOn); is {
 		on.all.note(on.connection, http.StateIdle)
 	}
 }
 
-// track is a http.Server's ConnState.
+// track is the ConnState of an http.Server.
 func (c *connections) track(connection net.Conn, state http.ConnState) {
 	if own, is := connection.(*headerConn); is && state == http.StateIdle {
 		own.expect()
 	}
 	if surplus := c.note(connection, state); surplus != nil {
-		_ = surplus.Close() // nothing was written to it that is not acknowledged
+		_ = surplus.Close() // all data that were written to it are acknowledged
 	}
 }
 
@@ -195,7 +203,7 @@ func (c *connections) note(connection net.Conn, state http.ConnState) (surplus n
 	}
 	entry, known := c.open[connection]
 	if !known && state != http.StateNew {
-		return nil // it was closed here, which its goroutine does not know yet
+		return nil // it was closed here, but its goroutine does not know this yet
 	}
 	if entry != nil {
 		c.idle.Remove(entry)

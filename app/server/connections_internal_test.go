@@ -45,3 +45,17 @@ func TestConnections(t *testing.T) {
 		t.Errorf("%d open, %d idle, want 2 and 2", len(bound.open), bound.idle.Len())
 	}
 }
+
+// A service that may open few files keeps some for health and S3.
+func TestConnectionsLeaveFilesForOthers(t *testing.T) {
+	for _, test := range []struct{ maxRequests, threads, files, want int }{
+		{512, 256, 1 << 20, 640},
+		{512, 256, 992, 640},
+		{512, 256, 991, 639},
+		{512, 256, 128, 32},
+	} {
+		if got := connectionLimit(test.maxRequests, test.threads, test.files); got != test.want {
+			t.Errorf("%+v: got %d", test, got)
+		}
+	}
+}

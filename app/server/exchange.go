@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// answerTimeout is left to a client to read its answer, besides what MINRATE gives it for the length.
+	// answerTimeout is the time that a client has to read its answer, in addition to the time for its length at MINRATE.
 	answerTimeout = time.Minute
-	// leastAnswerRate counts where MINRATE is less: an answer that nobody reads must end.
+	// leastAnswerRate is used if MINRATE is less: an answer that nobody reads must end.
 	leastAnswerRate = 1 << 10
-	// A client that sends its whole body before it reads would lose an early answer with the connection
-	// that is closed behind it (RFC 9112 §9.6). So the rest of the body is read, and dropped, for
-	// lingerTimeout at most, and while no more than lingerStall passes without a byte of it.
+	// A client that sends its whole body before it reads would lose an early answer, because the connection
+	// is closed after it (RFC 9112 §9.6). So the rest of the body is read, and dropped, for
+	// at most lingerTimeout, and only until lingerStall passes without a byte of it.
 	lingerTimeout = 30 * time.Second
 	lingerStall   = 5 * time.Second
 )
 
-// exchange ends exchanges that a client does not end by itself: the answer must be
-// read within the time answer and the time that its Content-Length takes at minRate bytes
-// per second. Behind it, the rest of a body that the handler has not read is waited for no
-// longer than linger, nor when the service stops, and then the connection is closed.
+// exchange ends requests that a client does not end by itself. The answer must be
+// read within the time answer plus the time that its Content-Length takes at minRate bytes
+// per second. After the answer, the rest of a body that the handler has not read is read for
+// at most linger, and not after the service stops; then the connection is closed.
 //
-// A connection whose framing may be doubted is closed, too, so that a
-// request hidden in the body is never served (RFC 9112 §6.1). That is each request with
-// Transfer-Encoding, since net/http takes its Content-Length away before we see it, and
-// each of HTTP/1.0, where net/http takes the Transfer-Encoding away.
+// A connection with doubtful framing is closed, too, so that a
+// request hidden in the body is never served (RFC 9112 §6.1). This applies to each request with
+// Transfer-Encoding, because net/http removes its Content-Length before we see it, and
+// to each of HTTP/1.0, where net/http removes the Transfer-Encoding.
 type exchange struct {
 	answer, linger, stall time.Duration
 	minRate               int64
@@ -59,19 +59,19 @@ func (x exchange) bound(next echo.HandlerFunc) echo.HandlerFunc {
 				w.Header().Set("Connection", "close")
 			}
 			if unread {
-				_ = connection.SetReadDeadline(time.Now().Add(x.stall)) // a connection that is gone needs none
+				_ = connection.SetReadDeadline(time.Now().Add(x.stall)) // no error matters: the connection may be gone
 			}
 			if unread || r.Method != http.MethodPost { // nothing is lost with this answer
 				answered(r.Context())
 			}
 			length, _ := strconv.ParseInt(w.Header().Get(echo.HeaderContentLength), 10, 64) // none: a short answer
 			reading := time.Duration(length/max(x.minRate, leastAnswerRate)) * time.Second
-			_ = connection.SetWriteDeadline(time.Now().Add(x.answer + reading)) // a connection that is gone needs none
+			_ = connection.SetWriteDeadline(time.Now().Add(x.answer + reading)) // no error matters: the connection may be gone
 		})
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		asked := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && !body.begun.Load() // it does not send the body then
+		asked := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && !body.begun.Load() // then the client does not send the body
 		if !body.ended.Load() && !asked && connection.Flush() == nil {
 			x.readOn(body, connection)
 		}
@@ -79,7 +79,7 @@ func (x exchange) bound(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readOn drops the rest of the body.
+// readOn reads and drops the rest of the body.
 func (x exchange) readOn(body io.Reader, connection *http.ResponseController) {
 	end := time.Now().Add(x.linger)
 	defer context.AfterFunc(x.stop, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) })()
@@ -93,7 +93,7 @@ func (x exchange) readOn(body io.Reader, connection *http.ResponseController) {
 	}
 }
 
-// trackedBody knows whether a request body was read, and to its end.
+// trackedBody records whether a request body was read, and whether to its end.
 type trackedBody struct {
 	io.ReadCloser
 	begun, ended atomic.Bool
@@ -117,8 +117,8 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// recoverPanics makes an error of a panic, and closes the connection behind the answer. An
-// answer that has begun is broken off: it must not look whole.
+// recoverPanics makes an error from a panic, and closes the connection after the answer. An
+// answer that has begun is broken off, so that it does not look complete.
 func recoverPanics(log func(echo.Context, error)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) (err error) {

@@ -103,7 +103,7 @@ func TestPanic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newEcho(c, stow.NewHandler(stow.Handler{}), exchange{answer: time.Minute, stop: t.Context()}, log)
+	e := newEcho(c, stow.NewHandler(stow.Handler{}), nil, exchange{answer: time.Minute, stop: t.Context()}, log)
 	e.POST("/before", func(echo.Context) error { panic("in the handler\u009b" + strings.Repeat("x", 1000)) })
 	e.POST("/within", func(c echo.Context) error {
 		c.Response().WriteHeader(200)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,17 +16,20 @@ const (
 	probeEvery      = 30 * time.Second
 	probeEveryFirst = 3 * time.Second // while S3 does not answer
 	probeTimeout    = 20 * time.Second
-	// notReadyAfter: without S3, or without a success among failures, for so long the service
-	// is no longer ready. Shorter outages are for retries, not for a load balancer.
+	// notReadyAfter: after this time without S3, or with failures and no success, the service
+	// is no longer ready. Shorter outages are handled by retries, not by a load balancer.
 	notReadyAfter = 5 * time.Minute
+	// starvedAfter is normally longer than clients may be slow (MINRATE) and S3 silent (RETRYTIME).
+	starvedAfter = 2 * time.Minute
 )
 
 // health answers three different questions. live: the process answers. ready: the
-// service does what it is for, or failed to not for long, and it does not stop. degraded: S3
-// does not answer at the moment, or instances cannot be stored.
+// service can store, or could not only for a short time, and it is not stopping. degraded: S3
+// does not answer at the moment, or instances cannot be stored, or wait for memory in vain.
 type health struct {
-	ask    func(context.Context) error // S3, for the bucket (HeadBucket); its error says what to mend
-	stored func() s3store.Health       // what stores meet
+	ask    func(context.Context) error // asks S3 for the bucket (HeadBucket); its error says what to correct
+	stored func() s3store.Health       // the results of stores
+	starve func() time.Duration        // how long uploads have waited for memory without any of them getting some
 	log    *slog.Logger
 	now    func() time.Time
 
@@ -41,34 +45,71 @@ type state struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
-// state asks what stores meet, too: HeadBucket may be allowed where PutObject is not. S3
-// counts as gone for five minutes only if no other request succeeded meanwhile.
-func (h *health) state() state {
+// trouble is one problem that degrades the service, or makes it not ready.
+type trouble struct {
+	notReady bool
+	what     string
+	cause    error  // nil: what says everything
+	remedy   string // if cause has none
+}
+
+const (
+	remedyWait   = "wait some seconds, since the service asks again by itself. If it lasts, look at the state of S3 in the region, or at the server that AWS_ENDPOINT_URL_S3 names; senders keep what was not stored, and send it again"
+	remedyMemory = "see in /metrics how long S3 takes. Give the service more MEMORYBUDGET, or run more of them; against slow clients, set a higher MINRATE"
+)
+
+// troubles returns all current problems; those that make the service not ready come first. Empty: there are none.
+// It also uses the results of stores: HeadBucket may be allowed where PutObject is not. S3
+// counts as unavailable for five minutes only if no other request succeeded meanwhile.
+func (h *health) troubles() []trouble {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	met, now := h.stored(), h.now()
 	lately := func(t time.Time) bool { return now.Sub(t) <= notReadyAfter }
-	notReady, degraded := state{}, state{Ready: true, Degraded: true}
-	switch {
-	case h.stopping:
-		return notReady.because("the service is stopping", nil)
-	case met.LastAnswer.IsZero():
-		return notReady.because("S3 has not answered yet", h.failure)
-	case h.failure != nil && !lately(met.LastAnswer):
-		return notReady.because("S3 has not answered for five minutes", h.failure)
-	case met.Failure != nil && !lately(met.FailingSince) && lately(met.FailedAt):
-		return notReady.because("no instance could be stored for five minutes", met.Failure)
-	case met.Failure != nil:
-		return degraded.because("an instance could not be stored at "+met.FailedAt.UTC().Format(time.RFC3339)+", and none was stored since", met.Failure)
-	case h.failure != nil:
-		return degraded.because("S3 does not answer", h.failure)
+	var all []trouble
+	if h.stopping {
+		all = append(all, trouble{notReady: true, what: "the service is stopping", remedy: "nothing has to be done: the service finishes what is in flight, within STOPTIMEOUT, and ends"})
 	}
-	return state{Ready: true}
+	switch {
+	case met.LastAnswer.IsZero():
+		all = append(all, trouble{true, "S3 has not answered yet", h.failure, remedyWait})
+	case h.failure != nil && !lately(met.LastAnswer):
+		all = append(all, trouble{true, "S3 has not answered for five minutes", h.failure, remedyWait})
+	}
+	switch {
+	case met.Failure != nil && !lately(met.FailingSince) && lately(met.FailedAt):
+		all = append(all, trouble{true, "no instance could be stored for five minutes", met.Failure, remedyWait})
+	case met.Failure != nil:
+		all = append(all, trouble{false, "an instance could not be stored at " + met.FailedAt.UTC().Format(time.RFC3339) + ", and none was stored since", met.Failure, remedyWait})
+	}
+	if h.failure != nil && !met.LastAnswer.IsZero() && lately(met.LastAnswer) {
+		all = append(all, trouble{false, "S3 does not answer", h.failure, remedyWait})
+	}
+	if h.starve() > starvedAfter {
+		all = append(all, trouble{what: "instances have waited for memory for more than two minutes, and none got any: S3 or the clients are too slow for what they hold of MEMORYBUDGET", remedy: remedyMemory})
+	}
+	slices.SortStableFunc(all, func(a, b trouble) int {
+		switch {
+		case a.notReady == b.notReady:
+			return 0
+		case a.notReady:
+			return -1
+		}
+		return 1
+	})
+	return all
 }
 
-func (s state) because(what string, cause error) state {
-	if s.Reason = what; cause != nil {
-		s.Reason += ": " + cause.Error()
+// state reports the first of the troubles.
+func (h *health) state() state {
+	all := h.troubles()
+	if len(all) == 0 {
+		return state{Ready: true}
+	}
+	first := all[0]
+	s := state{Ready: !first.notReady, Degraded: !first.notReady, Reason: first.what}
+	if first.cause != nil {
+		s.Reason += ": " + first.cause.Error()
 	}
 	return s
 }
@@ -126,5 +167,5 @@ func (h *health) readyz(w http.ResponseWriter, _ *http.Request) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the asker is gone
+	_ = json.NewEncoder(w).Encode(body) // no error matters: the client is gone
 }

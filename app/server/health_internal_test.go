@@ -43,7 +43,7 @@ func TestHealthState(t *testing.T) {
 		"stopping":                                {gone, failing(0, 0, 0), true, false, false, "the service is stopping"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &health{stored: func() s3store.Health { return test.stored }, now: func() time.Time { return now }, failure: test.probe, stopping: test.stopping}
+			h := &health{stored: func() s3store.Health { return test.stored }, starve: func() time.Duration { return time.Minute }, now: func() time.Time { return now }, failure: test.probe, stopping: test.stopping}
 			want := state{Ready: test.ready, Degraded: test.degraded, Reason: test.reason}
 			if got := h.state(); got != want {
 				t.Errorf("got %+v, want %+v", got, want)
@@ -55,6 +55,19 @@ func TestHealthState(t *testing.T) {
 				t.Errorf("/readyz: got %d %s, error %v", answer.Code, answer.Body, err)
 			}
 		})
+	}
+}
+
+// Who waits for memory for minutes, while S3 answers and nothing fails, must not look well.
+func TestHealthWithoutMemory(t *testing.T) {
+	starved := 3 * time.Minute
+	h := &health{stored: func() s3store.Health { return s3store.Health{LastAnswer: time.Now()} }, starve: func() time.Duration { return starved }, now: time.Now}
+	if got := h.state(); !got.Ready || !got.Degraded || !strings.Contains(got.Reason, "MEMORYBUDGET") {
+		t.Errorf("got %+v", got)
+	}
+	starved = time.Minute
+	if got := h.state(); got != (state{Ready: true}) {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -70,8 +83,8 @@ func TestProbe(t *testing.T) {
 				}
 				return nil
 			},
-			stored: func() s3store.Health { return s3store.Health{LastAnswer: time.Now()} },
-			log:    slog.New(slog.NewTextHandler(&logged, nil)), now: time.Now,
+			stored: func() s3store.Health { return s3store.Health{LastAnswer: time.Now()} }, starve: func() time.Duration { return 0 },
+			log: slog.New(slog.NewTextHandler(&logged, nil)), now: time.Now,
 		}
 		ctx, end := context.WithCancel(t.Context())
 		go h.probe(ctx)

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// levelCritical is what LOGLEVEL=CRITICAL keeps: nothing below a record that ends the service.
+// levelCritical is for LOGLEVEL=CRITICAL: only records that end the service have it.
 const levelCritical = slog.LevelError + 4
 
 func level(name string) slog.Level {
@@ -22,7 +22,7 @@ func level(name string) slog.Level {
 	return slog.LevelWarn
 }
 
-// newLog writes JSON records, one a line, from a level on. Levels have the names of LOGLEVEL.
+// newLog writes JSON records, one per line, from a level on. Levels have the names of LOGLEVEL.
 func newLog(w io.Writer, from slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
 		Level: from,

@@ -7,7 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"stowrs-to-s3/app/commitment"
 	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/trace"
 )
 
 // metrics are all metrics of the service. No label names an instance or a client.
@@ -18,6 +20,9 @@ type metrics struct {
 	bytes     prometheus.Counter
 	instances *prometheus.CounterVec
 	s3        *prometheus.HistogramVec
+
+	commitments         *prometheus.CounterVec
+	commitmentInstances *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -41,16 +46,22 @@ func newMetrics(version string) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10),
 		}, []string{"operation", "result"}),
 	}
+	m.commitments = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "stowrs_commitments_total", Help: "Storage commitment requests answered, by HTTP status.",
+	}, []string{"status"})
+	m.commitmentInstances = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "stowrs_commitment_instances_total", Help: "Instances that storage commitment requests asked about, by result (committed, failed).",
+	}, []string{"result"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "stowrs_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.instances, m.s3, info,
+	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.instances, m.s3, m.commitments, m.commitmentInstances, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// gauges registers what is read at the moment of a scrape.
+// gauges registers values that are read at the moment of a scrape.
 func (m *metrics) gauges(h *health, handler *stow.Handler) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
@@ -67,6 +78,23 @@ func (m *metrics) gauges(h *health, handler *stow.Handler) {
 	gauge("stowrs_buffered_bytes", "Part buffers in use, of MEMORYBUDGET.", func() float64 { return float64(handler.Ledger.InUseBytes()) })
 }
 
+// traces registers what became of spans, if there are any.
+func (m *metrics) traces(t *trace.Tracer) {
+	if t == nil {
+		return
+	}
+	for result, count := range map[string]func() float64{
+		"exported": func() float64 { n, _, _ := t.Counts(); return float64(n) },
+		"failed":   func() float64 { _, n, _ := t.Counts(); return float64(n) },
+		"dropped":  func() float64 { _, _, n := t.Counts(); return float64(n) },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "stowrs_trace_spans_total", Help: "Spans of traces, by result: exported, failed (the collector did not take them), dropped (too many waited).",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, count))
+	}
+}
+
 func (m *metrics) transaction(t stow.Transaction) {
 	m.requests.WithLabelValues(strconv.Itoa(t.StatusCode)).Inc()
 	m.duration.Observe(t.Duration.Seconds())
@@ -75,6 +103,12 @@ func (m *metrics) transaction(t stow.Transaction) {
 	for reason, n := range t.Failed {
 		m.instances.WithLabelValues("failed", reason.Hex()).Add(float64(n))
 	}
+}
+
+func (m *metrics) commitment(t commitment.Transaction) {
+	m.commitments.WithLabelValues(strconv.Itoa(t.StatusCode)).Inc()
+	m.commitmentInstances.WithLabelValues("committed").Add(float64(t.Committed))
+	m.commitmentInstances.WithLabelValues("failed").Add(float64(t.Failed))
 }
 
 func (m *metrics) s3Request(operation string, duration time.Duration, err error) {

@@ -50,7 +50,7 @@ func answerError(err error, c echo.Context, log *slog.Logger) {
 	}
 }
 
-// logFailure is for what should not happen, a panic most of all.
+// logFailure records what should never happen, above all a panic.
 func logFailure(log *slog.Logger, c echo.Context, err error) {
 	attrs := []any{"request_id", c.Response().Header().Get(echo.HeaderXRequestID), "error", storeresponse.Printable(err.Error())}
 	var panicked *panicError
@@ -62,7 +62,7 @@ func logFailure(log *slog.Logger, c echo.Context, err error) {
 
 func routeDetail(status int) string {
 	if status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
-		return "instances are stored by POST /studies or POST /studies/{study}; there is no search and no retrieve here"
+		return "instances are stored by POST /studies or POST /studies/{study}, and asked for by POST /commitment-requests/{transactionUID} unless COMMITMENT is off; there is no search and no retrieve here"
 	}
 	return ""
 }

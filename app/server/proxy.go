@@ -13,8 +13,8 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// Headers that say who the client is and how it reached a proxy. The first are believed
-// of TRUSTEDPROXY; the others never, and nothing behind this file sees them.
+// Headers that say who the client is and how it reached a proxy. The first group is trusted
+// only from TRUSTEDPROXY; the others never, and no code after this file sees them.
 var (
 	proxyHeaders     = []string{"X-Client-DN", echo.HeaderXRealIP, echo.HeaderXRequestID, echo.HeaderXForwardedProto, "X-Forwarded-Host"}
 	forwardedHeaders = []string{
@@ -25,8 +25,8 @@ var (
 
 var requestIDSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// believeOnly drops the headers of a trusted proxy from all other requests, and a
-// request id that could not stand in a log record or in an object's metadata. It
+// believeOnly removes the headers of a trusted proxy from all other requests, and a
+// request id that is not allowed in a log record or in an object's metadata. It
 // completes r.URL with the scheme, http or https, and the host that the client sees.
 func believeOnly(trusted []netip.Prefix) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -68,7 +68,7 @@ func isTrusted(r *http.Request, trusted []netip.Prefix) bool {
 	return false
 }
 
-// clientAddress is that of X-Real-IP, which only a trusted proxy still has, else the peer's.
+// clientAddress is that of X-Real-IP, which remains only from a trusted proxy, else the peer's.
 func clientAddress(r *http.Request) string {
 	if claimed, err := netip.ParseAddr(r.Header.Get(echo.HeaderXRealIP)); err == nil {
 		return claimed.WithZone("").String()
@@ -82,9 +82,9 @@ func clientAddress(r *http.Request) string {
 
 var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// cleanPath makes one path of those that mean the same, before it is routed: percent-encoded
-// unreserved characters are decoded (RFC 3986 §6.2.2.2), and slashes at the start and the
-// end, which clients add when they join a base URL and a path, are one and none.
+// cleanPath makes equivalent paths equal, before the request is routed: percent-encoded
+// unreserved characters are decoded (RFC 3986 §6.2.2.2). Slashes at the start are reduced to one and slashes at the
+// end are removed, because clients add them when they join a base URL and a path.
 func cleanPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL

@@ -9,12 +9,13 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stowrs-to-s3/app/commitment"
 	"stowrs-to-s3/app/config"
 	"stowrs-to-s3/app/stow"
 )
 
-// newEcho lays out the routes of LISTENADDRESS. Middleware runs in the order written here.
-func newEcho(c config.Config, handler *stow.Handler, x exchange, log *slog.Logger) *echo.Echo {
+// newEcho defines the routes of LISTENADDRESS. Middleware runs in the order written here.
+func newEcho(c config.Config, handler *stow.Handler, committer *commitment.Handler, x exchange, log *slog.Logger) *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, ctx echo.Context) { answerError(err, ctx, log) }
 	e.IPExtractor = clientAddress
@@ -42,16 +43,24 @@ func newEcho(c config.Config, handler *stow.Handler, x exchange, log *slog.Logge
 	for _, path := range []string{"/", "/studies", "/studies/:study"} {
 		e.OPTIONS(path, handler.Options)
 	}
-	e.Any("/studies/:study/*", echo.NotFoundHandler) // a study would be all that follows
+	e.Any("/studies/:study/*", echo.NotFoundHandler) // otherwise a study could be everything that follows
+	if commitments := "/commitment-requests/:transaction"; c.Commits() {
+		e.POST(commitments, committer.Post)
+		e.GET(commitments, committer.Result)
+		e.OPTIONS(commitments, handler.Options)
+		e.Any(commitments+"/*", echo.NotFoundHandler)
+	}
 	return e
 }
 
-// maxEchoedBytes bounds the list of headers in a pre-flight, which its answer repeats.
+// maxEchoedBytes limits the list of headers in a pre-flight, which its answer repeats.
 const maxEchoedBytes = 300
 
-// newAdmin lays out the routes of ADMINADDRESS.
-func newAdmin(c config.Config, h *health, m *metrics) http.Handler {
+// newAdmin defines the routes of ADMINADDRESS.
+func newAdmin(c config.Config, h *health, m *metrics, page *statusPage) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", page)
+	mux.HandleFunc("GET /status.css", serveStyle)
 	mux.HandleFunc("GET /livez", h.livez)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))

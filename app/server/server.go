@@ -1,5 +1,5 @@
 // Package server runs the service: the Echo routes of STOW-RS on one address,
-// health and metrics on another, and a graceful end.
+// a status page, health and metrics on another, and a graceful stop.
 package server
 
 import (
@@ -13,10 +13,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"stowrs-to-s3/app/commitment"
 	"stowrs-to-s3/app/config"
 	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/stow"
+	"stowrs-to-s3/app/trace"
 )
 
 const (
@@ -24,35 +26,35 @@ const (
 	headerTimeout = 15 * time.Second
 	// maxHeaderBytes of a request; net/http answers 431 to a longer one.
 	maxHeaderBytes = 16 << 10
-	// idleTimeout of a kept connection: longer than the 350 s after which a
-	// Network Load Balancer forgets a TLS connection, so that it never meets a closed one.
+	// idleTimeout of an idle connection: longer than the 350 s after which a
+	// Network Load Balancer drops a TLS connection, so that it never uses a closed one.
 	idleTimeout = 400 * time.Second
-	// cutTimeout is left to abort the uploads in flight when the time to stop is
-	// up: STOPTIMEOUT and this end within Fargate's 120 s.
+	// cutTimeout is the time to abort the uploads in flight after the time to stop is
+	// over: STOPTIMEOUT and this end within Fargate's 120 s.
 	cutTimeout = 8 * time.Second
-	// processOverhead is what the process needs besides its buffers; the Go heap is held to both.
-	processOverhead = 64 << 20
+	// processOverhead is the memory of the process besides its buffers; the Go heap is limited to both together.
+	processOverhead = 48 << 20
 )
 
-// ErrCut says that the service was stopped before everything in flight was finished.
+// ErrCut says that the service was stopped before all requests in flight were finished.
 var ErrCut = errors.New("stopped before all requests were finished; their uploads were aborted")
 
-// Process is what Run needs of its process.
+// Process is what Run needs from its process.
 type Process struct {
 	Version string
 	Log     io.Writer // JSON records
-	// Stop ends when the service shall stop: it finishes what is in flight, STOPTIMEOUT at most.
+	// Stop ends when the service should stop: it finishes the requests in flight, for at most STOPTIMEOUT.
 	Stop context.Context //nolint:containedctx // two different ends
-	// Cut ends when it shall stop at once.
+	// Cut ends when the service should stop at once.
 	Cut context.Context //nolint:containedctx // two different ends
-	// Listening is told the addresses as soon as requests are served; nil: nobody is.
+	// Listening is called with the addresses as soon as requests are served; it may be nil.
 	Listening func(stow, admin net.Addr)
 }
 
-// Run serves until p.Stop ends and everything in flight is finished, or until it
-// is cut (ErrCut). Other errors are those of the start: an address that is taken, an
-// AWS configuration that cannot be read. That S3 cannot be reached is not an error;
-// the service waits for it, and says so in /readyz and the log.
+// Run serves until p.Stop ends and all requests in flight are finished, or until it
+// is cut off (ErrCut). Other errors are those of the start: an address that is in use, an
+// AWS configuration that cannot be read. It is not an error if S3 cannot be reached;
+// the service waits for it, and reports this in /readyz and the log.
 func Run(c config.Config, p Process) error {
 	log := newLog(p.Log, level(c.LogLevel))
 	audit := newLog(p.Log, slog.LevelInfo)
@@ -61,19 +63,31 @@ func Run(c config.Config, p Process) error {
 	if err != nil {
 		return err
 	}
+	traces, err := trace.New(config.Environment(), p.Version, log)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what it is of
+	}
 	measured := newMetrics(p.Version)
 	ledger := memory.New(c.BufferBytes(), c.ReserveBytes(), int64(c.MetadataLimit))
 	store := s3store.New(storeConfig(c, measured), client, ledger, log)
 
 	uploads, cutUploads := context.WithCancel(context.Background())
 	defer cutUploads()
+	past := newHistory()
 	handler := stow.NewHandler(stow.Handler{
-		Config: stowConfig(c), Store: store, Ledger: ledger, Log: log, Audit: audit, Stop: uploads, Observe: measured.transaction,
+		Config: stowConfig(c), Store: store, Ledger: ledger, Log: log, Audit: audit, Traces: traces, Stop: uploads,
+		Observe: func(t stow.Transaction) { measured.transaction(t); past.transaction(t) },
 	})
+	committer := &commitment.Handler{Stow: handler, Store: store, Log: log, Audit: audit, Observe: measured.commitment}
 	state := &health{
-		ask: store.Probe, stored: store.Health, log: log, now: time.Now,
+		ask: store.Probe, stored: store.Health, starve: ledger.Stalled, log: log, now: time.Now,
 	}
 	measured.gauges(state, handler)
+	measured.traces(traces)
+	page := &statusPage{
+		version: p.Version, started: time.Now(), config: c, health: state, history: past,
+		load: func() load { return load{handler.Serving(), store.Slots(), ledger.Usage(), heapBytes()} },
+	}
 
 	stowListener, err := listen("LISTENADDRESS", c.ListenAddress)
 	if err != nil {
@@ -84,8 +98,12 @@ func Run(c config.Config, p Process) error {
 		return errors.Join(err, stowListener.Close())
 	}
 	x := exchange{answer: answerTimeout, linger: lingerTimeout, stall: lingerStall, minRate: int64(c.MinRate), stop: p.Stop}
-	stowServer := newServer(newEcho(c, handler, x, log), &connections{limit: c.MaxRequests + spareConnections}, log)
-	adminServer := newServer(newAdmin(c, state, measured), &connections{limit: adminConnections, anybody: true}, log)
+	limit := connectionLimit(c.MaxRequests, c.ThreadCount, openFiles())
+	if missing := c.MaxRequests + spareConnections - limit; missing > 0 {
+		log.WarnContext(p.Stop, "the process may open too few files for MAXREQUESTS and THREADCOUNT: raise its limit (ulimit -n, LimitNOFILE)", "missing", missing, "connections", limit)
+	}
+	stowServer := newServer(newEcho(c, handler, committer, x, log), &connections{limit: limit}, log)
+	adminServer := newServer(newAdmin(c, state, measured, page), &connections{limit: adminConnections, anybody: true}, log)
 	failed := make(chan error, 2)
 	go func() { failed <- stowServer.Serve(listener{stowListener}) }()
 	go func() { failed <- adminServer.Serve(adminListener) }()
@@ -107,12 +125,12 @@ func Run(c config.Config, p Process) error {
 	case <-p.Stop.Done():
 	}
 	state.stop()
-	return stop(p.Cut, stowServer, store, c.StopTimeout, cutUploads, log)
+	return stop(p.Cut, stowServer, store, traces, c.StopTimeout, cutUploads, log)
 }
 
 // stop lets the server finish within timeout, unless cut ends before; then the
-// uploads are cut, and aborted. What S3 would not abort is tried again while there is time.
-func stop(cut context.Context, server *http.Server, store *s3store.Store, timeout time.Duration, cutUploads func(), log *slog.Logger) error {
+// uploads are cut off and aborted. Aborts that S3 has refused are retried while there is time.
+func stop(cut context.Context, server *http.Server, store *s3store.Store, traces *trace.Tracer, timeout time.Duration, cutUploads func(), log *slog.Logger) error {
 	log.Info("stopping", "timeout", timeout.String())
 	graceful, cancel := context.WithTimeout(cut, timeout)
 	defer cancel()
@@ -120,6 +138,7 @@ func stop(cut context.Context, server *http.Server, store *s3store.Store, timeou
 	cutUploads()
 	aborting, cancel := context.WithTimeout(context.Background(), cutTimeout)
 	defer cancel()
+	defer traces.Close(aborting) //nolint:contextcheck // cut has ended
 	defer store.Settle(aborting) //nolint:contextcheck // cut has ended
 	if stopped {
 		log.Info("stopped")
@@ -164,6 +183,6 @@ func stowConfig(c config.Config) stow.Config {
 	return stow.Config{
 		Prefix: c.Prefix, Suffix: c.ObjectSuffix, WADOURL: c.WADOURL,
 		HeadWindowBytes: int64(c.HeadWindow), MinRateBytes: int64(c.MinRate), MaxRequestBytes: int64(c.MaxRequestSize),
-		MaxRequests: c.MaxRequests, ResponseDelay: time.Duration(c.ResponseDelay), StrictAccept: c.StrictAccept,
+		MaxRequests: c.MaxRequests, ResponseDelay: time.Duration(c.ResponseDelay), StrictAccept: c.StrictAccept, Commitment: c.Commits(),
 	}
 }

@@ -88,7 +88,7 @@ func dialService(t *testing.T, s3 *s3test.Server, limits stow.Config) net.Conn {
 		t.Fatal(err)
 	}
 	x := exchange{answer: time.Minute, linger: time.Second, stall: time.Second, stop: t.Context()}
-	s := httptest.NewServer(newEcho(c, handler, x, log))
+	s := httptest.NewServer(newEcho(c, handler, nil, x, log))
 	t.Cleanup(s.Close)
 	connection, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {

@@ -18,64 +18,75 @@ import (
 // same bytes each time, so that the length of an answer can be counted by a first call.
 func (m Module) Encode(w io.Writer, mediaType string) error {
 	b := output{Writer: bufio.NewWriter(w)}
-	var s syntax = &jsonSyntax{output: b}
+	var s Syntax = &jsonSyntax{output: b}
 	if mediaType == MediaTypeXML {
 		s = &xmlSyntax{b}
 	}
-	s.begin()
-	s.value(attrRetrieveURL, m.RetrieveURL)
+	s.Begin()
+	s.Value(attrRetrieveURL, m.RetrieveURL)
 	encodeItems(s, attrFailed, m.Failed, func(f Failed) {
-		s.value(attrSOPClassUID, f.SOPClassUID)
-		s.value(attrSOPInstanceUID, f.SOPInstanceUID)
-		s.number(attrFailureReason, f.FailureReason)
+		s.Value(attrSOPClassUID, f.SOPClassUID)
+		s.Value(attrSOPInstanceUID, f.SOPInstanceUID)
+		s.Number(attrFailureReason, f.FailureReason)
 	})
 	encodeItems(s, attrReferenced, m.Referenced, func(r Referenced) {
-		s.value(attrSOPClassUID, r.SOPClassUID)
-		s.value(attrSOPInstanceUID, r.SOPInstanceUID)
-		s.value(attrRetrieveURL, r.RetrieveURL)
+		s.Value(attrSOPClassUID, r.SOPClassUID)
+		s.Value(attrSOPInstanceUID, r.SOPInstanceUID)
+		s.Value(attrRetrieveURL, r.RetrieveURL)
 		if r.WarningReason != 0 {
-			s.number(attrWarningReason, r.WarningReason)
+			s.Number(attrWarningReason, r.WarningReason)
 		}
 	})
-	encodeItems(s, attrOtherFailures, m.OtherFailures, func(r Reason) { s.number(attrFailureReason, r) })
-	s.end()
-	if err := b.Flush(); err != nil {
+	encodeItems(s, attrOtherFailures, m.OtherFailures, func(r Reason) { s.Number(attrFailureReason, r) })
+	s.End()
+	if err := s.Flush(); err != nil {
 		return fmt.Errorf("write response module: %w", err)
 	}
 	return nil
 }
 
-func encodeItems[T any](s syntax, a attribute, items iter.Seq[T], encode func(T)) {
+func encodeItems[T any](s Syntax, a Attribute, items iter.Seq[T], encode func(T)) {
 	if items == nil {
 		return
 	}
 	n := 0
 	for item := range items {
 		if n++; n == 1 {
-			s.beginSequence(a)
+			s.BeginSequence(a)
 		}
-		s.beginItem(n)
+		s.BeginItem(n)
 		encode(item)
-		s.endItem()
+		s.EndItem()
 	}
 	if n > 0 {
-		s.endSequence()
+		s.EndSequence()
 	}
 }
 
-// syntax writes the pieces of a module. Items are counted from 1.
-type syntax interface {
-	begin()
-	end()
-	value(a attribute, value string) // an empty one: the attribute has no value
-	number(a attribute, value Reason)
-	beginSequence(a attribute)
-	endSequence()
-	beginItem(n int)
-	endItem()
+// Syntax writes the pieces of a module. Items are counted from 1. Flush ends it, and returns the first error.
+type Syntax interface {
+	Begin()
+	End()
+	Value(a Attribute, value string) // an empty value: the attribute has no value
+	Number(a Attribute, value Reason)
+	BeginSequence(a Attribute)
+	EndSequence()
+	BeginItem(n int)
+	EndItem()
+	Flush() error
 }
 
-// plain says that s is the same within JSON and XML as without.
+// NewSyntax writes one Native DICOM Model document (PS3.19 Annex A) for MediaTypeXML, else one DICOM JSON object
+// (PS3.18 Annex F). It holds a buffer of 4 KiB.
+func NewSyntax(w io.Writer, mediaType string) Syntax {
+	b := output{Writer: bufio.NewWriter(w)}
+	if mediaType == MediaTypeXML {
+		return &xmlSyntax{b}
+	}
+	return &jsonSyntax{output: b}
+}
+
+// plain says whether s needs no escaping in JSON and XML.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' || strings.IndexByte(`"'\<>&`, s[i]) >= 0 {
@@ -108,18 +119,18 @@ type jsonSyntax struct {
 	comma bool // before the next attribute
 }
 
-func (s *jsonSyntax) begin() { s.write("{") }
-func (s *jsonSyntax) end()   { s.write("}") }
+func (s *jsonSyntax) Begin() { s.write("{") }
+func (s *jsonSyntax) End()   { s.write("}") }
 
-func (s *jsonSyntax) attribute(a attribute) {
+func (s *jsonSyntax) attribute(a Attribute) {
 	if s.comma {
 		s.write(",")
 	}
 	s.comma = true
-	s.write(`"`, a.tag, `":{"vr":"`, a.vr, `"`)
+	s.write(`"`, a.Tag, `":{"vr":"`, a.VR, `"`)
 }
 
-func (s *jsonSyntax) value(a attribute, value string) {
+func (s *jsonSyntax) Value(a Attribute, value string) {
 	s.attribute(a)
 	switch {
 	case value == "":
@@ -133,21 +144,21 @@ func (s *jsonSyntax) value(a attribute, value string) {
 }
 
 // number writes a number, not a string (PS3.18 Table F.2.3-1).
-func (s *jsonSyntax) number(a attribute, value Reason) {
+func (s *jsonSyntax) Number(a Attribute, value Reason) {
 	s.attribute(a)
 	s.write(`,"Value":[`)
 	s.writeNumber(int(value))
 	s.write("]}")
 }
 
-func (s *jsonSyntax) beginSequence(a attribute) {
+func (s *jsonSyntax) BeginSequence(a Attribute) {
 	s.attribute(a)
 	s.write(`,"Value":[`)
 }
 
-func (s *jsonSyntax) endSequence() { s.write("]}") }
+func (s *jsonSyntax) EndSequence() { s.write("]}") }
 
-func (s *jsonSyntax) beginItem(n int) {
+func (s *jsonSyntax) BeginItem(n int) {
 	if n > 1 {
 		s.write(",")
 	}
@@ -155,7 +166,7 @@ func (s *jsonSyntax) beginItem(n int) {
 	s.comma = false
 }
 
-func (s *jsonSyntax) endItem() {
+func (s *jsonSyntax) EndItem() {
 	s.write("}")
 	s.comma = true
 }
@@ -165,13 +176,13 @@ type xmlSyntax struct{ output }
 
 const nativeNamespace = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 
-func (s *xmlSyntax) begin() {
+func (s *xmlSyntax) Begin() {
 	s.write(xml.Header, `<NativeDicomModel xmlns="`, nativeNamespace, `">`)
 }
-func (s *xmlSyntax) end() { s.write("</NativeDicomModel>") }
+func (s *xmlSyntax) End() { s.write("</NativeDicomModel>") }
 
-func (s *xmlSyntax) value(a attribute, value string) {
-	s.beginSequence(a)
+func (s *xmlSyntax) Value(a Attribute, value string) {
+	s.BeginSequence(a)
 	if value != "" {
 		s.write(`<Value number="1">`)
 		if plain(value) {
@@ -181,25 +192,25 @@ func (s *xmlSyntax) value(a attribute, value string) {
 		}
 		s.write("</Value>")
 	}
-	s.endSequence()
+	s.EndSequence()
 }
 
-func (s *xmlSyntax) number(a attribute, value Reason) {
-	s.beginSequence(a)
+func (s *xmlSyntax) Number(a Attribute, value Reason) {
+	s.BeginSequence(a)
 	s.write(`<Value number="1">`)
 	s.writeNumber(int(value))
 	s.write("</Value>")
-	s.endSequence()
+	s.EndSequence()
 }
 
-func (s *xmlSyntax) beginSequence(a attribute) {
-	s.write(`<DicomAttribute tag="`, a.tag, `" vr="`, a.vr, `" keyword="`, a.keyword, `">`)
+func (s *xmlSyntax) BeginSequence(a Attribute) {
+	s.write(`<DicomAttribute tag="`, a.Tag, `" vr="`, a.VR, `" keyword="`, a.Keyword, `">`)
 }
-func (s *xmlSyntax) endSequence() { s.write("</DicomAttribute>") }
+func (s *xmlSyntax) EndSequence() { s.write("</DicomAttribute>") }
 
-func (s *xmlSyntax) beginItem(n int) {
+func (s *xmlSyntax) BeginItem(n int) {
 	s.write(`<Item number="`)
 	s.writeNumber(n)
 	s.write(`">`)
 }
-func (s *xmlSyntax) endItem() { s.write("</Item>") }
+func (s *xmlSyntax) EndItem() { s.write("</Item>") }

@@ -49,16 +49,16 @@ type Failed struct {
 	FailureReason  Reason
 }
 
-// attribute is one of the module, with the tag, VR and keyword of PS3.6.
-type attribute struct{ tag, vr, keyword string }
+// Attribute is an attribute of a module, with its tag (eight hexadecimal digits, upper case), VR and keyword of PS3.6.
+type Attribute struct{ Tag, VR, Keyword string }
 
 var (
-	attrSOPClassUID    = attribute{"00081150", "UI", "ReferencedSOPClassUID"}
-	attrSOPInstanceUID = attribute{"00081155", "UI", "ReferencedSOPInstanceUID"}
-	attrRetrieveURL    = attribute{"00081190", "UR", "RetrieveURL"}
-	attrWarningReason  = attribute{"00081196", "US", "WarningReason"}
-	attrFailureReason  = attribute{"00081197", "US", "FailureReason"}
-	attrFailed         = attribute{"00081198", "SQ", "FailedSOPSequence"}
-	attrReferenced     = attribute{"00081199", "SQ", "ReferencedSOPSequence"}
-	attrOtherFailures  = attribute{"0008119A", "SQ", "OtherFailuresSequence"}
+	attrSOPClassUID    = Attribute{"00081150", "UI", "ReferencedSOPClassUID"}
+	attrSOPInstanceUID = Attribute{"00081155", "UI", "ReferencedSOPInstanceUID"}
+	attrRetrieveURL    = Attribute{"00081190", "UR", "RetrieveURL"}
+	attrWarningReason  = Attribute{"00081196", "US", "WarningReason"}
+	attrFailureReason  = Attribute{"00081197", "US", "FailureReason"}
+	attrFailed         = Attribute{"00081198", "SQ", "FailedSOPSequence"}
+	attrReferenced     = Attribute{"00081199", "SQ", "ReferencedSOPSequence"}
+	attrOtherFailures  = Attribute{"0008119A", "SQ", "OtherFailuresSequence"}
 )

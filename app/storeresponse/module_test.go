@@ -1,6 +1,7 @@
 package storeresponse_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"flag"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,7 +99,7 @@ func TestParseHostileResponse(t *testing.T) {
 			if len(got.Failed)+len(got.Referenced)+len(got.OtherFailures) > 1 {
 				t.Errorf("got %d failed", len(got.Failed))
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 		})
@@ -115,7 +117,14 @@ func TestParseForeignResponse(t *testing.T) {
 		"lower-case tag":              {"application/dicom+json", `{"0008119a":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[49152]}}]}}`, storeresponse.Response{OtherFailures: []storeresponse.Reason{0xC000}}},
 		"reason as a string":          {"application/json", `{"00081198":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]},"00081197":{"vr":"US","Value":["272"]}}]}}`, storeresponse.Response{Failed: []storeresponse.Failed{{SOPInstanceUID: "1.2", FailureReason: 0x0110}}}},
 		"empty sequence and no value": {"application/json", `{"00081198":{"vr":"SQ","Value":[]},"00081190":{"vr":"UR"}}`, storeresponse.Response{}},
-		"xml without namespace":       {"application/xml", `<NativeDicomModel><DicomAttribute tag="00081190" vr="UR" keyword="RetrieveURL"><Value number="1">u</Value></DicomAttribute></NativeDicomModel>`, storeresponse.Response{RetrieveURL: "u"}},
+		"array of modules": {"application/json", `[{"00081199":{"Value":[{"00081155":{"Value":["1.2"]}}]}},{"00081199":{"Value":[{"00081155":{"Value":["1.3"]}}]},"00081198":{"Value":[{"00081155":{"Value":["1.4"]}}]}}]`,
+			storeresponse.Response{Referenced: []storeresponse.Referenced{{SOPInstanceUID: "1.2"}, {SOPInstanceUID: "1.3"}}, Failed: []storeresponse.Failed{{SOPInstanceUID: "1.4"}}}},
+		"JSON after a byte order mark": {"application/json", "\xEF\xBB\xBF\r\n" + `{"00081190":{"Value":["u"]}}`, storeresponse.Response{RetrieveURL: "u"}},
+		"JSON called XML":              {"text/xml", `{"00081190":{"Value":["u"]}}`, storeresponse.Response{RetrieveURL: "u"}},
+		"XML called text":              {"text/plain", `<NativeDicomModel><DicomAttribute tag="00081190"><Value>u</Value></DicomAttribute></NativeDicomModel>`, storeresponse.Response{RetrieveURL: "u"}},
+		"XML in ISO-8859-1":            {"application/dicom+xml", `<?xml version="1.0" encoding="ISO-8859-1"?><NativeDicomModel><DicomAttribute tag="00081190"><Value>` + "caf\xE9" + `</Value></DicomAttribute></NativeDicomModel>`, storeresponse.Response{RetrieveURL: "café"}},
+		"XML in UTF-16":                {"application/dicom+xml", utf16LE(`<?xml version="1.0" encoding="UTF-16"?><NativeDicomModel><DicomAttribute tag="00081190"><Value>é</Value></DicomAttribute></NativeDicomModel>`), storeresponse.Response{RetrieveURL: "é"}},
+		"xml without namespace":        {"application/xml", `<NativeDicomModel><DicomAttribute tag="00081190" vr="UR" keyword="RetrieveURL"><Value number="1">u</Value></DicomAttribute></NativeDicomModel>`, storeresponse.Response{RetrieveURL: "u"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -128,13 +137,22 @@ func TestParseForeignResponse(t *testing.T) {
 			}
 		})
 	}
-	for name, body := range map[string]string{"text": "Bad Gateway", "two objects": "[{},{}]", "empty": ""} {
+	for name, body := range map[string]string{"text": "Bad Gateway", "an object and text": `[{},"x"]`, "no object": "[]", "empty": ""} {
 		t.Run("no module: "+name, func(t *testing.T) {
 			if got, err := storeresponse.ParseResponse(storeresponse.MediaTypeJSON, []byte(body)); err == nil {
 				t.Errorf("got %+v, want an error", got)
 			}
 		})
 	}
+}
+
+// utf16LE has a byte order mark.
+func utf16LE(text string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune("\uFEFF" + text)) {
+		b = binary.LittleEndian.AppendUint16(b, unit)
+	}
+	return string(b)
 }
 
 var update = flag.Bool("update", false, "rewrite the golden files")

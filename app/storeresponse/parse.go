@@ -2,6 +2,7 @@ package storeresponse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -10,18 +11,24 @@ import (
 	"strings"
 )
 
-// maxItems is the most items that a sequence in JSON may have. It bounds the memory
-// that millions of empty items would take; in 16 MiB there is no room for more real ones. maxMarks is the like for XML.
+// maxItems is the maximum number of items of a sequence in JSON. It limits the memory
+// of millions of empty items; 16 MiB have no room for more real ones. maxMarks is the same for XML.
 const maxItems = 500_000
 
-// ParseResponse decodes what Encode writes, and what other STOW-RS servers
-// answer: hexadecimal tags in either case, reasons as numbers or as strings,
-// and the one-element array that some servers wrap around the object.
-// A mediaType that names XML is read as Native DICOM Model, all others as JSON.
-// The caller bounds the length of body; memory is some ten times as much.
+// ParseResponse decodes the output of Encode, and the answers of other STOW-RS
+// servers: hexadecimal tags in either case, reasons as numbers or as strings, and an
+// array of modules, which counts as one module with the items of all.
+// A body that begins as XML or as JSON is read as such, whatever mediaType says; any other
+// body is read as Native DICOM Model if mediaType names XML, and otherwise as JSON. Its charset is
+// that of its byte order mark, or of its XML declaration.
+// The caller must limit the length of body; ParseResponse needs about ten times as much memory.
 func ParseResponse(mediaType string, body []byte) (Response, error) {
+	body, err := toUTF8(body)
+	if err != nil {
+		return Response{}, fmt.Errorf("decode response module: %w", err)
+	}
 	parse := parseJSON
-	if strings.Contains(strings.ToLower(mediaType), "xml") {
+	if bytes.HasPrefix(body, []byte("<")) || !startsJSON(body) && strings.Contains(strings.ToLower(mediaType), "xml") {
 		parse = parseXML
 	}
 	m, err := parse(body)
@@ -66,7 +73,7 @@ type item struct {
 // value is the first value of an attribute; empty: it has none.
 type value string
 
-// reason takes zero for what is no 16-bit number.
+// reason returns zero for anything that is not a 16-bit number.
 func (v value) reason() Reason {
 	n, err := strconv.ParseUint(string(v), 10, 16)
 	if err != nil {
@@ -75,7 +82,7 @@ func (v value) reason() Reason {
 	return Reason(n)
 }
 
-// UnmarshalJSON takes a string, or a number as its text, and nothing else.
+// UnmarshalJSON accepts a string, or a number as its text, and nothing else.
 func (v *value) UnmarshalJSON(data []byte) error {
 	var attribute struct{ Value [1]json.RawMessage }
 	if err := json.Unmarshal(data, &attribute); err != nil {
@@ -113,26 +120,40 @@ func (l *itemList) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// parseJSON reads one module, or an array of modules.
 func parseJSON(body []byte) (parsed, error) {
-	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("[")) {
-		var array [2]*parsed
-		if err := json.Unmarshal(body, &array); err != nil {
+	var m parsed
+	if !bytes.HasPrefix(body, []byte("[")) {
+		err := json.Unmarshal(body, &m)
+		return m, err
+	}
+	var modules []json.RawMessage
+	if bytes.Count(body, []byte("{")) > 8*maxItems {
+		return m, fmt.Errorf("the array has more than %d objects", 8*maxItems)
+	}
+	if err := json.Unmarshal(body, &modules); err != nil {
+		return m, err
+	}
+	if len(modules) == 0 || len(modules) > maxItems {
+		return m, fmt.Errorf("an array of %d modules", len(modules))
+	}
+	for _, module := range modules {
+		var one parsed
+		if err := json.Unmarshal(module, &one); err != nil {
 			return parsed{}, err
 		}
-		if array[0] == nil || array[1] != nil {
-			return parsed{}, errors.New("an array of other than one object")
-		}
-		return *array[0], nil
+		m.RetrieveURL = cmp.Or(m.RetrieveURL, one.RetrieveURL)
+		m.Failed.Value = append(m.Failed.Value, one.Failed.Value...)
+		m.Referenced.Value = append(m.Referenced.Value, one.Referenced.Value...)
+		m.OtherFailures.Value = append(m.OtherFailures.Value, one.OtherFailures.Value...)
 	}
-	var m parsed
-	err := json.Unmarshal(body, &m)
-	return m, err
+	return m, nil
 }
 
-// maxMarks is how many elements, or attributes, a document in XML may have. An item has six elements at least, and as many end tags.
+// maxMarks is the maximum number of elements, or attributes, of an XML document. An item has at least six elements, and as many end tags.
 const maxMarks = 3 * maxItems / 2
 
-// parseXML reads a Native DICOM Model (PS3.19 §A.1.5) of any namespace: the Python original misspells it.
+// parseXML reads a Native DICOM Model (PS3.19 §A.1.5) of any namespace: the Python service misspelled it.
 func parseXML(body []byte) (parsed, error) {
 	if bytes.Count(body, []byte("<")) > maxMarks || bytes.Count(body, []byte("=")) > maxMarks {
 		return parsed{}, fmt.Errorf("the document has more than %d elements or attributes", maxMarks)
@@ -150,7 +171,9 @@ func parseXML(body []byte) (parsed, error) {
 			} `xml:"Item"`
 		} `xml:"DicomAttribute"`
 	}
-	if err := xml.Unmarshal(body, &document); err != nil {
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	decoder.CharsetReader = charsetReader
+	if err := decoder.Decode(&document); err != nil {
 		return parsed{}, err
 	}
 	var m parsed
@@ -164,13 +187,13 @@ func parseXML(body []byte) (parsed, error) {
 			list = append(list, i)
 		}
 		switch strings.ToUpper(a.Tag) {
-		case attrRetrieveURL.tag:
+		case attrRetrieveURL.Tag:
 			m.RetrieveURL = value(strings.TrimSpace(a.Value))
-		case attrFailed.tag:
+		case attrFailed.Tag:
 			m.Failed.Value = list
-		case attrReferenced.tag:
+		case attrReferenced.Tag:
 			m.Referenced.Value = list
-		case attrOtherFailures.tag:
+		case attrOtherFailures.Tag:
 			m.OtherFailures.Value = list
 		}
 	}
@@ -179,15 +202,15 @@ func parseXML(body []byte) (parsed, error) {
 
 func (i *item) set(tag string, v value) {
 	switch strings.ToUpper(tag) {
-	case attrSOPClassUID.tag:
+	case attrSOPClassUID.Tag:
 		i.SOPClassUID = v
-	case attrSOPInstanceUID.tag:
+	case attrSOPInstanceUID.Tag:
 		i.SOPInstanceUID = v
-	case attrRetrieveURL.tag:
+	case attrRetrieveURL.Tag:
 		i.RetrieveURL = v
-	case attrWarningReason.tag:
+	case attrWarningReason.Tag:
 		i.WarningReason = v
-	case attrFailureReason.tag:
+	case attrFailureReason.Tag:
 		i.FailureReason = v
 	}
 }

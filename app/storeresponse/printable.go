@@ -5,14 +5,14 @@ import (
 	"unicode"
 )
 
-// maxPrintableRunes is the most that is repeated of what another party sent.
+// maxPrintableRunes is how much text of another party is repeated.
 const maxPrintableRunes = 300
 
-// Printable is what of s, which another party sent, may stand in an answer or in a log:
-// its first 300 characters, with "…" if there are more. Each character that does not
-// print stands as "?": control characters (C0, C1), the line and paragraph
-// separators U+2028 and U+2029, controls of direction, and bytes that are not UTF-8.
-// It looks at no more of s than it needs. A header field wants US-ASCII besides.
+// Printable returns s, a text of another party, in a form that may be in an answer or a log:
+// its first 300 characters, with "…" if there are more. Each character that cannot be
+// printed becomes "?": control characters (C0, C1), the line and paragraph
+// separators U+2028 and U+2029, directional controls, and bytes that are not UTF-8.
+// It reads no more of s than necessary. A header field must also be in US-ASCII.
 func Printable(s string) string {
 	var b strings.Builder
 	n := 0

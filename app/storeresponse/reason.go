@@ -1,12 +1,12 @@
 // Package storeresponse is the Store Instances Response Module (PS3.18 Annex I): its statuses, and how it
-// is written and read in JSON and XML. Server and client meet here, and only here.
+// is written and read in JSON and XML. Both server and client use it.
 package storeresponse
 
 import "fmt"
 
 // Reason is a Failure Reason (0008,1197) or a Warning Reason (0008,1196):
 // an unsigned 16-bit status of PS3.18 Tables I.2-1 and I.2-2, or of PS3.7 Annex C.
-// Zero means neither failed nor warned.
+// Zero means neither a failure nor a warning.
 type Reason uint16
 
 // The reasons this service gives, and when. docs/conformance.md lists the same.
@@ -31,7 +31,7 @@ const (
 	ReasonCannotUnderstand Reason = 0xC000
 )
 
-// String is the reason in words for people; unknown reasons, which other servers may send, by their number and class.
+// String returns the reason in words; for unknown reasons, which other servers may send, their number and class.
 func (r Reason) String() string {
 	switch r {
 	case ReasonProcessingFailure:
@@ -73,10 +73,10 @@ func (r Reason) String() string {
 }
 
 // Temporary reports whether the same instance may succeed when it is sent again:
-// its failure lay in the storage, not in the instance.
+// the cause of its failure was the storage, not the instance.
 func (r Reason) Temporary() bool {
 	return r == ReasonProcessingFailure || r == ReasonOutOfResources
 }
 
-// Hex is the reason as the standard writes it: four hexadecimal digits.
+// Hex returns the reason as the standard writes it: four hexadecimal digits.
 func (r Reason) Hex() string { return fmt.Sprintf("%04X", uint16(r)) }

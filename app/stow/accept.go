@@ -26,7 +26,7 @@ type framing struct {
 // acceptContent is step 1 for Content-Type (PS3.18 Table 10.5.4-1) and Content-Encoding.
 func acceptContent(header http.Header) (framing, error) {
 	var f framing
-	// A body is stored as it comes, and the check of a coding comes behind the bytes: damaged ones would be stored before it fails.
+	// A body is stored while it arrives, and a coding can only be checked at its end: damaged bytes would be stored before the check fails.
 	if encoding := strings.Join(header.Values("Content-Encoding"), ","); !isIdentity(encoding) {
 		return framing{}, refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is, without Content-Encoding or with identity", storeresponse.Printable(encoding))
 	}
@@ -70,7 +70,7 @@ func unsupported(contentType string) error {
 // hostSyntax is a name or an IPv4 address, or an IPv6 address in brackets, with or without a port (RFC 3986 §3.2.2).
 var hostSyntax = regexp.MustCompile(`^([A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?$`)
 
-// ValidHost says that a host, with or without a port, can be one.
+// ValidHost says whether a host, with or without a port, is valid.
 func ValidHost(host string) bool { return hostSyntax.MatchString(host) }
 
 // acceptHost is step 1 for Host (RFC 9112 §3.2). HTTP/1.0 may leave it out.
@@ -91,8 +91,8 @@ func acceptStudy(study string) error {
 
 // acceptResponse chooses the media type of the answer (PS3.18 §8.7.8.1): the
 // accept query parameter, then the Accept header by q, JSON for a wildcard.
-// What is left is JSON too, since real clients send none or the one of a
-// retrieve request; if strict, it is refused with 406 as the standard has it.
+// All other requests get JSON too, because real clients send no Accept, or that of a
+// retrieve request; if strict, they are refused with 406, as the standard requires.
 func acceptResponse(r *http.Request, strict bool) (string, error) {
 	query := plusSigns.Replace(r.URL.Query().Get("accept"))
 	for _, list := range []string{query, strings.Join(r.Header.Values("Accept"), ",")} {
@@ -106,12 +106,12 @@ func acceptResponse(r *http.Request, strict bool) (string, error) {
 	return storeresponse.MediaTypeJSON, nil
 }
 
-// plusSigns are those of a query that were written as they are, and read as spaces.
+// plusSigns restores unescaped plus signs of a query, which were read as spaces.
 var plusSigns = strings.NewReplacer("dicom json", storeresponse.MediaTypeJSON[len("application/"):], "dicom xml", storeresponse.MediaTypeXML[len("application/"):])
 
-// choose returns the offer of the highest q; the q of each is that of the range that names
-// it most closely (RFC 9110 §12.5.1). Of the same q, the one that is named more closely is
-// meant, then the one that is named first, then JSON. Empty: none is acceptable.
+// choose returns the offer with the highest q; the q of an offer is that of the media range
+// that matches it most closely (RFC 9110 §12.5.1). If several have the same q, the closest
+// match wins, then the one that is named first, then JSON. Empty: none is acceptable.
 func choose(list string, strict bool) string {
 	type preference struct {
 		closeness, order int
@@ -143,7 +143,7 @@ func choose(list string, strict bool) string {
 	return offers[best]
 }
 
-// closeness says how closely a media range names an offer; 0: not at all.
+// closeness says how closely a media range matches an offer; 0: not at all.
 func closeness(name, offer string, strict bool) int {
 	short := strings.Replace(offer, "dicom+", "", 1)
 	switch {
@@ -160,7 +160,7 @@ func closeness(name, offer string, strict bool) int {
 }
 
 // Refusal ends a request before any instance is read: the client gets the
-// status and the detail, which names no patient and nothing of AWS.
+// status and the detail, which contains no patient data and no details of AWS.
 type Refusal struct {
 	StatusCode int
 	Detail     string

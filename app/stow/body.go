@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// stallTimeout cuts a client that sends nothing at all for so long.
+	// stallTimeout is how long a client may send nothing at all before its request ends.
 	stallTimeout = time.Minute
 	// rateWindow is the time over which the progress of a client is measured.
 	rateWindow = time.Minute
@@ -25,17 +25,18 @@ var (
 	errStopping        = errors.New("the service stops")
 	errRequestTooLarge = errors.New("the request is larger than MAXREQUESTSIZE")
 	errBroken          = errors.New("the body cannot be read")
+	errUnchecked       = errors.New("the body was not read to its end, so that its digest could not be checked, and nothing of it counts as stored: send all of it again")
 	errDamaged         = errors.New("the body is not what its header says, and nothing of it counts as stored: send all of it again")
 )
 
-// body is the request body with its limits. There is one rule of progress: while the
-// service waits for the client, the client delivers at least minRate over every window,
-// from the first byte to the last; and while anybody waits for memory, what its request
-// holds, by the minute: a twelfth of it in every twelfth of a window. Time in which the
-// service waits for memory or for S3 does not count.
-type body struct {
+// limitedBody is the request body with its limits. There is one rule of progress: while the
+// service waits for the client, the client must deliver at least minRate over every window,
+// from the first byte to the last. While any request waits for memory, the client must also
+// deliver as much per minute as its request holds: a twelfth of it in every twelfth of a
+// window. Time in which the service waits for memory or for S3 does not count.
+type limitedBody struct {
 	source      io.Reader
-	stop        context.Context       //nolint:containedctx // when the service is cut, so is the body
+	stop        context.Context       //nolint:containedctx // ends the body when the service is cut off
 	setDeadline func(time.Time) error // of the connection's reads
 	holds       func() int64          // memory that the request holds for what has arrived
 	short       func() bool           // somebody waits for memory
@@ -49,7 +50,7 @@ type body struct {
 
 	read int64 // bytes in all
 
-	mu      sync.Mutex // a Read that waits is judged by a timer
+	mu      sync.Mutex // a timer judges a Read that waits
 	ticker  *time.Timer
 	counted time.Time // up to when time is in the windows
 	held    int64
@@ -66,17 +67,28 @@ type progress struct {
 }
 
 // interrupt ends a Read that waits for the client; stop has ended before.
-func (b *body) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
+func (b *limitedBody) interrupt() { _ = b.setDeadline(time.Now()) } // a connection that is gone needs none
 
-// Read implements io.Reader. An error is final: net/http tells only once that a body was cut, and then that it has ended.
-func (b *body) Read(p []byte) (n int, err error) {
+// Read implements io.Reader. An error is final: net/http reports only once that a body was cut, and afterwards that it has ended.
+func (b *limitedBody) Read(p []byte) (n int, err error) {
 	if b.ended == nil {
 		n, b.ended = b.next(p)
 	}
 	return n, b.ended
 }
 
-func (b *body) next(p []byte) (int, error) {
+// doubt says why nothing of the body counts as stored: its digest was declared, but does not match or could not be checked.
+func (b *limitedBody) doubt() error {
+	switch {
+	case len(b.digests) == 0, b.ended == io.EOF: //nolint:errorlint // io.EOF itself ends a body
+		return nil
+	case errors.Is(b.ended, errDamaged):
+		return b.ended
+	}
+	return errUnchecked
+}
+
+func (b *limitedBody) next(p []byte) (int, error) {
 	if b.limit > 0 {
 		p = p[:min(int64(len(p)), b.limit-b.read+1)]
 	}
@@ -96,7 +108,7 @@ func (b *body) next(p []byte) (int, error) {
 		b.read--
 		return n - 1, errRequestTooLarge
 	case err == io.EOF: // io.EOF itself ends a body
-		// Behind it net/http goes on reading, to see whether the client leaves: without a deadline.
+		// After the body, net/http continues to read, to see whether the client leaves: this needs no deadline.
 		_ = b.setDeadline(time.Time{}) // the connection may be gone
 		if err := b.digests.Check(); err != nil {
 			return n, fmt.Errorf("%w: %w", errDamaged, err)
@@ -110,8 +122,8 @@ func (b *body) next(p []byte) (int, error) {
 	return n, nil
 }
 
-// startWaiting begins to count the time, and has the client judged while it delivers nothing.
-func (b *body) startWaiting() {
+// startWaiting begins to count the time, and starts the timer that judges a client that delivers nothing.
+func (b *limitedBody) startWaiting() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.counted, b.held = time.Now(), b.holds()
@@ -122,8 +134,8 @@ func (b *body) startWaiting() {
 	b.ticker.Reset(b.window / shares)
 }
 
-// tick judges a client that the service waits for, and ends the Read of one that is cut.
-func (b *body) tick() {
+// tick judges the client for which the service waits, and ends the Read if the client is too slow.
+func (b *limitedBody) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.counted.IsZero() {
@@ -137,7 +149,7 @@ func (b *body) tick() {
 }
 
 // stopWaiting counts the n bytes that have come, and the time until then.
-func (b *body) stopWaiting(n int64) error {
+func (b *limitedBody) stopWaiting(n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ticker.Stop()
@@ -149,7 +161,7 @@ func (b *body) stopWaiting(n int64) error {
 // shares is the number of parts of a window by which a client is judged.
 const shares = 12
 
-func (b *body) judge(n int64) {
+func (b *limitedBody) judge(n int64) {
 	now := time.Now()
 	waited := now.Sub(b.counted)
 	b.counted = now
@@ -177,7 +189,7 @@ func (b *body) judge(n int64) {
 	}
 }
 
-func (b *body) explain(err error) error {
+func (b *limitedBody) explain(err error) error {
 	var timeout net.Error
 	switch {
 	case b.stop.Err() != nil:

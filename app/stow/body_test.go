@@ -15,8 +15,8 @@ import (
 func noDeadline(time.Time) error { return nil }
 
 // newTestBody has no limits but those that a test sets.
-func newTestBody(t *testing.T, source io.Reader) *body {
-	return &body{
+func newTestBody(t *testing.T, source io.Reader) *limitedBody {
+	return &limitedBody{
 		source: source, stop: t.Context(), setDeadline: noDeadline, stall: time.Minute, window: 60 * time.Millisecond,
 		holds: func() int64 { return 0 }, short: func() bool { return false },
 	}

@@ -27,14 +27,14 @@ type wadlApplication struct {
 }
 
 type wadlResources struct {
-	Base     string       `xml:"base,attr" json:"base"`
-	Resource wadlResource `xml:"resource" json:"resource"`
+	Base     string         `xml:"base,attr" json:"base"`
+	Resource []wadlResource `xml:"resource" json:"resource"`
 }
 
 type wadlResource struct {
 	Path     string         `xml:"path,attr" json:"path"`
 	Param    *wadlParam     `xml:"param" json:"param,omitempty"`
-	Method   wadlMethod     `xml:"method" json:"method"`
+	Method   []wadlMethod   `xml:"method" json:"method,omitempty"`
 	Resource []wadlResource `xml:"resource" json:"resource,omitempty"`
 }
 
@@ -71,32 +71,36 @@ type wadlRepresentation struct {
 	MediaType string `xml:"mediaType,attr" json:"mediaType"`
 }
 
-// capabilities describes the Store transaction at its two resources (PS3.18 Table H-1).
-func capabilities(base string) wadlApplication {
+// capabilities describes the Store transaction at its two resources (PS3.18 Table H-1), and with commitment those of §13.
+func capabilities(base string, commitment bool) wadlApplication {
 	module := []wadlRepresentation{{storeresponse.MediaTypeJSON}, {storeresponse.MediaTypeXML}}
+	problem := []wadlRepresentation{{"application/problem+json"}}
+	accept := wadlParam{Default: storeresponse.MediaTypeJSON, Option: []wadlOption{{storeresponse.MediaTypeJSON}, {storeresponse.MediaTypeXML}}}
+	header, query := accept, accept
+	header.Name, header.Style = "Accept", "header"
+	query.Name, query.Style = "accept", "query"
+	resource := func(name string, methods ...wadlMethod) wadlResource {
+		return wadlResource{Path: "{" + name + "}", Param: &wadlParam{Name: name, Style: "template", Type: "xsd:string"}, Method: methods}
+	}
 	store := func(id string) wadlMethod {
-		accept := wadlParam{Default: storeresponse.MediaTypeJSON, Option: []wadlOption{{storeresponse.MediaTypeJSON}, {storeresponse.MediaTypeXML}}}
-		header, query := accept, accept
-		header.Name, header.Style = "Accept", "header"
-		query.Name, query.Style = "accept", "query"
 		return wadlMethod{
 			Name: http.MethodPost, ID: id,
-			Request: wadlRequest{
-				Param:          []wadlParam{header, query},
-				Representation: representations(),
-			},
-			Response: []wadlResponse{
-				{"200 202 400 408 409 413 500 503", module},
-				{"400 406 408 413 415 500 503", []wadlRepresentation{{"application/problem+json"}}},
-			},
+			Request:  wadlRequest{Param: []wadlParam{header, query}, Representation: representations()},
+			Response: []wadlResponse{{"200 202 400 408 409 413 500 503", module}, {"400 406 408 413 415 500 503", problem}},
 		}
 	}
-	return wadlApplication{Resources: wadlResources{Base: base, Resource: wadlResource{
-		Path: "studies", Method: store("StoreInstances"),
-		Resource: []wadlResource{{
-			Path: "{study}", Param: &wadlParam{Name: "study", Style: "template", Type: "xsd:string"}, Method: store("StoreStudyInstances"),
-		}},
-	}}}
+	resources := []wadlResource{{Path: "studies", Method: []wadlMethod{store("StoreInstances")}, Resource: []wadlResource{resource("study", store("StoreStudyInstances"))}}}
+	if commitment {
+		resources = append(resources, wadlResource{Path: "commitment-requests", Resource: []wadlResource{resource("transactionUID",
+			wadlMethod{
+				Name: http.MethodPost, ID: "RequestStorageCommitment",
+				Request:  wadlRequest{Param: []wadlParam{header}, Representation: module}, // §13.4.1.2: no Query Parameters
+				Response: []wadlResponse{{"200", module}, {"400 406 408 413 415 500 503", problem}},
+			},
+			wadlMethod{Name: http.MethodGet, ID: "CheckStorageCommitmentResult", Response: []wadlResponse{{"400 404", problem}}},
+		)}})
+	}
+	return wadlApplication{Resources: wadlResources{Base: base, Resource: resources}}
 }
 
 // representations are what a Store request may carry (PS3.18 Table 10.5.4-1).
@@ -114,8 +118,12 @@ func (h *Handler) Options(c echo.Context) error {
 	if err := acceptHost(c.Request()); err != nil {
 		return err
 	}
-	description := capabilities(base(c.Request()).ResolveReference(&url.URL{Path: "/"}).String())
-	c.Response().Header().Set("Allow", "OPTIONS, POST")
+	description := capabilities(base(c.Request()).ResolveReference(&url.URL{Path: "/"}).String(), h.Config.Commitment)
+	allow := "OPTIONS, POST"
+	if strings.HasPrefix(c.Path(), "/commitment-requests/") {
+		allow = "GET, OPTIONS, POST"
+	}
+	c.Response().Header().Set("Allow", allow)
 	if strings.Contains(strings.ToLower(c.Request().Header.Get("Accept")), "json") {
 		body, err := json.Marshal(description)
 		if err != nil {

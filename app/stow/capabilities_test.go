@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ import (
 // the base URL, and the resources of Table H-1 that this service has.
 func TestRetrieveCapabilities(t *testing.T) {
 	e := echo.New()
-	e.OPTIONS("/", stow.NewHandler(stow.Handler{}).Options)
+	e.OPTIONS("/", stow.NewHandler(stow.Handler{Config: stow.Config{Commitment: true}}).Options)
 	server := httptest.NewServer(e)
 	defer server.Close()
 	for accept, mediaType := range map[string]string{
@@ -49,12 +50,12 @@ func TestRetrieveCapabilities(t *testing.T) {
 				XMLName   xml.Name `xml:"http://wadl.dev.java.net/2009/02 application" json:"-"`
 				Resources struct {
 					Base     string `xml:"base,attr"`
-					Resource struct {
-						Path     string `xml:"path,attr"`
-						Method   method `xml:"method"`
+					Resource []struct {
+						Path     string   `xml:"path,attr"`
+						Method   []method `xml:"method"`
 						Resource []struct {
-							Path   string `xml:"path,attr"`
-							Method method `xml:"method"`
+							Path   string   `xml:"path,attr"`
+							Method []method `xml:"method"`
 						} `xml:"resource"`
 					} `xml:"resource"`
 				} `xml:"resources"`
@@ -64,10 +65,21 @@ func TestRetrieveCapabilities(t *testing.T) {
 			} else {
 				err = xml.Unmarshal(body, &got)
 			}
-			studies := got.Resources.Resource
-			if err != nil || got.Resources.Base != server.URL+"/" || studies.Path != "studies" || studies.Method.ID != "StoreInstances" ||
-				len(studies.Resource) != 1 || studies.Resource[0].Path != "{study}" || studies.Resource[0].Method.ID != "StoreStudyInstances" {
-				t.Errorf("error %v, got %+v from\n%s", err, got, body)
+			var paths []string
+			for _, outer := range got.Resources.Resource {
+				for _, m := range outer.Method {
+					paths = append(paths, outer.Path+" "+m.ID)
+				}
+				for _, inner := range outer.Resource {
+					for _, m := range inner.Method {
+						paths = append(paths, outer.Path+"/"+inner.Path+" "+m.ID)
+					}
+				}
+			}
+			want := []string{"studies StoreInstances", "studies/{study} StoreStudyInstances",
+				"commitment-requests/{transactionUID} RequestStorageCommitment", "commitment-requests/{transactionUID} CheckStorageCommitmentResult"}
+			if err != nil || got.Resources.Base != server.URL+"/" || !slices.Equal(paths, want) {
+				t.Errorf("error %v, got %q, want %q from\n%s", err, paths, want, body)
 			}
 			if !strings.Contains(string(body), "application/dicom+xml") {
 				t.Errorf("the media types of the answer are missing:\n%s", body)

@@ -1,7 +1,7 @@
 // Package stow is the STOW-RS origin server (PS3.18 §10.5): it takes a Store
 // request through six steps, each in its own file.
 //
-//	1 Accept    accept.go      Content-Type, {study}, Accept, before a byte of the body is read
+//	1 Accept    accept.go      Content-Type, {study}, Accept, before any byte of the body is read
 //	2 Split     (related)      multipart/related → parts, streamed; (compose) metadata and bulkdata → instances
 //	3 Identify  (dicom)        SOP Class, SOP Instance, Study, Series UID from the head
 //	4 Check     check.go       UID syntax, study match
@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -29,18 +28,20 @@ import (
 	"stowrs-to-s3/app/related"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/storeresponse"
+	"stowrs-to-s3/app/trace"
 )
 
 // Config of the Store transaction.
 type Config struct {
 	Prefix, Suffix  string        // of every key
 	WADOURL         string        // base of the RetrieveURLs, without a slash at its end; empty: none are given
-	HeadWindowBytes int64         // longest head before the UIDs
-	MinRateBytes    int64         // bytes per second that a client delivers at least
+	HeadWindowBytes int64         // how far into an instance its UIDs are searched
+	MinRateBytes    int64         // bytes per second that a client must deliver
 	MaxRequestBytes int64         // 0: no limit
-	MaxRequests     int           // served at the same time; more get 503
-	ResponseDelay   time.Duration // waited before the answer
-	StrictAccept    bool          // 406 where the standard asks for it
+	MaxRequests     int           // concurrent requests; further ones get 503
+	ResponseDelay   time.Duration // wait before the answer
+	StrictAccept    bool          // 406 where the standard requires it
+	Commitment      bool          // the Capabilities Description names storage commitment
 
 	// StallTimeout and RateWindow are for tests. Zero: a minute.
 	StallTimeout, RateWindow time.Duration
@@ -51,32 +52,29 @@ type Handler struct {
 	Config Config
 	Store  *s3store.Store
 	Ledger *memory.Ledger
-	Log    *slog.Logger // failures
-	Audit  *slog.Logger // one record a request, whatever the log level
+	Log    *slog.Logger  // failures
+	Audit  *slog.Logger  // one record for each request, at every log level
+	Traces *trace.Tracer // nil: none
 
-	// Stop ends the uploads in flight: the service's last resort, when its time to stop is up.
+	// Stop ends the uploads in flight, when the time for a graceful stop is over.
 	Stop context.Context //nolint:containedctx // of the process, not of a call
-	// Observe is told of every request that was answered. Safe for concurrent use.
+	// Observe is called for every request that was answered. It must be safe for concurrent use.
 	Observe func(Transaction)
 
-	slots   chan struct{}
-	refused *atomic.Int64 // when a request was refused for want of a slot, in Unix nanoseconds
+	slots     *slots // of MAXREQUESTS
+	exchanges *slots // the share of them for Exchanges
 }
 
-// short says that others want what requests hold: a slot, or memory that is not held up by S3 itself.
+// short says that other requests need what requests hold: a slot, or memory that S3 itself does not hold.
 func (h *Handler) short() bool {
-	const lately = 10 * time.Second
-	if time.Since(time.Unix(0, h.refused.Load())) < lately {
-		return true
-	}
-	return h.Ledger.Short() && 2*h.Store.LeavingBytes() < h.Ledger.InUseBytes()
+	return h.slots.short() || h.Ledger.Short() && 2*h.Store.LeavingBytes() < h.Ledger.InUseBytes()
 }
 
 // NewHandler returns h, ready to serve.
 func NewHandler(h Handler) *Handler {
 	h.Config.StallTimeout = cmp.Or(h.Config.StallTimeout, stallTimeout)
 	h.Config.RateWindow = cmp.Or(h.Config.RateWindow, rateWindow)
-	h.slots, h.refused = make(chan struct{}, h.Config.MaxRequests), &atomic.Int64{}
+	h.slots, h.exchanges = newSlots(h.Config.MaxRequests), newSlots(max(h.Config.MaxRequests/exchangesShare, 1))
 	return &h
 }
 
@@ -89,8 +87,17 @@ type Transaction struct {
 	Duration         time.Duration
 }
 
+// failed is the number of instances that were not stored.
+func (r *Transaction) failed() int {
+	n := 0
+	for _, of := range r.Failed {
+		n += of
+	}
+	return n
+}
+
 // Serving is the number of requests being served.
-func (h *Handler) Serving() int { return len(h.slots) }
+func (h *Handler) Serving() int { return len(h.slots.taken) }
 
 // Post serves POST /studies and POST /studies/{study}. Echo's HTTPErrorHandler answers a
 // *Refusal with its status; other errors are faults of the service.
@@ -101,9 +108,11 @@ func (h *Handler) Post(c echo.Context) error {
 	return nil
 }
 
-// recorded writes one audit record for every request, after a panic too.
+// recorded writes one audit record for every request, even after a panic.
 func (h *Handler) recorded(c echo.Context) (err error) {
 	start, record := time.Now(), Transaction{}
+	traced, span := h.Traces.Request(c.Request(), route(c), requestID(c))
+	c.SetRequest(traced)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", errPanic, p)
@@ -111,11 +120,12 @@ func (h *Handler) recorded(c echo.Context) (err error) {
 		}
 		record.Duration = time.Since(start)
 		h.record(c, &record, err)
+		record.trace(span)
 	}()
 	return h.post(c, &record)
 }
 
-// record writes the audit record, and tells the metrics.
+// record writes the audit record, and updates the metrics.
 func (h *Handler) record(c echo.Context, record *Transaction, err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
@@ -126,12 +136,8 @@ func (h *Handler) record(c echo.Context, record *Transaction, err error) {
 		record.StatusCode = http.StatusInternalServerError
 	}
 	h.Observe(*record)
-	failed := 0
-	for _, n := range record.Failed {
-		failed += n
-	}
 	attrs := []any{
-		"request_id", requestID(c), "status", record.StatusCode, "stored", record.Stored, "failed", failed,
+		"request_id", requestID(c), "status", record.StatusCode, "stored", record.Stored, "failed", record.failed(),
 		"warnings", record.Warnings, "bytes", record.Bytes, "duration_ms", record.Duration.Milliseconds(),
 		"remote", c.RealIP(), "client_dn", storeresponse.Printable(c.Request().Header.Get("X-Client-DN")),
 	}
@@ -144,17 +150,16 @@ func (h *Handler) record(c echo.Context, record *Transaction, err error) {
 // post serves one request.
 func (h *Handler) post(c echo.Context, record *Transaction) error {
 	r, w := c.Request(), c.Response()
+	_, step := trace.Start(r.Context(), "Accept")
 	framing, responseType, err := h.accept(r, c.Param("study"))
+	if err == nil {
+		err = h.slots.enter("requests")
+	}
+	step.End(refusedType(err))
 	if err != nil {
 		return err
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		h.refused.Store(time.Now().UnixNano())
-		return refuse(http.StatusServiceUnavailable, "%d requests are being served, which is the limit; try again later", cap(h.slots))
-	}
+	defer h.slots.leave()
 
 	// A client that leaves harms only the instance it was sending: the others are stored.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
@@ -172,12 +177,14 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	count := t.outcomes.count()
 	record.StatusCode, record.Stored, record.Warnings, record.Failed = count.status(bodyErr), count.stored, count.warnings, count.reasons
 	delay(r.Context(), h.Stop, h.Config.ResponseDelay)
+	_, step = trace.Start(ctx, "Report")
+	defer step.End("")
 	if record.StatusCode == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfterSeconds)
 	}
 	module := t.outcomes.module(h.Config.WADOURL)
 	t.outcomes.describe(w.Header(), module.RetrieveURL, count)
-	return answer(w, record.StatusCode, module, responseType, &reader{ResponseWriter: w, minRate: h.Config.MinRateBytes, stall: h.Config.StallTimeout})
+	return answer(w, record.StatusCode, module.Encode, responseType, h.reader(w))
 }
 
 // begin makes the transaction of a request that was accepted.
@@ -189,15 +196,25 @@ func (h *Handler) begin(ctx context.Context, c echo.Context, framing framing) *t
 		line: h.Ledger.Line(), kept: h.Ledger.Keep(),
 	}
 	t.outcomes = outcomes{kept: t.kept, log: t.logFailure, uploads: map[string]*s3store.Upload{}}
-	t.body = &body{
-		source: r.Body, digests: related.NewDigests(r.Header), stop: h.Stop, setDeadline: http.NewResponseController(c.Response()).SetReadDeadline,
-		holds: t.heldBytes, short: h.short, minRate: h.Config.MinRateBytes, limit: h.Config.MaxRequestBytes,
-		stall: h.Config.StallTimeout, window: h.Config.RateWindow,
-	}
+	t.body = h.body(c, t.heldBytes, h.Config.MaxRequestBytes)
 	return t
 }
 
-// base is the URI of a request as its client sees it; package server has put what is known of that into r.URL.
+// body returns the body of a request, with its limits. holds returns the memory that the request holds; the body has at most limit bytes, 0: no limit.
+func (h *Handler) body(c echo.Context, holds func() int64, limit int64) *limitedBody {
+	r := c.Request()
+	return &limitedBody{
+		source: r.Body, digests: related.NewDigests(r.Header), stop: h.Stop, setDeadline: http.NewResponseController(c.Response()).SetReadDeadline,
+		holds: holds, short: h.short, minRate: h.Config.MinRateBytes, limit: limit,
+		stall: h.Config.StallTimeout, window: h.Config.RateWindow,
+	}
+}
+
+func (h *Handler) reader(w http.ResponseWriter) *reader {
+	return &reader{ResponseWriter: w, minRate: h.Config.MinRateBytes, stall: h.Config.StallTimeout}
+}
+
+// base is the URI of a request as its client sees it; package server has put scheme and host into r.URL.
 func base(r *http.Request) *url.URL {
 	return &url.URL{Scheme: cmp.Or(r.URL.Scheme, "http"), Host: cmp.Or(r.URL.Host, r.Host), Path: r.URL.Path}
 }
@@ -223,5 +240,5 @@ func (h *Handler) accept(r *http.Request, study string) (framing, string, error)
 	return content, responseType, nil
 }
 
-// requestID is the one that the server's middleware has given the answer.
+// requestID is the X-Request-Id that the server's middleware has set in the answer.
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func TestOutageIsTemporary(t *testing.T) {
 	}{
 		"everything fails":   {s3test.Fault{Status: 500, Code: "InternalError"}, 503, "failed 1.1 0110 | failed 1.2 0110"},
 		"everything is slow": {s3test.Fault{Status: 503, Code: "SlowDown"}, 503, "failed 1.1 A700 | failed 1.2 A700"},
+		"everything hangs":   {s3test.Fault{Delay: time.Minute}, 503, "failed 1.1 0110 | failed 1.2 0110"},
 		"one fails":          {s3test.Fault{Key: func(k string) bool { return strings.HasSuffix(k, "/1.2") }, Status: 500, Code: "InternalError"}, 202, "stored 1.1 | failed 1.2 0110"},
 	}
 	for name, test := range tests {
@@ -38,6 +40,9 @@ func TestOutageIsTemporary(t *testing.T) {
 			}
 			if retryAfter := got.header.Get("Retry-After"); (retryAfter != "") != (test.status == 503) {
 				t.Errorf("Retry-After is %q at status %d", retryAfter, test.status)
+			}
+			if told := fmt.Sprint(got.header["Warning"]); !strings.Contains(told, "the storage") {
+				t.Errorf("the sender is told %s", told)
 			}
 			if strings.Contains(got.body, "InternalError") || strings.Contains(got.body, "dicom/") {
 				t.Errorf("the client sees detail of S3: %s", got.body)
@@ -210,5 +215,45 @@ func TestRecords(t *testing.T) {
 	}
 	if log := s.log.String(); strings.Contains(log, "Doe") || !strings.Contains(log, `"failure_reason":"0117"`) {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// Six bytes can be a part: what has no UID must not fill the log. All others have their record.
+func TestRecordsOfManyParts(t *testing.T) {
+	s := newService(t)
+	body := strings.Repeat("--b\n\n\n", 5000)
+	for n := range 150 {
+		body += fmt.Sprintf("--b\n\n%s\n", instance(fmt.Sprintf("1.2.%d", n), "Doe^Jane", series, classUID, 1))
+	}
+	s.post(t, "/studies", multipartType("b"), strings.NewReader(body+"--b--"))
+	record := s.awaitAudit(t)
+	s.mu.Lock()
+	log := s.log.String()
+	s.mu.Unlock()
+	if got, named := strings.Count(log, "\n"), strings.Count(log, `"instance":"1.2.`); got != 251 || named != 150 {
+		t.Errorf("%d records, %d of instances that have a UID; want 251 and 150", got, named)
+	}
+	if got := fmt.Sprint(record["failed"]); got != "5150" {
+		t.Errorf("the audit record counts %s failures, want 5150", got)
+	}
+}
+
+// BenchmarkEmptyParts is what the shortest parts cost.
+func BenchmarkEmptyParts(b *testing.B) {
+	s := newService(b)
+	body := strings.Repeat("--b\n\n\n", 50_000) + "--b--"
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, s.url+"/studies", strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Content-Type", multipartType("b"))
+		answer, err := s.client.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// outcome is what became of one instance. A request keeps up to 100,000 of them
+// outcome is the result of one instance. A request keeps up to 100,000 of them
 // until it is answered, so an outcome is small, and its memory is counted.
 type outcome struct {
-	sop     string          // SOP Instance UID; empty: there is none that can be given
+	sop     string          // SOP Instance UID; empty: there is no valid one
 	family  *family         // shared by neighbours
 	upload  *s3store.Upload // nil: settled
 	number  int32           // of the instance, from 1
 	warning storeresponse.Reason
 	reason  storeresponse.Reason // zero: stored, or not settled
-	service bool                 // the failure is the service's or its storage's, not the sender's
+	service bool                 // the service or its storage is the cause of the failure, not the sender
 }
 
 // family is what the instances of a series have in common.
@@ -58,7 +58,7 @@ func (o *outcome) bytes(before *outcome) int64 {
 	return int64(n)
 }
 
-// validUID keeps values that are no UIDs, which may be anything, out of answers, logs and headers.
+// validUID returns an empty string for invalid UIDs, which could contain anything, so that they do not get into answers, logs and headers.
 func validUID(uid string) string {
 	if dicom.ValidUID(uid) {
 		return uid
@@ -70,14 +70,14 @@ func validUID(uid string) string {
 type outcomes struct {
 	all     []*outcome
 	pending []*outcome                 // not settled
-	many    int                        // so many pending ones are looked through for those that are done
+	many    int                        // how many pending outcomes start a search for those that are done
 	uploads map[string]*s3store.Upload // of the pending ones, by key
-	kept    *memory.Kept
+	kept    *memory.RequestMemory
 	words   []words
 	log     func(level slog.Level, o *outcome, err error)
 }
 
-// words are what a sender is told about instances that failed alike.
+// words is the message to the sender about all instances with the same failure.
 type words struct {
 	text   string
 	number int // of the first
@@ -107,14 +107,14 @@ func (s *outcomes) identify(o *outcome, id dicom.Identity) error {
 	return s.kept.Take(o.bytes(before))
 }
 
-// wait makes o one that is settled by its upload.
+// wait marks o as pending until its upload is done.
 func (s *outcomes) wait(o *outcome, upload *s3store.Upload) {
 	o.upload = upload
 	s.pending = append(s.pending, o)
 	s.uploads[upload.Key()] = upload
 }
 
-// settle takes the outcomes of uploads that are done; all of them, if it shall wait.
+// settle takes over the results of uploads that are done, or of all uploads if it is told to wait.
 func (s *outcomes) settle(wait bool) {
 	const few = 64
 	if !wait && len(s.pending) < s.many {
@@ -140,7 +140,7 @@ func (s *outcomes) settle(wait bool) {
 	s.many = few + 2*len(s.pending)
 }
 
-// fail is the outcome of an instance that err has hit.
+// fail sets the outcome of an instance that failed with err.
 func (s *outcomes) fail(o *outcome, err error) {
 	found := situationOf(err)
 	o.reason, o.service = found.reason, found.service
@@ -160,7 +160,7 @@ func (s *outcomes) fail(o *outcome, err error) {
 	}
 }
 
-// withdraw lets nothing count as stored.
+// withdraw makes all instances count as not stored.
 func (s *outcomes) withdraw(err error) {
 	for _, o := range s.all {
 		if o.reason == 0 {
@@ -172,7 +172,7 @@ func (s *outcomes) withdraw(err error) {
 // tally counts the outcomes of a request.
 type tally struct {
 	stored, failed, warnings int
-	service                  int // failures that are the service's or its storage's
+	service                  int // failures caused by the service or its storage
 	unparsable               int // failures in Other Failures with ReasonCannotUnderstand
 	reasons                  map[storeresponse.Reason]int
 }
@@ -207,7 +207,7 @@ func (t tally) status(bodyErr error) int {
 	case t.stored > 0:
 		return http.StatusAccepted
 	case t.failed > 0 && t.service == t.failed:
-		return http.StatusServiceUnavailable // an outage, not a conflict: the sender must come again
+		return http.StatusServiceUnavailable // an outage, not a conflict: the sender must repeat the request
 	case bodyErr != nil:
 		return situationOf(bodyErr).status
 	case t.failed == t.unparsable: // no part at all, too

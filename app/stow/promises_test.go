@@ -105,7 +105,7 @@ func TestPanic(t *testing.T) {
 func TestFailuresInWords(t *testing.T) {
 	s := newService(t)
 	secret := "Doe^Jane"
-	unnamed := append([]byte("DICM"), explicitLE.ui(0x00080016, classUID)...)
+	unnamed := append([]byte("DICM"), explicitLE.UI(0x00080016, classUID)...)
 	got := s.post(t, "/studies/1.99", "", bytes.NewReader(multipart(ct("1.1", 10), []byte(secret), unnamed, []byte(secret+secret), ct("1.2", 10))))
 	warnings := got.header.Values("Warning")
 	for _, want := range []string{
@@ -169,7 +169,7 @@ func TestValueInFrontOfTheNameIsNotTheName(t *testing.T) {
 	}
 	metadata := `{"00080016":{"vr":"UI","Value":["` + classUID + `"]},"00080018":{"vr":"UI","Value":["1.1"]},` + element(0x00091001, "OB", `BulkDataURI":"b`) +
 		`,"00090010":{"vr":"LO","Value":["MAKER"]},"0020000D":{"vr":"UI","Value":["` + study + `"]},"0020000E":{"vr":"UI","Value":["` + series + `"]}}`
-	forged := join(explicitLE.ui(0x0020000D, other), explicitLE.ui(0x0020000E, other))
+	forged := join(explicitLE.UI(0x0020000D, other), explicitLE.UI(0x0020000E, other))
 	for name, value := range map[string][]byte{"ordinary": []byte("Comment."), "elements": forged} {
 		s := newService(t)
 		body := join([]byte("--myboundary\r\nContent-Type: application/dicom+json\r\n\r\n"+metadata+"\r\n--myboundary\r\nContent-Location: b\r\n\r\n"), value, []byte("\r\n--myboundary--\r\n"))

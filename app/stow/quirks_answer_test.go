@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"stowrs-to-s3/app/dicomtest"
 	"stowrs-to-s3/app/storeresponse"
 )
 
@@ -15,8 +16,8 @@ import (
 func TestClientsUnderstandAnswers(t *testing.T) {
 	a, b := ct("1.1", 10), ct("1.2", 3000)
 	good, bad := multipart(a, b), multipart(a, []byte("not DICOM"))
-	implicit := file("1.3", classUID, implicitLE.uid, implicitLE.dataset("1.3", study, series, classUID, 10))
-	bare := explicitLE.dataset("1.4", study, series, classUID, 10)
+	implicit := dicomtest.File("1.3", classUID, implicitLE.UID, dataset(implicitLE, "1.3", study, series, classUID, 10))
+	bare := dataset(explicitLE, "1.4", study, series, classUID, 10)
 	for _, test := range []struct {
 		name, source string
 		accept       string // "": the client sends none

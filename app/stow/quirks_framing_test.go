@@ -32,7 +32,7 @@ func TestFramingQuirks(t *testing.T) {
 	)
 	long := strings.Repeat("x", 256)
 	lines := func(body []byte) []byte { return bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n")) }
-	tricky := with("1.5", explicitLE.element(0x00091001, "OB", []byte("\r\n--myboundary0\r\n--myboundary-\r\n\r\nx--myboundary--\n--myboundary--\r\n--myboundary \x00\r\n\r\n")))
+	tricky := with("1.5", explicitLE.Element(0x00091001, "OB", "\r\n--myboundary0\r\n--myboundary-\r\n\r\nx--myboundary--\n--myboundary--\r\n--myboundary \x00\r\n\r\n"))
 	partHeader := func(header string) []byte {
 		return bytes.ReplaceAll(multipart(a, b), []byte("Content-Type: application/dicom\r\n"), []byte(header))
 	}

@@ -3,6 +3,7 @@ package stow
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"net/http"
@@ -58,7 +59,7 @@ func (s *outcomes) where(is func(*outcome) bool) iter.Seq[*outcome] {
 	}
 }
 
-// study is that of all instances stored; empty when there is more than one, or none.
+// study is the study of all stored instances; empty if there is more than one study, or none.
 func (s *outcomes) study() string {
 	study := ""
 	for o := range s.where(func(o *outcome) bool { return o.reason == 0 }) {
@@ -71,8 +72,8 @@ func (s *outcomes) study() string {
 }
 
 // describe sets the response headers of PS3.18 Table 10.5.3-2: where the study can be
-// retrieved, if it is one and WADOURL tells, and Warnings (§10.5.3.2, in the syntax of
-// RFC 7234 §5.5) with the reasons why instances were not stored, and what is wrong in words.
+// retrieved, if there is only one and WADOURL is set, and Warnings (§10.5.3.2, in the syntax
+// of RFC 7234 §5.5) with the reasons why instances were not stored, as numbers and in words.
 func (s *outcomes) describe(header http.Header, retrieveURL string, t tally) {
 	if retrieveURL != "" {
 		header.Set("Location", retrieveURL)
@@ -95,7 +96,7 @@ func (s *outcomes) describe(header http.Header, retrieveURL string, t tally) {
 	}
 }
 
-// quotable is text as it may stand in a quoted-string (RFC 9110 §5.6.4), in ASCII.
+// quotable returns text in a form that is allowed in a quoted-string (RFC 9110 §5.6.4), in ASCII.
 func quotable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -108,17 +109,17 @@ func quotable(text string) string {
 	}, text)
 }
 
-// answer writes the module; its length is counted first, so that nothing is kept of it.
-func answer(w http.ResponseWriter, status int, m storeresponse.Module, mediaType string, reader *reader) error {
+// answer writes the module; its length is counted first, so that it need not be kept in memory.
+func answer(w http.ResponseWriter, status int, encode func(w io.Writer, mediaType string) error, mediaType string, reader *reader) error {
 	var length counter
-	if err := m.Encode(&length, mediaType); err != nil {
+	if err := encode(&length, mediaType); err != nil {
 		return fmt.Errorf("encode response module: %w", err)
 	}
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", fmt.Sprint(int64(length)))
 	w.WriteHeader(status)
 	buffered := bufio.NewWriterSize(reader, answerBlockBytes)
-	if m.Encode(buffered, mediaType) == nil {
+	if encode(buffered, mediaType) == nil {
 		_ = buffered.Flush() // the client has left, or does not read
 	}
 	return nil
@@ -126,8 +127,8 @@ func answer(w http.ResponseWriter, status int, m storeresponse.Module, mediaType
 
 const answerBlockBytes = 32 << 10
 
-// reader is a client that reads its answer. It must do so at minRate over all, and each
-// block within stall: else it would hold its request as long as it likes.
+// reader is a client that reads its answer. It must read at minRate on average, and each
+// block within stall; otherwise it could hold its request as long as it likes.
 type reader struct {
 	http.ResponseWriter
 	minRate int64
@@ -139,7 +140,7 @@ type reader struct {
 
 // Write implements io.Writer.
 func (r *reader) Write(p []byte) (int, error) {
-	const leastRate = 1 << 10 // where MINRATE is less
+	const leastRate = 1 << 10 // if MINRATE is less
 	now := time.Now()
 	if r.begun.IsZero() {
 		r.begun = now

@@ -13,26 +13,26 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// situation is what a cause means for the answer.
+// situation says what the cause of a failure means for the answer.
 type situation struct {
 	cause func(error) bool
 	// reason is the Failure Reason of the instance (PS3.18 Table I.2-2).
 	reason storeresponse.Reason
-	// service: the service or its storage is to blame, and the sender must come again.
+	// service: the service or its storage is the cause, and the sender must repeat the request.
 	// A request that has no other failures, and of which nothing is stored, gets 503.
 	service bool
-	// endsBody: nothing more of the body can be read. Else the cause harms one instance.
+	// endsBody: nothing more of the body can be read. Otherwise the cause harms one instance.
 	endsBody bool
 	// status is that of the answer when the cause ended the body and nothing is stored (PS3.18 Table 10.5.3-1, §8.5).
 	status int
-	// words tell the sender; empty: those of the error do, since they name what the sender has to mend and nothing else.
+	// words are the message to the sender; empty: the text of the error, which then only says what the sender has to correct.
 	words string
 }
 
-// situations is the one table of causes, of which the first that fits counts.
+// situations is the one table of causes; the first one that matches counts.
 // docs/conformance.md says the same by statuses and reasons.
 var situations = []situation{
-	// The service is cut, or short of memory, or broken.
+	// The service is cut off, or short of memory, or has a bug.
 	{cause: wraps(errStopping), reason: storeresponse.ReasonOutOfResources, service: true, endsBody: true, status: http.StatusServiceUnavailable},
 	{cause: wraps(context.Canceled), reason: storeresponse.ReasonOutOfResources, service: true, endsBody: true, status: http.StatusServiceUnavailable, words: errStopping.Error()},
 	{cause: wraps(memory.ErrBusy), reason: storeresponse.ReasonOutOfResources, service: true, status: http.StatusServiceUnavailable},
@@ -49,6 +49,7 @@ var situations = []situation{
 	{cause: wraps(related.ErrTruncated), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
 	{cause: wraps(related.ErrPartHeader), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
 	{cause: wraps(errDamaged), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
+	{cause: wraps(errUnchecked), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest},
 	{cause: wraps(errBroken), reason: storeresponse.ReasonCannotUnderstand, endsBody: true, status: http.StatusBadRequest, words: errBroken.Error()},
 
 	// The metadata of several instances, or of one, are not what they should be.
@@ -68,7 +69,7 @@ var situations = []situation{
 	{cause: wraps(s3store.ErrTooLarge), reason: storeresponse.ReasonOutOfResources, status: http.StatusConflict},
 	{cause: wraps(s3store.ErrDuplicate), reason: storeresponse.ReasonDuplicateInstance, status: http.StatusConflict, words: s3store.ErrDuplicate.Error()},
 
-	// Anything else is S3's, after RETRYTIME. What it said is the operator's.
+	// Anything else is an error of S3, after RETRYTIME. Its text is only for the operator.
 	{cause: wraps(s3store.ErrSlowDown), reason: storeresponse.ReasonOutOfResources, service: true, status: http.StatusServiceUnavailable, words: "the storage is overloaded: send it again later"},
 	{cause: func(error) bool { return true }, reason: storeresponse.ReasonProcessingFailure, service: true, status: http.StatusServiceUnavailable, words: "the storage behind the service failed: send it again later"},
 }
@@ -101,7 +102,7 @@ func isEmptyUID(err error) bool {
 	return errors.As(err, &missing) && missing.Empty
 }
 
-// endOfBody is err if it ends the body, nil if it harms one instance alone.
+// endOfBody returns err if it ends the body, and nil if it harms only one instance.
 func endOfBody(err error) error {
 	if err == nil || !situationOf(err).endsBody {
 		return nil

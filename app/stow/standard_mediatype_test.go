@@ -3,6 +3,8 @@ package stow_test
 import (
 	"bytes"
 	"testing"
+
+	"stowrs-to-s3/app/dicomtest"
 )
 
 // Request media types (PS3.18 Table 10.5.4-1) and their syntax (§8.6, §8.7). What
@@ -38,7 +40,7 @@ func TestRequestMediaTypes(t *testing.T) {
 		},
 		{
 			name: "transfer-syntax of the request", source: "PS3.18 §8.7.9",
-			contentType: `multipart/related; type="application/dicom; transfer-syntax=` + explicitLE.uid + `"; boundary=myboundary`,
+			contentType: `multipart/related; type="application/dicom; transfer-syntax=` + explicitLE.UID + `"; boundary=myboundary`,
 		},
 	}
 	for i := range exchanges {
@@ -77,17 +79,17 @@ func TestRequestMediaTypes(t *testing.T) {
 // §8.7.3 excludes implicit VR and big endian; they are stored all the same, without
 // a warning, as every other server does.
 func TestTransferSyntax(t *testing.T) {
-	for _, encoding := range []syntax{implicitLE, explicitLE, explicitBE} {
-		data := file("1.1", classUID, encoding.uid, encoding.dataset("1.1", study, series, classUID, 10))
+	for _, encoding := range []dicomtest.Syntax{implicitLE, explicitLE, explicitBE} {
+		data := dicomtest.File("1.1", classUID, encoding.UID, dataset(encoding, "1.1", study, series, classUID, 10))
 		for _, parameter := range []string{"", "; transfer-syntax=" + jpegBaseline, "; transfer-syntax=*", "; transfer-syntax="} {
-			t.Run(encoding.uid+parameter, func(t *testing.T) {
+			t.Run(encoding.UID+parameter, func(t *testing.T) {
 				s := newService(t)
 				body := bytes.Replace(multipart(data), []byte("application/dicom"), []byte("application/dicom"+parameter), 1)
 				if got := s.post(t, "/studies", "", bytes.NewReader(body)); got.status != 200 || got.outcomes() != "stored 1.1" {
 					t.Errorf("got %d %q", got.status, got.outcomes())
 				}
 				s.wantStored(t, data)
-				if _, metadata, _ := s.s3.Object(study + "/" + series + "/1.1"); metadata["transfer-syntax"] != encoding.uid {
+				if _, metadata, _ := s.s3.Object(study + "/" + series + "/1.1"); metadata["transfer-syntax"] != encoding.UID {
 					t.Errorf("recorded with transfer syntax %q", metadata["transfer-syntax"])
 				}
 			})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"stowrs-to-s3/app/dicomtest"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 	"stowrs-to-s3/app/storeresponse"
@@ -29,7 +30,7 @@ func TestReasons(t *testing.T) {
 	before := func(s *service) { s.s3.Put(study+"/"+series+"/1.1", old) }
 	mismatch := bytes.Replace(ct("1.7", 10), []byte("1.7\x00"), []byte("1.8\x00"), 1)
 	foreignClass := bytes.Replace(a, []byte(classUID), []byte("1.2.840.10008.5.1.4.1.1.4"), 1)
-	private := file("1.5", classUID, "1.3.46.670589.33.1.4.1", explicitLE.dataset("1.5", study, series, classUID, 10))
+	private := dicomtest.File("1.5", classUID, "1.3.46.670589.33.1.4.1", dataset(explicitLE, "1.5", study, series, classUID, 10))
 	runExchanges(t, []exchange{
 		{name: "C000: no SOP Instance UID is known", source: "PS3.18 Table I.2-2, I.1-1 (119A)", body: multipart([]byte("text")), status: 400, want: "other C000"},
 		{name: "C000: cut off, though its UID is known", source: "PS3.18 Table I.2-2", body: multipart(ct("1.2", 3000))[:1000], status: 400, want: "failed 1.2 C000"},

@@ -62,7 +62,7 @@ func TestRequests(t *testing.T) {
 		},
 		{
 			name: "payload: a single part in chunks", source: "PS3.18 §8.6.1.1",
-			path: "/studies/" + study, contentType: "Application/DICOM; transfer-syntax=" + explicitLE.uid, body: b, chunked: true, status: 200, want: "stored 1.2", stored: [][]byte{b},
+			path: "/studies/" + study, contentType: "Application/DICOM; transfer-syntax=" + explicitLE.UID, body: b, chunked: true, status: 200, want: "stored 1.2", stored: [][]byte{b},
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package stow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"stowrs-to-s3/app/related"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/storeresponse"
+	"stowrs-to-s3/app/trace"
 )
 
 // maxRequestParts bounds the outcomes that a request keeps in memory.
@@ -29,36 +31,39 @@ var (
 // transaction is one Store request on its way through steps 2 to 6.
 type transaction struct {
 	handler   *Handler
-	ctx       context.Context //nolint:containedctx // of the uploads: ends when the service is cut, not when the client leaves
+	ctx       context.Context //nolint:containedctx // of the uploads: ends when the service is cut off, not when the client leaves
 	requestID string
 	study     string
 	framing   framing
 	length    int64 // declared length of the body, -1: none
-	body      *body
+	body      *limitedBody
 	base      *url.URL        // of the request, for relative references
 	parts     *related.Reader // nil: the body is one part
 	line      *memory.Line
-	kept      *memory.Kept
+	kept      *memory.RequestMemory
 	upload    *s3store.Upload // being received; nil: none
 	outcomes  outcomes
-	told      bool // an outcome tells what ended the body
+	told      bool // an outcome says what ended the body
+	nameless  int  // instances not stored of which no UID is known
 }
 
-// run receives all parts and waits for their uploads. Its error is what ended
-// the body early; what was received whole before that is stored all the same. Only a body
-// whose digest says that it was damaged has nothing that counts: which bytes are wrong is not known.
+// run receives all parts and waits for their uploads. Its error is what ended the body
+// early; instances that were received completely before that are still stored. But if the
+// digest of a body does not match, nothing of it counts: nobody knows which bytes are wrong.
 func (t *transaction) run() error {
+	_, step := trace.Start(t.ctx, "Split") // the whole body, while the other steps go on
 	err := t.guard(t.receiveAll)
-	if errors.Is(err, errDamaged) {
-		t.outcomes.settle(true)
-		t.outcomes.withdraw(err)
-		return err
-	}
-	if err != nil && !t.told && len(t.outcomes.all) > 0 { // it ended between two parts
+	step.Set("stowrs.bytes", t.body.read)
+	step.End(failedType(err))
+	doubt := t.body.doubt()
+	if err != nil && !t.told && !errors.Is(err, errDamaged) && len(t.outcomes.all) > 0 { // it ended between two parts
 		t.outcomes.fail(t.outcomes.add(), err)
 	}
 	t.outcomes.settle(true)
-	return err
+	if doubt != nil {
+		t.outcomes.withdraw(doubt)
+	}
+	return cmp.Or(err, doubt)
 }
 
 // guard turns a panic into the error that ends the body.
@@ -79,7 +84,7 @@ func (t *transaction) receiveAll() error {
 		}
 		err := t.receive(s3store.Source{Reader: t.body, DeclaredBytes: t.length}, dicom.Identity{})
 		if err == nil {
-			_, _ = io.Copy(io.Discard, t.body) // of an instance that was refused: its sender may see the answer only behind the body
+			_, _ = io.Copy(io.Discard, t.body) // the rest of a refused instance: its sender may read the answer only after it has sent the body
 		}
 		return err
 	}
@@ -111,7 +116,7 @@ func (t *transaction) receiveAll() error {
 // each is a source like a part.
 func (t *transaction) compose(first io.Reader, mediaType string) error {
 	c := compose.New(compose.Request{
-		MediaType: mediaType, Base: t.base, Kept: t.kept, LateBytes: t.handler.Store.CorrectableBytes(), MaxInstances: maxRequestParts,
+		MediaType: mediaType, Base: t.base, Memory: t.kept, LateBytes: t.handler.Store.CorrectableBytes(), MaxInstances: maxRequestParts,
 	}, first, t.parts)
 	defer c.Close()
 	for instance := range c.Instances() {
@@ -124,7 +129,7 @@ func (t *transaction) compose(first io.Reader, mediaType string) error {
 		}
 		if err := t.receive(source, instance.Identity()); err != nil && instance.Err() == nil {
 			return err
-		} // else the others that the end of the body hits are told, too
+		} // otherwise the other instances that are not complete are reported, too
 	}
 	return c.Err()
 }
@@ -135,8 +140,8 @@ type failed struct{ err error }
 // Read implements io.Reader.
 func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
-// receive takes one instance through steps 3 to 5. Its error ends the body; what is
-// wrong with the instance alone is in its outcome. known is what is known of it already.
+// receive takes one instance through steps 3 to 5. Its error ends the body; an error of
+// the instance alone is in its outcome. known is what is already known about the instance.
 func (t *transaction) receive(source s3store.Source, known dicom.Identity) error {
 	t.outcomes.settle(false)
 	if len(t.outcomes.all) == maxRequestParts {
@@ -153,7 +158,7 @@ func (t *transaction) receive(source s3store.Source, known dicom.Identity) error
 		return ended
 	}
 	memoryErr := t.outcomes.identify(o, known)
-	if t.ctx.Err() != nil { // the body may notice before the uploads do, and by another error: the sender must come again
+	if t.ctx.Err() != nil { // the body may notice this before the uploads, and with another error: the sender must repeat the request
 		err = fmt.Errorf("%w: %w", errStopping, err)
 	}
 	t.outcomes.fail(o, err)
@@ -164,21 +169,28 @@ func (t *transaction) receive(source s3store.Source, known dicom.Identity) error
 	return err
 }
 
-// store is steps 3 to 5: err is what is wrong with the instance, ended what ends the
-// body although the instance has its upload. id is what is known of the instance.
+// store does steps 3 to 5: err is an error of the instance; ended is an error that ends the
+// body although the instance has its upload. id is what is known about the instance.
 func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identity) (ended, err error) {
 	t.line.Next(false)
-	upload := t.handler.Store.Begin(t.ctx, t.line, source)
+	ctx := trace.WithPart(t.ctx, int(o.number))
+	upload := t.handler.Store.Begin(ctx, t.line, source)
 	t.upload = upload
 	defer func() {
 		t.upload = nil
-		upload.Discard() // if it was not stored, after a panic too
+		upload.Discard() // if it was not stored, also after a panic
 		t.line.End()
 	}()
-	if err := t.identify(source, upload, id); err != nil {
+	_, step := trace.Start(ctx, "Identify")
+	err = t.identify(source, upload, id)
+	step.End(failedType(err))
+	if err != nil {
 		return nil, err
 	}
-	if err := check(*id, t.study); err != nil {
+	_, step = trace.Start(ctx, "Check")
+	err = check(*id, t.study)
+	step.End(failedType(err))
+	if err != nil {
 		return nil, err
 	}
 	if err := t.outcomes.identify(o, *id); err != nil {
@@ -187,7 +199,7 @@ func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identit
 	config := t.handler.Config
 	key := s3store.Key(config.Prefix, id.StudyInstanceUID, id.SeriesInstanceUID, id.SOPInstanceUID, config.Suffix)
 	if earlier := t.outcomes.uploads[key]; earlier != nil {
-		_ = earlier.Wait() // twice in one request: the last one stays, as with two requests
+		_ = earlier.Wait() // twice in one request: the last one counts, as with two requests
 	}
 	err = upload.Store(key, s3store.Metadata{
 		RequestID: t.requestID, SOPClassUID: id.SOPClassUID, TransferSyntaxUID: validUID(id.TransferSyntaxUID),
@@ -197,8 +209,8 @@ func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identit
 	return endOfBody(err), nil
 }
 
-// identify is step 3. What was composed is named by its metadata: in front of the UIDs
-// there may be a value whose length, and so where it ends, is known only at the end.
+// identify is step 3. A composed instance gets its UIDs from its metadata: in the file, a value
+// whose length is known only at the end may precede them.
 func (t *transaction) identify(source s3store.Source, upload *s3store.Upload, id *dicom.Identity) error {
 	switch instance := source.Reader.(type) {
 	case *compose.Instance:
@@ -211,7 +223,7 @@ func (t *transaction) identify(source s3store.Source, upload *s3store.Upload, id
 	return err
 }
 
-// slotBytes is what a request holds if nothing has arrived: its slot, and the buffer in front of it.
+// slotBytes is the memory that a request holds before anything has arrived: its slot and its buffer.
 const slotBytes = 16 << 10
 
 // heldBytes is the memory that the request holds for what has arrived.
@@ -223,18 +235,29 @@ func (t *transaction) heldBytes() int64 {
 	return held
 }
 
+// maxNameless limits the records, for each request, of instances without any UID: ten bytes can be such an instance.
+const maxNameless = 100
+
 // logFailure is the only record of why an instance was not stored; it names no patient.
 func (t *transaction) logFailure(level slog.Level, o *outcome, err error) {
 	f := o.family
 	if f == nil {
 		f = &family{}
 	}
+	if o.sop == "" && *f == (family{}) {
+		if t.nameless++; t.nameless > maxNameless {
+			if t.nameless == maxNameless+1 {
+				t.handler.Log.WarnContext(t.ctx, "more instances without UIDs are not stored: the record of the transaction counts them", "request_id", t.requestID)
+			}
+			return
+		}
+	}
 	t.handler.Log.Log(t.ctx, level, "instance not stored", "request_id", t.requestID, "part", o.number,
 		"failure_reason", slog.StringValue(o.reason.Hex()), "error", err.Error(),
 		"study", f.study, "series", f.series, "instance", o.sop)
 }
 
-// delay waits for RESPONSEDELAY, unless the client leaves or the service is cut.
+// delay waits for RESPONSEDELAY, unless the client leaves or the service is cut off.
 func delay(client, stop context.Context, d time.Duration) {
 	if d <= 0 {
 		return

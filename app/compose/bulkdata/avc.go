@@ -4,7 +4,7 @@ import "errors"
 
 const avcSPS = 7 // NAL unit type, ISO/IEC 14496-10 Table 7-1
 
-// errChroma is for video that YBR_PARTIAL_420 and the Bits Stored of PS3.5 §8.2.5 to
+// errChroma reports video that YBR_PARTIAL_420 and the Bits Stored of PS3.5 §8.2.5 to
 // §8.2.11 do not describe.
 var errChroma = errors.New("DICOM has no transfer syntax for video other than 4:2:0 of 8 bits, or in HEVC of 10: encode it so")
 
@@ -48,13 +48,13 @@ func readAVC(n nal) (video, error) {
 // avcLevel returns the transfer syntaxes for a level times ten.
 //
 // PS3.5 has only the High and Stereo High profiles, up to level 4.2. Decoders of
-// High read Main and Constrained Baseline, which cameras and phones write, as well
-// (ISO/IEC 14496-10 §A.2.4), so they get the syntaxes of High. So does, rather than
-// be lost, what no syntax fits: level 5 and above, and Baseline and Extended, whose
+// High can also read Main and Constrained Baseline, which cameras and phones write
+// (ISO/IEC 14496-10 §A.2.4), so these get the syntaxes of High. Streams for which there is no
+// syntax also get them, because otherwise they would be lost: level 5 and above, and Baseline and Extended, whose
 // flexible macroblock ordering hardly any encoder uses.
 //
-// Whether a stream keeps the rules of Blu-ray, packs two views into a picture, or has
-// the second view of Stereo High further on, is for its sender to say.
+// Only the sender can say whether a stream obeys the rules of Blu-ray, packs two views into a
+// picture, or has the second view of Stereo High further on.
 func avcLevel(level uint32) []string {
 	if level > 41 {
 		return avc42Syntaxes

@@ -1,12 +1,12 @@
-// Package bulkdata knows the bulkdata media types of PS3.18 Table 10.5.2-1: what a
-// compressed bit stream says of its image and its transfer syntax, and which pixels
-// a PNG has.
+// Package bulkdata knows the bulkdata media types of PS3.18 Table 10.5.2-1: it finds out
+// what a compressed bit stream says about its image and its transfer syntax, and decodes
+// the pixels of a PNG.
 //
-// A stream that does not describe itself, or whose description would take much code
-// to read, is taken as its sender describes it: see Inspect.
+// A stream that does not describe itself, or whose description would need much code
+// to read, is accepted as its sender describes it: see Inspect.
 //
-// Nothing here allocates by a length that a stream declares. Inspect needs no memory
-// besides the head that it is given, Decode what Configure says.
+// This package never allocates memory by a length that a stream declares. Inspect needs
+// no memory besides the head that it is given; Decode needs as much as Configure says.
 package bulkdata
 
 import (
@@ -16,9 +16,9 @@ import (
 	"strings"
 )
 
-// HeadBytes is how much of the front of a stream Inspect looks at. Heads in use
-// are a few kilobytes; those with large colour profiles or, in MP4, the tables of
-// an hour of video may reach some hundred. A longer head is an error that says so.
+// HeadBytes is how much of the front of a stream Inspect reads. Real heads have
+// a few kilobytes; those with large colour profiles or, in MP4, the tables of
+// an hour of video, may reach some hundred. A longer head is an error that says so.
 const HeadBytes = 1 << 20
 
 // ErrShort says that more of the front of the stream is needed. Inspect returns it
@@ -26,11 +26,11 @@ const HeadBytes = 1 << 20
 // for one that is not complete.
 var ErrShort = errors.New("more of the bulkdata is needed")
 
-// Image is the Image Pixel Description Macro (PS3.3 Table C.7-11c) as the bit
-// stream tells it, and the stream's transfer syntax. Zero is what the stream does
-// not tell.
+// Image is the Image Pixel Description Macro (PS3.3 Table C.7-11c) according to the bit
+// stream, and the stream's transfer syntax. Zero means that the stream does
+// not say it.
 //
-// When Rows is 0 the stream does not describe its image: only TransferSyntaxUID is
+// If Rows is 0, the stream does not describe its image: only TransferSyntaxUID is
 // set, and the metadata must have the Image Pixel attributes.
 type Image struct {
 	TransferSyntaxUID         string
@@ -41,12 +41,12 @@ type Image struct {
 	// stream: metadata may have less, as of 12 bits in a JPEG 2000 stream of 16.
 	// High Bit is BitsStored-1.
 	BitsAllocated, BitsStored int
-	PixelRepresentation       int // 1: signed. JPEG does not tell and has 0
-	PlanarConfiguration       int // always 0: colour by pixel. Only for three samples
+	PixelRepresentation       int // 1: signed. JPEG does not say this and has 0
+	PlanarConfiguration       int // always 0: color-by-pixel. Only for three samples
 
-	// Lossy says that the stream itself gives away that it lost something: Lossy
-	// Image Compression (0028,2110) is 01. False is no proof of the contrary: a
-	// reversible stream may have been cut, or made of an image that had lost before.
+	// Lossy says that the stream itself shows that it is lossy: Lossy
+	// Image Compression (0028,2110) is 01. False does not prove the contrary: a
+	// reversible stream may have been truncated, or made from an image that was lossy before.
 	Lossy bool
 	// LossyMethod is a defined term of Lossy Image Compression Method (0028,2114),
 	// PS3.3 §C.7.6.1.1.5.1; empty when not Lossy.
@@ -56,7 +56,7 @@ type Image struct {
 	FrameTime      float64 // of a video, in milliseconds
 
 	// SkipBytes is how many bytes at the front of the part are not the codestream,
-	// and CodestreamBytes the length of the codestream behind them; 0: up to the end
+	// and CodestreamBytes the length of the codestream after them; 0: up to the end
 	// of the part. Only JPEG 2000 files have such a front: PS3.5 §A.4.4 forbids their
 	// boxes in Pixel Data.
 	SkipBytes, CodestreamBytes int64
@@ -86,10 +86,10 @@ type source struct {
 	mediaType string
 	head      []byte
 	complete  bool   // head is the whole stream
-	said      string // the transfer syntax its sender names
+	said      string // the transfer syntax that its sender names
 }
 
-// mayGrow says that a longer head may be asked for.
+// mayGrow says whether a longer head may be requested.
 func (s source) mayGrow() bool { return !s.complete && len(s.head) < HeadBytes }
 
 // family returns the inspector of a media type and the transfer syntaxes that its
@@ -124,19 +124,19 @@ func Compressed(mediaType string) bool {
 // Table 10.5.2-1): only PNG does.
 func Transformed(mediaType string) bool { return strings.EqualFold(mediaType, typePNG) }
 
-// Inspect reads the head of a compressed bit stream: its first bytes, or, when
-// complete, all of them. It looks at no more than HeadBytes.
+// Inspect reads the head of a compressed bit stream: its first bytes, or, if
+// complete, all of them. It reads no more than HeadBytes.
 //
 // transferSyntax is the transfer-syntax parameter of the part, or empty. It decides
-// between syntaxes that the stream cannot tell apart, such as JPEG 2000 and its
-// lossless subset. One that contradicts the stream, or is none of the media type's, is
-// an error; the wildcard of an Accept header, *, is passed over.
+// between syntaxes that the stream cannot distinguish, such as JPEG 2000 and its
+// lossless subset. It is an error if it contradicts the stream, or does not belong to the media type;
+// the wildcard of an Accept header, *, is ignored.
 //
 // JPEG XL, RLE, and video in containers other than MP4 and the MPEG program stream are
-// not read: their Image has only a TransferSyntaxUID, the sender's. The same holds
-// for the few streams of the other kinds that do not describe themselves.
+// not read: their Image has only a TransferSyntaxUID, that of the sender. The same applies
+// to the few streams of the other kinds that do not describe themselves.
 //
-// The error is ErrShort when a longer head is needed. With any other error the part
+// The error is ErrShort if a longer head is needed. With any other error the part
 // must be refused, whatever the metadata say; the error tells its sender what to do.
 func Inspect(mediaType, transferSyntax string, head []byte, complete bool) (Image, error) {
 	mediaType = strings.ToLower(mediaType)
@@ -171,7 +171,7 @@ func Inspect(mediaType, transferSyntax string, head []byte, complete bool) (Imag
 	return img, nil
 }
 
-// undescribed is the image of a stream that does not describe it. The sender has to.
+// undescribed is the image of a stream that does not describe it. The sender must do so.
 func (s source) undescribed(why error) (Image, error) {
 	if s.said == "" {
 		return Image{}, fmt.Errorf("%w: give the part its transfer-syntax parameter, and the metadata the Image Pixel attributes", why)
@@ -188,7 +188,7 @@ func damaged(err error) error {
 }
 
 // choose returns the transfer syntax of a stream that may have any of allowed: the
-// one that its sender names, otherwise the first.
+// one that its sender names, otherwise the first one.
 func (s source) choose(allowed ...string) (string, error) {
 	if s.said == "" {
 		return allowed[0], nil
@@ -207,5 +207,5 @@ func checkSize(rows, columns int64) error {
 	return nil
 }
 
-// wholeBytes is Bits Allocated for samples of so many bits (PS3.5 §8.1.1).
+// wholeBytes is Bits Allocated for samples of this many bits (PS3.5 §8.1.1).
 func wholeBytes(bits int) int { return (bits + 7) / 8 * 8 }

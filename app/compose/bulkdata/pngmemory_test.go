@@ -87,6 +87,9 @@ func heapBytes() int64 {
 // wide is a picture whose pixels are noise, for many Huffman tables.
 func wide(columns, rows uint32, depth, colour, interlace byte) []byte {
 	p := picture{columns: columns, rows: rows, depth: depth, colour: colour, interlaced: interlace == 1}
+	if colour == 3 {
+		p.before = [][]byte{pngChunk("PLTE", make([]byte, 3<<depth))}
+	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, n := range p.lineBytes() {
 		line := make([]byte, 1+n)

@@ -15,14 +15,15 @@ type pngPixels struct {
 	data    *bufio.Reader // of the IDAT chunks
 	inflate io.Reader
 
-	palette     []pngSamples // red, green, blue, opacity; nil: none
-	key         pngSamples   // those of the pixels that are transparent, when keyed
-	keyed       bool         // tRNS was read
-	line, above []byte       // of the stream, filter type included
-	held        []byte       // rows of the output
-	unread      []byte       // of held
-	given       int64        // rows that were decoded and put into unread
-	err         error        // sticky
+	palette     [][4]byte // red, green, blue, opacity; nil: none
+	key         []byte    // what pixels are that are transparent, as put takes them; nil: none
+	keyed       bool      // tRNS was read
+	table       []byte    // what a sample of 8 bits or less becomes that is a pixel; nil: pixels are more
+	line, above []byte    // of the stream, filter type included
+	held        []byte    // rows of the output
+	unread      []byte    // of held
+	given       int64     // rows that were decoded and put into unread
+	err         error     // sticky
 }
 
 // open reads the chunks before the pixels and allocates what decodeBytes announces.
@@ -58,6 +59,7 @@ func (p *pngPixels) begin() (err error) {
 	}
 	size := p.lineBits(p.columns)/8 + 2
 	p.line, p.above = make([]byte, size), make([]byte, size)
+	p.makeTable()
 	p.held = make([]byte, p.heldRows()*p.columns*p.pixelBytes())
 	p.data = bufio.NewReader(pngData{p.chunks}) // which inflate uses without a buffer of its own
 	p.inflate, err = zlib.NewReader(p.data)
@@ -81,13 +83,12 @@ func (p *pngPixels) readPalette() error {
 	if p.chunks.left%3 != 0 || entries == 0 || entries > most || p.palette != nil || p.keyed || p.image().SamplesPerPixel == 1 {
 		return errPalette
 	}
-	p.palette = make([]pngSamples, entries)
+	p.palette = make([][4]byte, entries)
 	for i := range p.palette {
-		var c [3]byte
-		if _, err := io.ReadFull(p.chunks, c[:]); err != nil {
+		p.palette[i][3] = 255
+		if _, err := io.ReadFull(p.chunks, p.palette[i][:3]); err != nil {
 			return err
 		}
-		p.palette[i] = pngSamples{uint32(c[0]), uint32(c[1]), uint32(c[2]), 255}
 	}
 	return nil
 }
@@ -106,11 +107,14 @@ func (p *pngPixels) readTransparency() error {
 		return err
 	}
 	p.keyed = true
-	for i, opacity := range body[:length] {
-		if p.colour == pngPalette {
-			p.palette[i][3] = uint32(opacity)
-		} else {
-			p.key[i/2] = (p.key[i/2]<<8 | uint32(opacity)) & (1<<p.depth - 1)
+	for i, b := range body[:length] {
+		switch {
+		case p.colour == pngPalette:
+			p.palette[i][3] = b
+		case p.depth == 16:
+			p.key = append(p.key, b)
+		case i%2 == 1:
+			p.key = append(p.key, p.scaled(b&(1<<p.depth-1)))
 		}
 	}
 	return nil

@@ -1,7 +1,7 @@
 package bulkdata
 
 import (
-	"encoding/binary"
+	"bytes"
 	"fmt"
 )
 
@@ -46,60 +46,86 @@ func paeth(left, above, corner byte) byte {
 	return corner
 }
 
-// pngSamples are those of a pixel: grey, or red, green and blue, and then opacity.
-type pngSamples [4]uint32
+// scaled is a grey sample of 8 bits or less in 8 bits.
+func (h pngHeader) scaled(sample byte) byte { return sample * (255 / (1<<min(h.depth, 8) - 1)) }
+
+// makeTable prepares for pixels of one sample of 8 bits or less.
+func (p *pngPixels) makeTable() {
+	if pngChannels[p.colour] > 1 || p.depth > 8 {
+		return
+	}
+	size, entries := int(p.pixelBytes()), 1<<p.depth
+	if p.colour == pngPalette {
+		entries = min(entries, len(p.palette))
+	}
+	p.table = make([]byte, entries*size)
+	for i := range entries {
+		pixel := []byte{p.scaled(byte(i))}
+		if p.colour == pngPalette {
+			pixel = p.palette[i][:]
+		}
+		p.put(p.table[i*size:][:size], pixel, 1)
+	}
+}
 
 // convert writes a line's pixels to out, so many pixels apart.
 func (p *pngPixels) convert(out, line []byte, columns, distance int) error {
-	size, channels, depth := int(p.pixelBytes()), int(pngChannels[p.colour]), int(p.depth)
-	samples := p.image().SamplesPerPixel
-	if depth == 8 && distance == 1 && channels == samples && p.colour != pngPalette && !p.keyed { // what most pictures are
+	size, stored, width := int(p.pixelBytes()), int(p.lineBits(1)/8), int(p.depth/8)
+	switch {
+	case p.table != nil:
+		return p.lookUp(out, line, columns, distance)
+	case width == 1 && distance == 1 && stored == size && !p.keyed: // what most pictures are
 		copy(out, line)
-		return nil
-	}
-	most := uint32(1)<<depth - 1
-	scale := max(255/most, 1) // depths below 8 become 8
-	for x := range columns {
-		var pixel pngSamples
-		for c := range channels {
-			pixel[c] = sampleAt(line, x*channels+c, depth)
-		}
-		opacity := most
-		switch {
-		case p.colour == pngPalette:
-			if int(pixel[0]) >= len(p.palette) {
-				return errPalette
-			}
-			pixel = p.palette[pixel[0]]
-			most, scale, opacity = 255, 1, pixel[3]
-		case channels != samples:
-			opacity = pixel[samples]
-		case p.keyed && pixel == p.key:
-			opacity = 0
-		}
-		to := out[x*distance*size:][:size]
-		for c := range samples {
-			sample := pixel[c]
-			if opacity != most { // on black
-				sample = (sample*opacity + most/2) / most
-			}
-			if depth == 16 {
-				binary.LittleEndian.PutUint16(to[2*c:], uint16(sample)) //nolint:gosec // at most 65535
-			} else {
-				to[c] = byte(sample * scale) //nolint:gosec // at most 255
-			}
+	default:
+		for x := range columns {
+			p.put(out[x*distance*size:][:size], line[x*stored:][:stored], width)
 		}
 	}
 	return nil
 }
 
-// sampleAt returns a sample of a line: big endian, the leftmost in the high bits (§7.2).
-func sampleAt(line []byte, i, depth int) uint32 {
-	switch depth {
-	case 8:
-		return uint32(line[i])
-	case 16:
-		return uint32(binary.BigEndian.Uint16(line[2*i:]))
+// lookUp is convert of samples that are in the table: the leftmost is in the high bits (ISO/IEC 15948 §7.2).
+func (p *pngPixels) lookUp(out, line []byte, columns, distance int) error {
+	size, depth := int(p.pixelBytes()), int(p.depth)
+	mask := 1<<depth - 1
+	for x := range columns {
+		bit := x * depth
+		sample := int(line[bit/8]) >> (8 - depth - bit%8) & mask * size
+		if sample >= len(p.table) {
+			return errPalette
+		}
+		to := x * distance * size
+		if out[to] = p.table[sample]; size == 3 {
+			out[to+1], out[to+2] = p.table[sample+1], p.table[sample+2]
+		}
 	}
-	return uint32(line[i*depth/8]) >> (8 - depth - i*depth%8) & (1<<depth - 1)
+	return nil
+}
+
+// put makes a pixel, whose samples have width bytes, big endian, and behind which its opacity may stand, one of DICOM:
+// little endian, and what shines through is black.
+func (p *pngPixels) put(to, pixel []byte, width int) {
+	most := uint32(1)<<(8*width) - 1
+	opacity := most
+	if len(pixel) > len(to) {
+		opacity = sampleAt(pixel[len(to):], width)
+	} else if p.key != nil && bytes.Equal(pixel, p.key) {
+		opacity = 0
+	}
+	for i := 0; i < len(to); i += width {
+		sample := sampleAt(pixel[i:], width)
+		if opacity != most {
+			sample = (sample*opacity + most/2) / most
+		}
+		if to[i] = byte(sample); width == 2 { //nolint:gosec // the low byte
+			to[i+1] = byte(sample >> 8) //nolint:gosec // at most 65535
+		}
+	}
+}
+
+func sampleAt(pixel []byte, width int) uint32 {
+	if width == 1 {
+		return uint32(pixel[0])
+	}
+	return uint32(pixel[0])<<8 | uint32(pixel[1])
 }

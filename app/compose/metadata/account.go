@@ -2,15 +2,15 @@ package metadata
 
 import "reflect"
 
-// account counts the memory of one reader before it is made. take is the caller's;
-// it is given a number below zero when memory is given back.
+// account counts the memory of one reader before it is used. take belongs to the caller;
+// it gets a negative number when memory is given back.
 type account struct {
 	take      func(bytes int64) error
 	heldBytes int64
-	err       error // of take. Readers end with it at the next token; until then nothing is made.
+	err       error // of take. Readers end with it at the next token; until then they use no more memory.
 }
 
-// hold counts n more bytes; false, when they are not to be had.
+// hold counts n more bytes; false if there is not enough memory.
 func (a *account) hold(n int) bool {
 	if a.err == nil {
 		a.err = a.take(int64(n))
@@ -22,7 +22,7 @@ func (a *account) hold(n int) bool {
 	return true
 }
 
-// free counts n bytes less.
+// free gives n bytes back.
 func (a *account) free(n int) {
 	if n > 0 {
 		a.heldBytes -= int64(n)
@@ -30,13 +30,13 @@ func (a *account) free(n int) {
 	}
 }
 
-// close gives all back.
+// close gives everything back.
 func (a *account) close() { a.free(int(a.heldBytes)) }
 
 // sizeOf is the memory of a slice with room for n elements.
 func sizeOf[T any](n int) int { return n * int(reflect.TypeFor[T]().Size()) }
 
-// grow returns s with room for n more elements. Without memory it is s as it was,
+// grow returns s with room for n more elements. Without enough memory it returns s unchanged
 // and false.
 func grow[T any](a *account, s []T, n int) ([]T, bool) {
 	const leastBytes = 256
@@ -52,7 +52,7 @@ func grow[T any](a *account, s []T, n int) ([]T, bool) {
 	return grown, true
 }
 
-// add is append with memory that is counted. Without memory s stays as it was.
+// add is append with counted memory. Without enough memory s remains unchanged.
 func add[T any](a *account, s []T, more ...T) []T {
 	s, ok := grow(a, s, len(more))
 	if !ok {

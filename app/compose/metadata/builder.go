@@ -10,8 +10,8 @@ import (
 // maxDepth is how deep sequences may be nested. The deepest IODs have about ten.
 const maxDepth = 64
 
-// builder encodes one instance at a time while its metadata are read, in their order. What
-// belongs to datasets and attributes that are not complete yet lies on stacks,
+// builder encodes one instance at a time, in the order in which its metadata are read. Data
+// of datasets and attributes that are not complete yet are on stacks,
 // so that memory grows with the text and not with its depth.
 type builder struct {
 	account *account // of this instance
@@ -44,8 +44,8 @@ func tagOf(key uint32) tag.Tag {
 	return tag.Tag{Group: uint16(key >> 16), Element: uint16(key & 0xFFFF)}
 }
 
-// fail notes that the instance is wrong. Reading goes on, because UIDs may follow
-// by which the instance can be reported.
+// fail notes that the instance is wrong. Reading continues, because UIDs may follow
+// with which the instance can be reported.
 func (b *builder) fail(err error) {
 	b.failures++
 	if b.err == nil {
@@ -53,15 +53,15 @@ func (b *builder) fail(err error) {
 	}
 }
 
-// wrong notes what is wrong with an attribute, by its tag; never by its value.
+// wrong notes an error of an attribute, with its tag; never with its value.
 func (b *builder) wrong(t tag.Tag, problem string) {
 	b.fail(fmt.Errorf("(%04X,%04X) %s", t.Group, t.Element, problem))
 }
 
-// admitsGroup tells whether attributes of a group become elements. File Meta are
-// left out silently (PS3.18 §10.5.1.4), as readers do group lengths (PS3.18
-// §F.2.2, PS3.19 §A.1.1): neither belongs into metadata, and File Meta are made
-// anew.
+// admitsGroup says whether attributes of a group become elements. File Meta are
+// left out silently (PS3.18 §10.5.1.4), and so are group lengths (PS3.18
+// §F.2.2, PS3.19 §A.1.1): neither belongs in metadata, and File Meta are made
+// again.
 func (b *builder) admitsGroup(t tag.Tag) bool {
 	switch t.Group {
 	case 0x0000, 0x0001, 0x0003, 0x0005, 0x0007, tag.GroupSeqItem, 0xFFFF:
@@ -72,7 +72,7 @@ func (b *builder) admitsGroup(t tag.Tag) bool {
 	return t.Group != tag.MetadataGroup
 }
 
-// form is where the value of an attribute comes from (PS3.18 §F.2.2).
+// form says where the value of an attribute comes from (PS3.18 §F.2.2).
 type form byte
 
 const (
@@ -82,7 +82,7 @@ const (
 	formBulk
 )
 
-// attribute is one whose metadata are being read.
+// attribute is an attribute whose metadata are being read.
 type attribute struct {
 	tag    tag.Tag
 	vr     string // "" while, or if, it is unknown
@@ -90,18 +90,18 @@ type attribute struct {
 	text   []byte // InlineBinary or URI
 	values int    // where in builder.values its values begin
 	items  int    // encoded so far
-	sure   int    // those that cannot be something else, as null and {} can
-	other  bool   // has something that the model does not have, and that may be a value
+	sure   int    // those that cannot be anything else; null and {} can
+	other  bool   // has a member that is not in the model, and that may be a value
 }
 
-// begin starts an attribute of the dataset that is read.
+// begin starts an attribute of the current dataset.
 func (b *builder) begin(t tag.Tag, vr string) attribute {
 	b.entries = add(b.account, b.entries, entry{t.Uint32(), len(b.encoded), len(b.holes)})
 	return attribute{tag: t, vr: vr, values: len(b.values)}
 }
 
 // take notes where the value of an attribute comes from. Only values may come
-// more than once, and only where each is told apart, as in XML.
+// more than once, and only if each can be distinguished, as in XML.
 func (b *builder) take(a *attribute, f form) {
 	if a.form != formNone && (a.form != f || f != formValue) {
 		b.wrong(a.tag, "has more than one of Value, InlineBinary and bulkdata")
@@ -109,14 +109,14 @@ func (b *builder) take(a *attribute, f form) {
 	a.form = f
 }
 
-// takeText is take for what comes as one text, which is the builder's from now on.
+// takeText is take for a single text, which belongs to the builder from now on.
 func (b *builder) takeText(a *attribute, f form, text []byte) {
 	b.take(a, f)
 	b.account.free(cap(a.text))
 	a.text = text
 }
 
-// end encodes the attribute, or forgets it if it failed since failures.
+// end encodes the attribute, or drops it if it has failed since failures.
 func (b *builder) end(a *attribute, failures int) {
 	if b.account.err != nil {
 		return
@@ -135,7 +135,7 @@ func (b *builder) end(a *attribute, failures int) {
 
 func (b *builder) encode(a *attribute) {
 	vr := a.vr
-	if vr == "" || vr == "UN" && steers(a.tag) { // PS3.5 §6.2.2: the VR of PS3.6 is as good
+	if vr == "" || vr == "UN" && steers(a.tag) { // PS3.5 §6.2.2: the VR of PS3.6 can be used instead
 		vr = dictionaryVR(a.tag)
 	}
 	r, known := represent(vr)
@@ -154,14 +154,14 @@ func (b *builder) encode(a *attribute) {
 	case a.sure > 0:
 		b.wrong(a.tag, "has items, but its vr is not SQ")
 	default:
-		// Empty objects and nulls may have been taken for items before the VR came.
+		// Empty objects and nulls may have been read as items before the VR came.
 		b.encoded = b.encoded[:b.entries[len(b.entries)-1].start]
 		b.simple(a, vr, r)
 	}
 }
 
-// hole leaves the place of an element whose value comes as bulkdata. Sequences
-// cannot (PS3.18 §F.2.2), nor what is needed before bulkdata come.
+// hole leaves room for an element whose value comes as bulkdata. Sequences
+// cannot be bulkdata (PS3.18 §F.2.2), nor can attributes that are needed before bulkdata come.
 func (b *builder) hole(a *attribute, vr string) {
 	switch {
 	case vr == "SQ":
@@ -179,14 +179,14 @@ func (b *builder) hole(a *attribute, vr string) {
 	}
 }
 
-// level is an item that is read.
+// level is an item that is being read.
 type level struct {
 	start, holes, entries, private int
 }
 
-// beginItem starts an item of the sequence a, and with the first the sequence.
-// It returns false if that would be nested too deep. number is 0 where items come
-// in their order; else an entry is left by which to sort them.
+// beginItem starts an item of the sequence a, and with the first item also the sequence.
+// It returns false if that would be nested too deep. number is 0 if items come
+// in their order; otherwise an entry is added by which to sort them.
 func (b *builder) beginItem(a *attribute, number uint32) (level, bool) {
 	if b.depth == maxDepth {
 		b.wrong(a.tag, fmt.Sprintf("is nested deeper than %d sequences", maxDepth))
@@ -263,12 +263,12 @@ func (b *builder) room(n int) (ok bool) {
 	return ok
 }
 
-// setBytes is room for the elements that are set when the dataset is complete: those
-// that a bit stream derives, and a character set.
+// setBytes is room for the elements that are set after the dataset is complete: those
+// that are derived from a bit stream, and a character set.
 const setBytes = 768
 
-// dataset returns the instance, and what is wrong with it. Its memory is the
-// caller's from now on. Without memory there is no instance.
+// dataset returns the instance, and its error. Its memory belongs to the
+// caller from now on. Without enough memory there is no instance.
 func (b *builder) dataset() (*Dataset, error) {
 	b.endDataset(level{})
 	d := &Dataset{Holes: b.holes, ownCharsets: b.innerCharset}

@@ -9,15 +9,15 @@ import (
 // utf8Charset is the Defined Term for UTF-8 (PS3.3 §C.12.1.1.2).
 const utf8Charset = "ISO_IR 192"
 
-// declareUTF8 makes SpecificCharacterSet say that text is UTF-8, whatever the
+// declareUTF8 sets SpecificCharacterSet to UTF-8, whatever the
 // metadata said: their text was UTF-8 anyway (PS3.18 §F.2), so theirs can only be
-// that of the instance before it became metadata. Items without one of their own
-// have that of the dataset (PS3.5 §6.1.2.3).
+// that of the instance before it became metadata. Items without their own
+// use that of the dataset (PS3.5 §6.1.2.3).
 func (d *Dataset) declareUTF8() {
 	d.Set(tag.SpecificCharacterSet, "CS", []byte(utf8Charset))
 }
 
-// declareUTF8InItems replaces each SpecificCharacterSet there is.
+// declareUTF8InItems replaces each existing SpecificCharacterSet.
 func (d *Dataset) declareUTF8InItems(a *account) {
 	var b []byte
 	holes := d.Holes
@@ -46,9 +46,9 @@ func (d *Dataset) declareUTF8InItems(a *account) {
 	d.Encoded = b
 }
 
-// Charset returns what bulk text of the hole h is encoded in, one defined term of
+// Charset returns the encoding of bulk text of the hole h, one defined term of
 // SpecificCharacterSet (PS3.3 §C.12.1.1.2), or several, separated by backslashes.
-// It is empty where ASCII alone is declared, or where an item may declare another.
+// It is empty if only ASCII is declared, or if an item may declare another.
 func (d *Dataset) Charset(h Hole) string {
 	_, value, _ := d.lookup(tag.SpecificCharacterSet)
 	charset := strings.Trim(string(value), " \x00")

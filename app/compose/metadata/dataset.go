@@ -2,9 +2,9 @@
 // (PS3.18 Annex F) or Native DICOM Model (PS3.19 Annex A), into datasets encoded
 // in Explicit VR Little Endian, with holes where bulkdata belong.
 //
-// Text is read once, front to back, and never kept. All that is made of it is counted
-// before it is made, by the caller, who so limits it; a reader needs some tens of
-// kilobytes besides. No error holds the value of an attribute.
+// Text is read once, front to back, and never kept. The memory for everything that is made
+// from it is requested from the caller before it is used, so that the caller can limit it;
+// a reader needs some tens of kilobytes in addition. No error contains the value of an attribute.
 package metadata
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// ErrSyntax means that the text is not JSON or not XML at all, or not of the
-// model, so that it cannot be said which instances it describes.
+// ErrSyntax means that the text is not JSON or not XML at all, or not according to the
+// model, so that it is unknown which instances it describes.
 var ErrSyntax = errors.New("metadata cannot be read")
 
 // Dataset is one instance's dataset. It is not safe for concurrent use.
@@ -26,12 +26,12 @@ type Dataset struct {
 	// Encoded is the dataset in Explicit VR Little Endian (PS3.5 §A.2), without
 	// File Meta and group lengths, tags ascending at each level. It is valid
 	// whether the holes are filled or not: sequences and items have undefined
-	// lengths and delimiters, the empty ones the length 0.
+	// lengths and delimiters; empty ones have the length 0.
 	Encoded []byte
-	// Holes are the elements left out, in the order of the dataset.
+	// Holes are the elements that were left out, in the order of the dataset.
 	Holes []Hole
 
-	// HeldBytes is the memory of all that, as it was counted. The caller gives it back.
+	// HeldBytes is the memory of all this, as it was counted. The caller must give it back.
 	HeldBytes int64
 
 	index       []position // of the elements of the top level
@@ -43,7 +43,7 @@ type Dataset struct {
 type Hole struct {
 	Offset   int     // in Encoded, where the element goes
 	Tag      tag.Tag // of the element
-	VR       string  // as the metadata says; where they say nothing, that of PS3.6, else UN
+	VR       string  // as in the metadata; if they have none, that of PS3.6, else UN
 	URI      string  // BulkDataURI (JSON), uri or uuid of BulkData (XML); never empty
 	TopLevel bool    // false: within a sequence
 	Number   int     // among the holes as they were read; Set may remove some
@@ -68,7 +68,7 @@ func (d *Dataset) end(i int) int {
 	return len(d.Encoded)
 }
 
-// Lookup returns the value of an element of the top level as it is encoded, with
+// Lookup returns the encoded value of an element of the top level, with
 // its padding; of a sequence, the items without the sequence's delimiter. A hole
 // is not found. The value is part of Encoded and valid until Set.
 func (d *Dataset) Lookup(t tag.Tag) (value []byte, found bool) {
@@ -105,7 +105,7 @@ func (d *Dataset) String(t tag.Tag) string {
 }
 
 // Int returns the first value of an element of the top level that is US, SS, UL,
-// SL or IS; false if there is none, or it is no whole number.
+// SL or IS; false if there is none, or it is not a whole number.
 func (d *Dataset) Int(t tag.Tag) (int64, bool) {
 	vr, value, _ := d.lookup(t)
 	r, _ := represent(vr)

@@ -170,7 +170,7 @@ func TestHostile(t *testing.T) {
 // TestMemoryIsCounted: what a reader holds at any moment was counted before, except
 // for little. A reader that is refused memory stops, and gives back what it had.
 func TestMemoryIsCounted(t *testing.T) {
-	const length, uncounted = 2 << 20, 256 << 10
+	const length, uncounted = 1 << 20, 256 << 10
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
 			text := h.text(length)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/suyashkumar/dicom/pkg/tag"
@@ -120,7 +121,10 @@ func (x *xmlReader) token() (xml.Token, error) {
 			return nil, fmt.Errorf("%w: a tag has too many attributes", ErrSyntax)
 		}
 		size := len(t.Name.Local)
-		for _, a := range t.Attr {
+		for i, a := range t.Attr {
+			if slices.ContainsFunc(t.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) { // XML 1.0 §3.1, which the decoder does not check
+				return nil, fmt.Errorf("%w: a tag has an attribute twice", ErrSyntax)
+			}
 			size += len(a.Name.Local) + len(a.Value)
 		}
 		x.b.account.hold(size)

@@ -256,6 +256,7 @@ func TestReadXMLSyntax(t *testing.T) {
 		{"an entity of nobody", "<NativeDicomModel>" + attribute("00100020", "LO", value("&auml;")) + "</NativeDicomModel>", "not XML in line 1"},
 		{"nested without end", "<NativeDicomModel>" + strings.Repeat("<a>", 100_000), "nested"},
 		{"attributes without end", "<NativeDicomModel " + strings.Repeat(`a="" `, 100_000) + "/>", "attributes"},
+		{"an attribute twice", `<NativeDicomModel><DicomAttribute tag="00080018" tag="0020000D" vr="UI"/></NativeDicomModel>`, "twice"},
 		{"many attributes", "<NativeDicomModel " + strings.Repeat(`a="" `, 33) + "/>", "attributes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

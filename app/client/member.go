@@ -1,0 +1,198 @@
+package client
+
+import (
+	"archive/zip"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+)
+
+// member says where in an archive the bytes of a candidate are, so that they can be read
+// from there as often as needed: nothing is unpacked to disk, and nothing is kept open.
+type member struct {
+	archive  string // path
+	size     int64  // of the archive, in bytes
+	offset   int64  // of the first byte: in the archive, or, of unpacking, in what it unpacks to
+	packed   int64  // bytes at offset
+	method   uint16 // of zip: Store or Deflate
+	crc32    uint32 // of method Deflate or of a zip
+	checked  bool   // crc32 is known
+	unpacker *unpacker
+}
+
+var (
+	errLonger   = errors.New("the archive is damaged: the file in it is longer than the archive says")
+	errChecksum = errors.New("the archive is damaged: the file in it does not have the checksum that the archive says")
+)
+
+// content is an open candidate. Read gives exactly its size in bytes, or an error.
+type content struct {
+	io.Reader
+	file   *os.File // itself, or the archive
+	closer io.Closer
+	check  func() error // after the last byte; nil: nothing to check
+}
+
+// Close ends reading.
+func (c *content) Close() error { return c.closer.Close() }
+
+// open begins to read a candidate.
+func (c candidate) open() (*content, error) {
+	if c.member != nil && c.member.unpacker != nil {
+		return c.member.unpacker.open(c)
+	}
+	path := c.path
+	if c.member != nil {
+		path = c.member.archive
+	}
+	file, err := os.Open(path) //nolint:gosec // the user names what is read
+	if err != nil {
+		return nil, err
+	}
+	if c.member == nil {
+		return &content{Reader: file, file: file, closer: file}, nil
+	}
+	packed := io.NewSectionReader(file, c.member.offset, c.member.packed)
+	opened := &content{Reader: packed, file: file, closer: file}
+	if c.member.method == zip.Deflate {
+		opened.Reader = flate.NewReader(packed)
+	}
+	if c.member.checked {
+		opened.verify(c.member.crc32)
+	}
+	return opened, nil
+}
+
+// verify makes check compare the length and the checksum with what a zip says.
+func (c *content) verify(want uint32) {
+	sum, all := crc32.NewIEEE(), c.Reader
+	c.Reader = io.TeeReader(all, sum)
+	c.check = func() error {
+		if n, err := io.ReadFull(all, make([]byte, 1)); n > 0 {
+			return errLonger
+		} else if !errors.Is(err, io.EOF) {
+			return err
+		}
+		if sum.Sum32() != want {
+			return errChecksum
+		}
+		return nil
+	}
+}
+
+// stat is of the file, or of the archive that the candidate is in.
+func (c candidate) stat() (os.FileInfo, error) {
+	if c.member != nil {
+		return os.Stat(c.member.archive)
+	}
+	return os.Stat(c.path)
+}
+
+// unchanged reports whether what stat gave is still what the walk has found.
+func (c candidate) unchanged(info os.FileInfo) bool {
+	size := c.size
+	if c.member != nil {
+		size = c.member.size
+	}
+	return info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == c.modified
+}
+
+// place tells apart what has one name in an archive more than once: the journal goes by it.
+func (c candidate) place() int64 {
+	if c.member == nil {
+		return 0
+	}
+	return c.member.offset
+}
+
+// keptBytes is how much of a compressed member is in memory while it is identified.
+const keptBytes = 256 << 10
+
+// random reads a stream like a file. Back from what it keeps it can only go by beginning anew.
+type random struct {
+	candidate
+	opened *content
+	kept   []byte // the latest bytes, keptBytes at most and what one ReadAt asks for
+	start  int64  // where in the stream they begin
+}
+
+// ReadAt implements io.ReaderAt; not for concurrent use.
+func (r *random) ReadAt(p []byte, offset int64) (int, error) {
+	if offset >= r.size {
+		return 0, io.EOF
+	}
+	if offset < r.start || r.opened == nil {
+		if err := r.begin(); err != nil {
+			return 0, err
+		}
+	}
+	want := min(int64(len(p)), r.size-offset)
+	if end := r.start + int64(len(r.kept)); offset > end+keptBytes {
+		if _, err := io.CopyN(io.Discard, r.opened, offset-end); err != nil {
+			return 0, unexpected(err)
+		}
+		r.kept, r.start = r.kept[:0], offset
+	}
+	if more := offset + want - r.start - int64(len(r.kept)); more > 0 {
+		if drop := int64(len(r.kept)) + more - keptBytes; drop > 0 {
+			drop = min(drop, int64(len(r.kept)), offset-r.start)
+			r.kept, r.start = append(r.kept[:0], r.kept[drop:]...), r.start+drop
+		}
+		had := len(r.kept)
+		r.kept = append(r.kept, make([]byte, more)...)
+		n, err := io.ReadFull(r.opened, r.kept[had:])
+		r.kept = r.kept[:had+n]
+		if err != nil {
+			return 0, unexpected(err)
+		}
+	}
+	n := copy(p, r.kept[offset-r.start:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (r *random) begin() (err error) {
+	_ = r.Close()
+	r.kept, r.start = r.kept[:0], 0
+	r.opened, err = r.open()
+	return err
+}
+
+// Close ends reading. It may be called more than once.
+func (r *random) Close() error {
+	if r.opened == nil {
+		return nil
+	}
+	err := r.opened.Close()
+	r.opened = nil
+	return err
+}
+
+// readable opens a candidate for reading at any place. The caller closes it.
+func (c candidate) readable() (interface {
+	io.ReaderAt
+	io.Closer
+}, error,
+) {
+	if c.member != nil {
+		r := &random{candidate: c}
+		return r, r.begin()
+	}
+	return os.Open(c.path)
+}
+
+func describeMethod(method uint16) error {
+	return fmt.Errorf("it is packed by method %d, which only unpacking it helps", method)
+}

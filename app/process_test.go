@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
+	"stowrs-to-s3/app/storeresponse"
+)
+
+// program is the built binary, without the race detector: its memory and its speed are those of users.
+var program string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "stowrs-test-")
+	if err == nil {
+		program = filepath.Join(folder, "stowrs")
+		build := exec.CommandContext(context.Background(), "go", "build", "-o", program, ".")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	code := 1
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// stowrs is a process of its own.
+func stowrs(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, program, arguments...)
+}
+
+// instanceOf is a DICOM file with this SOP Instance UID and these pixels.
+func instanceOf(uid string, pixels []byte) []byte {
+	return dicomtest.Instance{SOP: uid, Study: "1.2.3", Series: "1.2.3.1", Pixels: pixels}.File()
+}
+
+// receiver is a STOW-RS service that counts how often it has stored each instance.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	times  map[string]int // by SOP Instance UID
+	busy   int            // requests at the moment
+	most   int            // of busy
+	before func(w http.ResponseWriter, busy int) (answered bool)
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{times: make(map[string]int), before: func(http.ResponseWriter, int) bool { return false }}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// meet sets what is done before a request is answered.
+func (r *receiver) meet(before func(w http.ResponseWriter, busy int) (answered bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = before
+}
+
+// ServeHTTP implements http.Handler.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	r.mu.Lock()
+	r.busy++
+	busy, before := r.busy, r.before
+	r.most = max(r.most, busy)
+	r.mu.Unlock()
+	defer func() { r.mu.Lock(); r.busy--; r.mu.Unlock() }()
+	uids, err := r.read(request)
+	if err != nil || before(w, busy) {
+		return
+	}
+	var answer storeresponse.Response
+	r.mu.Lock()
+	for _, uid := range uids {
+		r.times[uid]++
+		answer.Referenced = append(answer.Referenced, storeresponse.Referenced{SOPClassUID: "1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID: uid})
+	}
+	r.mu.Unlock()
+	w.Header().Set("Content-Type", storeresponse.MediaTypeJSON)
+	_ = answer.Module().Encode(w, storeresponse.MediaTypeJSON)
+}
+
+func (r *receiver) read(request *http.Request) (uids []string, err error) {
+	_, parameters, err := mime.ParseMediaType(request.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	for parts := multipart.NewReader(request.Body, parameters["boundary"]); ; {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return uids, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		head := make([]byte, 4096)
+		n, _ := io.ReadFull(part, head)
+		identity, err := dicom.Identify(bytes.NewReader(head[:n]), 4097)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.Copy(io.Discard, part); err != nil {
+			return nil, err
+		}
+		uids = append(uids, identity.SOPInstanceUID)
+	}
+}
+
+// stored is how many instances are there, and how many times some were sent.
+func (r *receiver) stored() (instances, times int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.times {
+		instances, times = instances+1, times+n
+	}
+	return instances, times
+}
+
+// peakMiB is the most memory of a process so far, resident (proc(5), VmHWM).
+func peakMiB(pid int) int {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "VmHWM:" {
+			kib, _ := strconv.Atoi(fields[1])
+			return kib >> 10
+		}
+	}
+	return 0
+}
+
+// runMeasured gives what a process printed, how it ended and what memory it took.
+func runMeasured(t *testing.T, arguments ...string) (output string, code, peak int) {
+	t.Helper()
+	cmd := stowrs(t.Context(), arguments...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = cmd.Wait() }()
+	for {
+		select {
+		case <-done:
+			return out.String(), cmd.ProcessState.ExitCode(), peak
+		case <-time.After(10 * time.Millisecond):
+			peak = max(peak, peakMiB(cmd.Process.Pid))
+		}
+	}
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,114 @@
+package s3store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"stowrs-to-s3/app/s3store"
+	"stowrs-to-s3/app/s3test"
+)
+
+// What is said here is of S3-compatible servers that know no CRC64NVME, over plain HTTP. What such a server keeps
+// it has verified by the SHA-256 of the signature, from the first request on.
+func newOlderStore(t *testing.T, operation string, reject bool) (*s3test.Server, *testStore, []byte) {
+	t.Helper()
+	server := s3test.Start(t, "dicom")
+	server.NoChecksums = true
+	config := small()
+	config.RejectDuplicates = reject
+	return server, newStore(t, server, config), pseudoRandom(sizeFor(operation))
+}
+
+func TestServerWithoutCRC64NVME(t *testing.T) {
+	for _, operation := range []string{"PutObject", "UploadPart"} {
+		for _, reject := range []bool{false, true} {
+			for _, damaged := range []int{1, 2} { // the first request of all, or a later one
+				t.Run(fmt.Sprint(operation, " reject ", reject, damaged), func(t *testing.T) {
+					t.Parallel()
+					server, store, data := newOlderStore(t, operation, reject)
+					server.Inject(s3test.Fault{Operation: operation, Times: damaged, Corrupt: true})
+					for n := range 2 {
+						key := fmt.Sprint("1/2/", n)
+						if err := put(t.Context(), store, key, reader(data), 1); err != nil {
+							t.Error(err)
+						}
+						if got, _, _ := server.Object(key); !bytes.Equal(got, data) {
+							t.Error("other bytes are stored")
+						}
+					}
+					server.Inject(s3test.Fault{Operation: operation, Corrupt: true})
+					if err := put(t.Context(), store, "1/2/4", reader(data), 1); err == nil {
+						t.Error("damaged bytes are reported as stored")
+					}
+					if keys := server.Keys(); len(keys) != 2 {
+						t.Errorf("objects: %v", keys)
+					}
+					wantClean(t, server, store)
+				})
+			}
+		}
+	}
+}
+
+// An answer was lost: what is under the key is known by its ETag.
+func TestLostAnswersOfAServerWithoutCRC64NVME(t *testing.T) {
+	for operation, lost := range map[string]string{"PutObject": "PutObject", "UploadPart": "CompleteMultipartUpload"} {
+		for _, reject := range []bool{false, true} {
+			server, store, data := newOlderStore(t, operation, reject)
+			server.Inject(s3test.Fault{Operation: lost, Times: 1, CutAfter: true})
+			if err := put(t.Context(), store, "1/2/5", reader(data), 1); err != nil {
+				t.Errorf("%s, reject %v: %v", lost, reject, err)
+			}
+			wantClean(t, server, store)
+		}
+	}
+}
+
+// Other bytes of the same length are others, whoever has written them: the same request, another with the same
+// X-Request-Id, or somebody else.
+func TestRejectDuplicatesWithoutCRC64NVME(t *testing.T) {
+	for _, operation := range []string{"PutObject", "UploadPart"} {
+		server, store, data := newOlderStore(t, operation, true)
+		other := bytes.Clone(data)
+		other[len(other)/2] ^= 1
+		for _, tc := range []struct {
+			name    string
+			present []byte
+			own     bool
+			want    error
+		}{{"its own", data, true, nil}, {"other bytes of its own", other, true, s3store.ErrDuplicate}, {"a stranger's", data, false, s3store.ErrDuplicate}} {
+			server.Clear()
+			if tc.own {
+				if err := put(t.Context(), store, "1/2/3", reader(tc.present), 1); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				server.Put("1/2/3", tc.present) // with an ETag that is no MD5
+			}
+			if err := put(t.Context(), store, "1/2/3", reader(data), 1); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+				t.Errorf("%s, %s: %v, want %v", operation, tc.name, err, tc.want)
+			}
+			if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, tc.present) {
+				t.Errorf("%s, %s: the object was replaced", operation, tc.name)
+			}
+		}
+		wantClean(t, server, store)
+	}
+}
+
+// A request whose upload is gone, while another object of the same length lies under the key, has not stored it.
+func TestNoSuchUploadWithoutCRC64NVME(t *testing.T) {
+	server, store, data := newOlderStore(t, "UploadPart", false)
+	other := bytes.Clone(data)
+	other[0] ^= 1
+	if err := put(t.Context(), store, "1/2/3", reader(other), 1); err != nil {
+		t.Fatal(err)
+	}
+	server.Inject(s3test.Fault{Operation: "CompleteMultipartUpload", Status: http.StatusNotFound, Code: "NoSuchUpload"})
+	if err := put(t.Context(), store, "1/2/3", reader(data), 1); err == nil {
+		t.Error("an instance is reported as stored whose key holds another")
+	}
+}

@@ -1,0 +1,54 @@
+package trace
+
+import (
+	"context"
+	"sync/atomic"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// counts are the spans that have ended.
+type counts struct{ waiting, exported, failed, dropped atomic.Int64 }
+
+// queue is the SDK's batch processor. It counts the spans that wait for their export, those of the batch that is on its way
+// among them, and drops what is too many, as the SDK would, but counts them.
+type queue struct {
+	sdktrace.SpanProcessor
+	counts *counts
+	most   int64
+}
+
+func newQueue(exporter sdktrace.SpanExporter, told *teller, most int) sdktrace.SpanProcessor {
+	batches := sdktrace.NewBatchSpanProcessor(counted{exporter, told}, sdktrace.WithMaxQueueSize(most))
+	return &queue{SpanProcessor: batches, counts: &told.counts, most: int64(most)}
+}
+
+// OnEnd implements sdktrace.SpanProcessor. It waits for nothing.
+func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
+	if q.counts.waiting.Add(1) > q.most {
+		q.counts.waiting.Add(-1)
+		q.counts.dropped.Add(1)
+		return
+	}
+	q.SpanProcessor.OnEnd(s)
+}
+
+// counted is an exporter that counts, and tells what it meets.
+type counted struct {
+	sdktrace.SpanExporter
+	told *teller
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (c counted) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := c.SpanExporter.ExportSpans(ctx, spans)
+	n := int64(len(spans))
+	c.told.counts.waiting.Add(-n)
+	if err != nil {
+		c.told.counts.failed.Add(n)
+		c.told.Handle(err) // and not the SDK, whose handler is one for the process
+		return nil
+	}
+	c.told.counts.exported.Add(n)
+	return nil
+}
