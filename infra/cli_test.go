@@ -3,14 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// The cdk CLI of package.json, in a copy of the repository, edited as the README says.
+// The cdk CLI of package.json, in a copy of the repository, edited as docs/aws.md says.
 
 func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
 	root := checkout(t)
@@ -33,14 +35,14 @@ func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
 	}
 }
 
-// The README has an account bootstrapped before config.go is edited: the command must not ask for what is missing there.
+// docs/aws.md has an account bootstrapped before config.go is edited: the command must not ask for what is missing there.
 func TestCLIBootstrapsBeforeConfigurationIsEdited(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	guide, err := os.ReadFile("../docs/aws.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if command := "npx cdk bootstrap --app '' aws://123456789012/eu-central-1 "; !strings.Contains(string(readme), command) {
-		t.Fatalf("README.md has no %s", command)
+	if command := "npx cdk bootstrap --app '' aws://123456789012/eu-central-1 "; !strings.Contains(string(guide), command) {
+		t.Fatalf("docs/aws.md has no %s", command)
 	}
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
@@ -67,10 +69,10 @@ func TestCLISynthesisesInBothFolders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if masked := imageHash.ReplaceAll(written, []byte(":ASSET")); !bytes.Equal(masked, of(t, acm).text) {
+		if masked := imageHash.ReplaceAll(written, []byte(":ASSET")); !bytes.Equal(masked, read(t, "testdata/templates/acm-anonymous.json")) {
 			t.Errorf("cdk synth in %s has another template than the tests look at", folder)
 		}
-		images[folder] = text(dockerImages(t, filepath.Join(out, "stowrs-to-s3.assets.json")))
+		images[folder] = fmt.Sprint(dockerImages(t, filepath.Join(out, "stowrs-to-s3.assets.json")))
 		if output, err := cdk(t, filepath.Join(root, folder), "ls"); err != nil || !strings.Contains(output, "stowrs-to-s3") {
 			t.Errorf("cdk ls in %s: %v\n%s", folder, err, output)
 		}
@@ -81,6 +83,43 @@ func TestCLISynthesisesInBothFolders(t *testing.T) {
 	if got := strings.Count(images["."], "linux/amd64"); got != 2 {
 		t.Errorf("got %d images for linux/amd64, want 2: %s", got, images["."])
 	}
+}
+
+// The edits of docs/aws.md for the other topologies, with the real CLI: each is the template that the tests look at. Zones that cannot have the
+// tasks are told of at synth.
+func TestCLISynthesisesEachTopology(t *testing.T) {
+	for name, authMode := range map[string]string{"froms3-anonymous": "Anonymous", "froms3-clientauth": "ClientAuth"} {
+		root := checkout(t,
+			"AuthMode: Anonymous,", "AuthMode: "+authMode+",",
+			"CertificateMode: ACM,", "CertificateMode: FromS3,",
+			"\t\t\t\t\"0.0.0.0/0\",\n", "\t\t\t\t\"198.51.100.0/24\",\n\t\t\t\t\"203.0.113.7/32\",\n")
+		folder := filepath.Join(root, "infra")
+		output, err := cdk(t, folder, "synth", "--quiet", "--no-path-metadata", "--no-asset-metadata", "--no-version-reporting")
+		if err != nil {
+			t.Fatalf("cdk synth of %s: %v\n%s", name, err, output)
+		}
+		written := read(t, filepath.Join(folder, "cdk.out", "stowrs-to-s3.template.json"))
+		if masked := imageHash.ReplaceAll(written, []byte(":ASSET")); !bytes.Equal(masked, read(t, "testdata/templates/"+name+".json")) {
+			t.Errorf("cdk synth of %s has another template than the tests look at", name)
+		}
+		if !strings.Contains(output, "Not every zone of us-east-1 can have the tasks") {
+			t.Errorf("cdk synth of %s does not warn of zones:\n%s", name, output)
+		}
+	}
+}
+
+const testArn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+
+// imageHash changes with every line of the app.
+var imageHash = regexp.MustCompile(`:[0-9a-f]{64}\b`)
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 // dockerImages are the hashes of the image folders, with their platforms.
@@ -117,22 +156,19 @@ func checkout(t *testing.T, edits ...string) string {
 			t.Fatal(err)
 		}
 	}
-	read := func(name string) []byte {
-		content, err := os.ReadFile(filepath.Join("..", name))
+	var sources []string
+	for _, folder := range []string{"*.go", "config/*.go", "stowrs/*.go"} {
+		found, err := filepath.Glob(folder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return content
-	}
-	sources, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+		sources = append(sources, found...)
 	}
 	for _, name := range append(sources, "go.mod", "go.sum") {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		content := string(read("infra/" + name))
+		content := string(read(t, name))
 		if name == "config.go" {
 			for i := 0; i < len(edits); i += 2 {
 				if strings.Count(content, edits[i]) != 1 {
@@ -143,8 +179,8 @@ func checkout(t *testing.T, edits ...string) string {
 		}
 		write("infra/"+name, []byte(content))
 	}
-	write("cdk.json", read("cdk.json"))
-	write("infra/cdk.json", read("cdk.json"))
+	write("cdk.json", read(t, "cdk.json"))
+	write("infra/cdk.json", read(t, "cdk.json"))
 	write("go.work", []byte("go 1.26.0\n\nuse ./infra\n"))
 	write("app/Dockerfile", []byte("FROM scratch\nLABEL of=app\n"))
 	write("nginx/Dockerfile", []byte("FROM scratch\nLABEL of=nginx\n"))

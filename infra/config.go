@@ -3,18 +3,20 @@ package main
 import (
 	"os"
 	"time"
+
+	. "stowrs-to-s3/infra/config" //nolint:staticcheck // so that people edit names such as FromS3, and no Go
 )
 
-// configuration is what `cdk deploy` builds: the one place to edit. The types
-// below say what each field means, Validate what it may be, and the README has
-// all of it in one table.
+// configuration is what `cdk deploy` builds: this is the place to edit. The types
+// in the folder config say what each field means and which values are allowed, and docs/aws.md
+// has a table of all of them.
 func configuration() Config {
 	return Config{
 		AppName: "stowrs-to-s3",
 		Region:  defaultRegion(),
-		// Empty: that of the credentials.
+		// Empty: the account of the credentials.
 		Account: "",
-		// Set it to true, and deploy again, once the first deployment has succeeded: until then it would stop a rollback.
+		// Set it to true, and deploy again, after the first deployment has succeeded: before that it would prevent a rollback.
 		Protection: false,
 		// arn:aws:iam::ACCOUNT:policy/NAME, where roles must have one.
 		PermissionsBoundary: "",
@@ -24,15 +26,15 @@ func configuration() Config {
 			AuthMode: Anonymous,
 			// ACM, or FromS3.
 			CertificateMode: ACM,
-			// With ACM: arn:aws:acm:REGION:ACCOUNT:certificate/ID of a certificate in Region; empty with HostedZone: one is requested.
+			// With ACM: arn:aws:acm:REGION:ACCOUNT:certificate/ID of a certificate in Region; if it is empty and HostedZone is set, one is requested.
 			CertificateArn: "",
 			// With FromS3: prefix of the bucket for certificate.crt, certificate.key and truststore.crt.
 			CertificateBucket: "stowrstos3-certs",
 		},
 
 		LoadBalancer: LoadBalancerConfig{
-			// Who may connect: the addresses of your senders. 0.0.0.0/0 is everyone, and with Anonymous
-			// that is refused, unless AllowEveryone says that it is meant so.
+			// Who may connect: the addresses of your senders. 0.0.0.0/0 is everyone; with Anonymous
+			// this is refused, unless AllowEveryone confirms it.
 			AllowedPeers: []string{
 				"0.0.0.0/0",
 			},
@@ -41,14 +43,14 @@ func configuration() Config {
 			ElasticIPs:    nil,
 			TLSPolicy:     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
 			DrainSeconds:  900,
-			// stow.example.org, in a hosted zone of Route 53: its record is made, and with ACM and an empty CertificateArn its certificate.
+			// stow.example.org, in a hosted zone of Route 53: the stack creates its record, and with ACM and an empty CertificateArn requests its certificate.
 			DomainName: "",
 			HostedZone: HostedZone{
 				ID:      "",
 				Name:    "",
 				Private: false,
 			},
-			// Who may reach it by PrivateLink, such as arn:aws:iam::123456789012:root.
+			// Who may connect through PrivateLink, such as arn:aws:iam::123456789012:root.
 			EndpointService: EndpointService{
 				AllowedPrincipals: nil,
 			},
@@ -58,7 +60,8 @@ func configuration() Config {
 			VpcCIDR:           "10.0.0.0/16",
 			AvailabilityZones: nil,
 			Egress:            Endpoints,
-			// A VPC that is there already; VpcCIDR is then empty. docs/operations.md says what it must have.
+			FIPSEndpoints:     false,
+			// An existing VPC; VpcCIDR is then empty. docs/operations.md says what it must have.
 			ExistingVpc: ExistingVpc{
 				VpcID:               "",
 				TaskSubnets:         nil,
@@ -116,7 +119,7 @@ func configuration() Config {
 					WADOURL:         "",
 					LogLevel:        Warning,
 					ResponseDelay:   0,
-					ThreadCount:     128,
+					ThreadCount:     0,
 					RetryTime:       60 * time.Second,
 					MemoryBudget:    1 * GiB,
 					HeadWindow:      32 * MiB,
@@ -126,6 +129,7 @@ func configuration() Config {
 					MaxInstanceSize: 0,
 					MaxRequestSize:  0,
 					OnDuplicate:     Overwrite,
+					Commitment:      "",
 					KMSKeyID:        "",
 					StorageClass:    "",
 					StrictAccept:    false,
@@ -146,13 +150,13 @@ func configuration() Config {
 		Audit: AuditConfig{
 			// arn:aws:iam::ACCOUNT:role/NAME of whoever may erase or restore objects by hand.
 			BreakGlassRoles: nil,
-			// Days for which nobody at all can delete files of the trail. Set it once the first deployment has succeeded.
+			// Days for which nobody can delete files of the trail. Set it after the first deployment has succeeded.
 			TrailLockDays: 0,
-			// false where a trail of the account or its organisation records changes of resources already.
+			// false if a trail of the account or its organisation already records changes of resources.
 			ManagementEvents: true,
 			// arn:aws:iam::ACCOUNT:role/NAME of whoever administers the KMS keys, and does not use them.
 			KeyAdministrators: nil,
-			// arn:aws:cloudtrail:REGION:ACCOUNT:trail/NAME of a trail that records data events of the buckets already.
+			// arn:aws:cloudtrail:REGION:ACCOUNT:trail/NAME of a trail that already records data events of the buckets.
 			ExistingTrailArn: "",
 		},
 
@@ -160,7 +164,7 @@ func configuration() Config {
 	}
 }
 
-// environments are the deployments that there are, by name. With several, `-c environment=NAME` chooses:
+// environments are all deployments, by name. If there are several, `-c environment=NAME` chooses one:
 //
 //	production := configuration()
 //	production.Account, production.Region, production.Protection = "123456789012", "eu-central-1", true
@@ -171,81 +175,6 @@ func environments() map[string]Config {
 	return map[string]Config{"default": configuration()}
 }
 
-// Config is one deployment. Every construct takes the part that is its own.
-type Config struct {
-	// AppName begins the names of all resources and is the value of their tag `deployment`: lower case letters,
-	// digits and single hyphens, at most 20 characters, a letter first and no hyphen last. Default stowrs-to-s3.
-	AppName string
-	// Region is where all of it is built. Default: CDK_DEFAULT_REGION, which the cdk CLI takes from the AWS
-	// profile. Nothing is looked up in it at synth.
-	Region string
-	// Account is the AWS account, 12 digits. Default: that of the credentials.
-	Account string
-	// Protection keeps the stack and its load balancer from being deleted, by mistake or by a rollback. Default false: a first
-	// deployment that fails has to be taken back. Set it when that has succeeded.
-	Protection bool
-	// PermissionsBoundary is the ARN of the IAM policy that bounds what every role of the stack may do, for accounts that let
-	// roles be made with it only. What it does not allow, none of them can do. Default: none.
-	PermissionsBoundary string
-
-	Certificate   CertificateConfig
-	LoadBalancer  LoadBalancerConfig
-	Network       NetworkConfig
-	Storage       StorageConfig
-	Service       ServiceConfig
-	Observability ObservabilityConfig
-	Audit         AuditConfig
-	// ResourceTags are put on every resource, besides `deployment`: at most 40, keys of up to 128 and values of up to
-	// 256 characters. Default: none.
-	ResourceTags map[string]string
-}
-
-// CertificateConfig decides the topology: where TLS ends, and whether clients show certificates.
-type CertificateConfig struct {
-	// AuthMode is Anonymous (default: no client certificate is asked for) or ClientAuth (nginx verifies it).
-	AuthMode AuthMode
-	// CertificateMode is ACM (default: TLS ends at the load balancer, and again at nginx) or FromS3 (TLS ends at
-	// nginx, with the files of the certificate bucket). ClientAuth needs FromS3.
-	CertificateMode CertificateMode
-	// CertificateArn is the certificate in ACM, in Region. Ignored with FromS3, required with ACM unless LoadBalancer.HostedZone is there:
-	// the stack then requests one for LoadBalancer.DomainName. Default: none.
-	CertificateArn string
-	// CertificateBucket is the prefix of the name of the bucket for certificate.crt, certificate.key and
-	// truststore.crt. Required with FromS3, ignored with ACM. Default stowrstos3-certs.
-	CertificateBucket string
-}
-
-// AuthMode says who may store; its values are those of the sidecar's AUTH_MODE.
-type AuthMode string
-
-// Values of AuthMode.
-const (
-	Anonymous  AuthMode = "anonymous"
-	ClientAuth AuthMode = "clientauth"
-)
-
-// CertificateMode says where the server's certificate comes from; its values are those of the sidecar's CERT_MODE.
-type CertificateMode string
-
-// Values of CertificateMode.
-const (
-	ACM    CertificateMode = "ACM"
-	FromS3 CertificateMode = "FROMS3"
-)
-
-// ObservabilityConfig is logs and alarms.
-type ObservabilityConfig struct {
-	// LogRetentionDays is how long logs are kept, one of the numbers that CloudWatch Logs knows (1, 3, 5, 7, 14, 30, …
-	// 3653). Default 2192, the six years of HIPAA (45 CFR 164.316(b)(2)(i)).
-	LogRetentionDays int
-	// AlarmEmail is the address to which alarms and changes that take protection away are sent; AWS asks it to confirm first. Default: none, alarms are
-	// seen in the console only.
-	AlarmEmail string
-	// AlarmTopic is the ARN of an SNS topic in Region to which alarms are sent instead. Its policy, and that of its key, have to let
-	// cloudwatch.amazonaws.com and events.amazonaws.com publish. Default: none.
-	AlarmTopic string
-}
-
-// defaultRegion is the only thing that is read from the environment. Without it there is none: images of patients
+// defaultRegion is the only value that is read from the environment. Without it there is no default: images of patients
 // must not go to a region that nobody has named.
 func defaultRegion() string { return os.Getenv("CDK_DEFAULT_REGION") }

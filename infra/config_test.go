@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	. "stowrs-to-s3/infra/config" // as config.go, whose literal this is about
 )
 
 // The lines that the installation guide tells people to edit.
@@ -32,11 +34,19 @@ func TestShippedLiteral(t *testing.T) {
 	}
 }
 
+// The literal is what others who import the constructs start from.
+func TestLiteralIsTheDefault(t *testing.T) {
+	t.Setenv("CDK_DEFAULT_REGION", "")
+	if diff := cmp.Diff(Default(), configuration()); diff != "" {
+		t.Errorf("config.go differs from config/default.go (-default +literal):\n%s", diff)
+	}
+}
+
 func TestRegion(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_REGION", "")
 	c := configuration()
-	if _, violations := Validate(c); c.Region != "" || !slices.Contains(fields(violations), "Region") {
-		t.Errorf("without CDK_DEFAULT_REGION: got region %q and violations of %q, want that a region is missing", c.Region, fields(violations))
+	if _, violations := Validate(c); c.Region != "" || !slices.ContainsFunc(violations, func(v Violation) bool { return v.Field == "Region" }) {
+		t.Errorf("without CDK_DEFAULT_REGION: got region %q and violations %v, want that a region is missing", c.Region, violations)
 	}
 	t.Setenv("CDK_DEFAULT_REGION", "eu-central-1")
 	if got := configuration().Region; got != "eu-central-1" {
@@ -72,7 +82,7 @@ func TestVariables(t *testing.T) {
 	env.Prefix, env.CORSOrigins, env.StrictAccept = "instance1", []string{"https://a.example.org", "https://b.example.org"}, true
 	env.MaxInstanceSize = 3*GiB + 1
 	want := map[string]string{
-		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "128", "RETRYTIME": "1m0s", "MEMORYBUDGET": "1GiB", "HEADWINDOW": "32MiB",
+		"PREFIX": "instance1", "LOGLEVEL": "WARNING", "RESPONSEDELAY": "0s", "THREADCOUNT": "0", "RETRYTIME": "1m0s", "MEMORYBUDGET": "1GiB", "HEADWINDOW": "32MiB",
 		"METADATALIMIT": "16MiB", "MINRATE": "16KiB", "MAXREQUESTS": "512", "MAXINSTANCESIZE": "3221225473", "MAXREQUESTSIZE": "0", "ONDUPLICATE": "overwrite",
 		"STRICTACCEPT": "true", "CORSORIGINS": "https://a.example.org,https://b.example.org", "STOPTIMEOUT": "1m50s", "SWEEPAGE": "30m0s", "PPROF": "false",
 	}
@@ -84,16 +94,16 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// The README's table has every field that can be edited, in the order of the literal, with the default as it is written there.
+// The table of docs/aws.md has every field that can be edited, in the order of the literal, with the default as it is written there.
 func TestParametersAreDocumented(t *testing.T) {
 	var documented [][2]string
-	table := section(t, "../README.md", "## Parameters of the AWS deployment")
+	table := section(t, "../docs/aws.md", "## Parameters of the AWS deployment")
 	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (.+) \\| (.+) \\| `(.+)` \\|$").FindAllStringSubmatch(table, -1) {
 		documented = append(documented, [2]string{row[1], row[4]})
 	}
 	shipped := shippedDefaults(t)
 	if diff := cmp.Diff(shipped, documented); diff != "" {
-		t.Errorf("parameters differ (-config.go +README.md):\n%s", diff)
+		t.Errorf("parameters differ (-config.go +docs/aws.md):\n%s", diff)
 	}
 	var fields, written []string
 	leaves(reflect.TypeFor[Config](), "", &fields)
@@ -168,22 +178,4 @@ func section(t *testing.T, file, heading string) string {
 	}
 	before, _, _ := strings.Cut(after, "\n## ")
 	return before
-}
-
-// One environment needs no name; of several one is chosen, and none by mistake.
-func TestEnvironments(t *testing.T) {
-	one := environments()
-	two := map[string]Config{"production": {AppName: "a"}, "test": {AppName: "b"}}
-	for _, row := range []struct {
-		of         map[string]Config
-		name, want string // AppName; empty: refused
-	}{{one, "", "stowrs-to-s3"}, {one, "default", "stowrs-to-s3"}, {one, "production", ""}, {two, "test", "b"}, {two, "", ""}, {two, "tset", ""}} {
-		cfg, err := choose(row.of, row.name)
-		if cfg.AppName != row.want || (err == nil) != (row.want != "") {
-			t.Errorf("%q of %d: got %q, error %v, want %q", row.name, len(row.of), cfg.AppName, err, row.want)
-		}
-		if err != nil && !strings.Contains(err.Error(), "cdk deploy -c environment=") {
-			t.Errorf("%q: the error does not say how: %v", row.name, err)
-		}
-	}
 }

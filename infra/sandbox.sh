@@ -11,7 +11,7 @@
 # --keep      leave a topology that has failed, to look at it; the next run goes on with it
 #
 # It needs credentials of the account and AWS_REGION, a public hosted zone that the internet sees, in which the
-# domain has no record yet, and what the README names: Go, Node.js, Docker, the AWS CLI; curl and openssl.
+# domain has no record yet, and what docs/aws.md names: Go, Node.js, Docker, the AWS CLI; curl and openssl.
 # config.go is left alone: the deployments are described in sandbox.go of a temporary copy of this repository.
 # Stacks have names that begin with stowrs-try- and the tag sandbox; nothing without both is changed or deleted.
 set -euo pipefail
@@ -91,6 +91,8 @@ configure() {
   cat >"$work/copy/infra/sandbox.go" <<GO
 package main
 
+import . "stowrs-to-s3/infra/config"
+
 func sandbox() map[string]Config {
 	c := configuration()
 	c.AppName, c.Region, c.Account, c.Protection = "$app", "$region", "", $protection // the account is that of the credentials
@@ -145,10 +147,10 @@ healthy() {
   done
 }
 
-# bucket_is_ours BUCKET: by its name and its tags
+# bucket_is_ours BUCKET: by its name, which CloudFormation may have cut behind the first letters, and its tags
 bucket_is_ours() {
   [ -z "$dry" ] || return 0
-  case $1 in "$app"-*) ;; *) return 1 ;; esac
+  case $1 in "$names"*) ;; *) return 1 ;; esac
   aws s3api get-bucket-tagging --bucket "$1" --output text --query "TagSet[?Key=='sandbox'].Value" 2>/dev/null | grep -qx "$tag"
 }
 # shellcheck disable=SC2016 # the backquotes are of the query
@@ -171,7 +173,7 @@ remove() {
   for bucket in $all; do empty "$bucket"; done
   aws cloudformation delete-stack --stack-name "$app"
   aws cloudformation wait stack-delete-complete --stack-name "$app" || { failures; fail "$app is not deleted"; }
-  for bucket in $all; do # that of access logs stays with every stack
+  for bucket in $all; do # those of access logs and of the trail stay with every stack
     if bucket_is_ours "$bucket"; then empty "$bucket" && aws s3api delete-bucket --bucket "$bucket" || echo "$bucket stays: run again later"; fi
   done
   [ -n "$dry" ] || echo "$app is gone"
@@ -197,14 +199,14 @@ new_version() { # the records of nginx say that one has started with revision 2
     --filter-pattern '{ $.msg = "serving" && $.version = "2" }' --output text --query 'events[].[eventId]' | grep -q .
 }
 certificates() {
-  step "certificates of the README, put by CertificateCommand"
+  step "certificates of docs/aws.md, put by CertificateCommand"
   mkdir -p "$work/certs"
   local command
   command=$(output CertificateCommand)
   (
     cd "$work/certs"
-    run openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj "/CN=$domain" -addext "subjectAltName=DNS:$domain" -keyout certificate.key -out certificate.crt 2>/dev/null
-    run openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=modality-1 -keyout client.key -out client.crt 2>/dev/null
+    run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$domain" -addext "subjectAltName=DNS:$domain" -keyout certificate.key -out certificate.crt 2>/dev/null
+    run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=modality-1 -keyout client.key -out client.crt 2>/dev/null
     run cp client.crt truststore.crt
     run bash -c "$command"
   )

@@ -24,7 +24,7 @@ NOT_MODELLED = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "assertions on the template",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "assertions on the template",
     "AWS::CertificateManager::Certificate": "assertions on the template",
-    "AWS::CloudTrail::Trail": "assertions on the template, cdk-nag",
+    "AWS::CloudTrail::Trail": "its selectors are evaluated, cdk-nag",
     "AWS::CloudWatch::Alarm": "assertions on the template, cdk-nag",
     "AWS::EC2::SecurityGroupEgress": "assertions on the template",
     "AWS::EC2::VPCEndpointService": "assertions on the template",
@@ -32,7 +32,7 @@ NOT_MODELLED = {
     "AWS::Logs::MetricFilter": "filters are evaluated over real records",
     "AWS::S3::BucketPolicy": "assertions on the template, cdk-nag",
     "AWS::SNS::Subscription": "assertions on the template",
-    "AWS::SNS::TopicPolicy": "assertions on the template, cdk-nag",
+    "AWS::SNS::TopicPolicy": "its policy is evaluated, cdk-nag",
 }
 
 # What moto has, but models otherwise than AWS.

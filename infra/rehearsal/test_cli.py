@@ -76,10 +76,10 @@ def test_cdk(checkout, stack):
     # To one from S3 with client authentication, in infra.
     checkout.edit(("AuthMode: Anonymous,", "AuthMode: ClientAuth,"), ("CertificateMode: ACM,", "CertificateMode: FromS3,"))
     found = changes(checkout.cdk("infra", "diff", "--no-change-set"))
-    assert ["[+]", "AWS::S3::Bucket", "CertificateBucket", "CertificateBucket5BE1E6F4"] in found
-    assert ["[~]", "AWS::ElasticLoadBalancingV2::TargetGroup", "Targets", "Targets7ED976EF", "replace"] in found
+    assert ["[+]", "AWS::S3::Bucket", "Storage/CertificateBucket", "StorageCertificateBucket6DE8A294"] in found
+    assert ["[~]", "AWS::ElasticLoadBalancingV2::TargetGroup", "Front/Targets", "FrontTargets8CBA305D", "replace"] in found
     assert sum(change[-1] == "replace" for change in found) == 2, found  # and the task definition, as always
-    assert not [change for change in found if change[1:3] == ["AWS::S3::Bucket", "DicomBucket"]]
+    assert not [change for change in found if change[1:3] == ["AWS::S3::Bucket", "Storage/DicomBucket"]]
     # moto finds neither the change set of the first deployment any more, nor the default of a parameter.
     output = checkout.cdk("infra", "deploy", "--require-approval", "never", "--method", "direct", "--no-previous-parameters")
     assert "CertificateCommand = aws s3 cp . s3://stowrstos3-certs-" in output
