@@ -146,7 +146,39 @@ func (i identity) partly(t testing.TB, id asn1.ObjectIdentifier, value ...byte) 
 	})
 }
 
+// entry makes a list that revokes a certificate by an entry with this reason (RFC 5280 §5.3.1; 0: none) and these extensions.
+func (i identity) entry(t testing.TB, revoked identity, reason int, extensions ...pkix.Extension) string {
+	t.Helper()
+	return i.list(t, func(list *x509.RevocationList) {
+		list.RevokedCertificateEntries = []x509.RevocationListEntry{{SerialNumber: revoked.certificate.SerialNumber, RevocationTime: time.Now().Add(-time.Hour),
+			ReasonCode: reason, ExtraExtensions: extensions}}
+	})
+}
+
+// otherIssuer is a Certificate Issuer that names a CA (RFC 5280 §5.3.3).
+func otherIssuer(t testing.TB, name string) pkix.Extension {
+	t.Helper()
+	inner, err := asn1.Marshal(pkix.Name{CommonName: name}.ToRDNSequence())
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: inner}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: value}
+}
+
+// damaged is a list of which one bit of the signature has changed.
+func damaged(t testing.TB, list string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(list))
+	block.Bytes[len(block.Bytes)-1] ^= 1
+	return string(pem.EncodeToMemory(block))
+}
+
 var (
+	unknown           = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}
 	deltaIndicator    = asn1.ObjectIdentifier{2, 5, 29, 27}
 	distributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
 )

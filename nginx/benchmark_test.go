@@ -1,97 +1,138 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // BenchmarkUploadAmongStrangers compares uploads of a known client alone and while strangers without a certificate come at 200 a
-// second, 20,000 in all, each with a long body of which a byte drips. It reports both rates, their ratio, and the worst of /health.
+// second, 20,000 in all, each with a long body of which a byte drips. It reports both rates, their ratio, what a stranger costs nginx and
+// certsync, and what his own half of the handshake costs; and fails when /health is not 200, or says busy.
+//
+// Strangers and the known client have machines of their own. In the form "own" the server (nginx, certsync, the service and S3) has one of two
+// processors for itself, and all clients another: a server of one processor, which strangers slow more than one of more. There is a
+// client as fast as can be, and one behind 1 Gbit/s. In the form "shared" all share all processors, so that the strangers' own half takes from the server as well.
 //
 //	go test -run '^$' -bench Strangers -benchtime 1x
 func BenchmarkUploadAmongStrangers(b *testing.B) {
-	const perSecond, all, sizeBytes = 200, 20_000, 128 * mib
+	for _, form := range []struct {
+		name           string
+		own            bool
+		bytesPerSecond float64 // 0: as fast as can be
+	}{{"own", true, 0}, {"own-gigabit", true, 125e6}, {"shared", false, 0}} {
+		b.Run(form.name, func(b *testing.B) {
+			for range b.N {
+				uploadAmongStrangers(b, form.own, form.bytesPerSecond)
+			}
+		})
+	}
+}
+
+func uploadAmongStrangers(b *testing.B, own bool, bytesPerSecond float64) {
+	const perSecond, all, rounds, sizeBytes = 200, 20_000, 10, 128 * mib
 	ca := newAuthority(b, "CA")
 	files := served(b, ca.issue(b, "server"))
 	files[truststoreFile] = ca.pem()
-	s := startLocal(b, clientAuth, files)
+	var variables []string
+	if own {
+		variables = append(variables, "GOMAXPROCS=1") // one worker of nginx
+	}
+	s := startLocal(b, clientAuth, files, variables...)
+	if own {
+		processes := append(s.workers(b), s.nginxID(b), s.cmd.Process.Pid, s.app.cmd.Process.Pid, s.s3.cmd.Process.Pid)
+		pin(b, "0", processes...)
+		pin(b, "1", os.Getpid()) // and the strangers, whom it starts
+		b.Cleanup(func() {       // most of them are shared
+			pin(b, fmt.Sprintf("0-%d", runtime.NumCPU()-1), s.app.cmd.Process.Pid, s.s3.cmd.Process.Pid, os.Getpid())
+		})
+	}
 	client := s.client(ca.issue(b, "modality-1").tls())
 	upload := func() float64 {
 		i := newInstance(b, sizeBytes)
+		body := i.reader()
+		if bytesPerSecond > 0 {
+			body = &link{Reader: body, bytesPerSecond: bytesPerSecond, free: time.Now()}
+		}
 		began := time.Now()
-		r, err := s.send(b.Context(), client, "/studies", i.reader(), i.sizeBytes)
+		r, err := s.send(b.Context(), client, "/studies", body, i.sizeBytes)
 		if err != nil || r.status != http.StatusOK {
 			b.Fatalf("status %d, error %v", r.status, err)
 		}
 		rate := float64(sizeBytes) / time.Since(began).Seconds() / 1e6
 		s.s3.wantStored(b, i)
+		if status, state := s.state(b); status != http.StatusOK || !state.Live || state.Busy {
+			b.Errorf("health: %d, %+v", status, state)
+		}
 		return rate
 	}
-	var strangers sync.WaitGroup
-	knock := func() {
-		connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", s.address, &tls.Config{InsecureSkipVerify: true})
-		if err != nil {
-			return
+
+	upload() // the first is slower
+	nginx, certsync := s.nginxSeconds(b), cpuSeconds(b, s.cmd.Process.Pid)
+	ownSeconds := startStrangers(b, s.address, perSecond, all/rounds).wait(b)
+	perStranger := func(seconds float64) float64 { return seconds / (all / rounds) * 1e3 }
+	b.ReportMetric(perStranger(s.nginxSeconds(b)-nginx), "ms/stranger-nginx")
+	b.ReportMetric(perStranger(cpuSeconds(b, s.cmd.Process.Pid)-certsync), "ms/stranger-certsync")
+	b.ReportMetric(perStranger(ownSeconds), "ms/stranger-himself")
+
+	var alone, among []float64
+	account := map[string]float64{} // processor seconds
+	uploads := func(phase string, atLeast time.Duration) (rates []float64) {
+		seconds := func() map[string]float64 {
+			return map[string]float64{"nginx": s.nginxSeconds(b), "certsync": cpuSeconds(b, s.cmd.Process.Pid), "service": cpuSeconds(b, s.app.cmd.Process.Pid),
+				"S3": cpuSeconds(b, s.s3.cmd.Process.Pid), "uploader": cpuSeconds(b, os.Getpid())}
 		}
-		defer connection.Close()
-		connection.SetDeadline(time.Now().Add(30 * time.Second))
-		fmt.Fprint(connection, longRequest)
-		go func() {
-			for {
-				if _, err := connection.Write([]byte{0}); err != nil {
-					return
-				}
-				time.Sleep(time.Second)
-			}
-		}()
-		io.Copy(io.Discard, connection)
-	}
-	for range b.N {
-		var alone, among []float64
-		var knocked atomic.Int64
-		for knocked.Load() < all {
-			alone = append(alone, upload())
-			done := make(chan struct{})
-			go func() {
-				tick := time.NewTicker(time.Second / perSecond)
-				defer tick.Stop()
-				for {
-					select {
-					case <-done:
-						return
-					case <-tick.C:
-						knocked.Add(1)
-						strangers.Go(knock)
-					}
-				}
-			}()
-			time.Sleep(2 * time.Second) // until those who come and those who go are as many
-			for range 3 {
-				among = append(among, upload())
-				if status, state := s.state(b); status != http.StatusOK || !state.Live || state.Busy {
-					b.Errorf("health: %d, %+v", status, state)
-				}
-			}
-			close(done)
-			strangers.Wait()
+		before := seconds()
+		for began := time.Now(); time.Since(began) < atLeast; {
+			rates = append(rates, upload())
 		}
-		median := func(rates []float64) float64 { slices.Sort(rates); return rates[len(rates)/2] }
-		b.ReportMetric(median(alone), "MB/s-alone")
-		b.ReportMetric(median(among), "MB/s-among")
-		b.ReportMetric(median(among)/median(alone), "ratio")
-		b.ReportMetric(float64(knocked.Load()), "strangers")
+		for name, after := range seconds() {
+			account[name+" "+phase] += after - before[name]
+		}
+		return rates
 	}
+	for range rounds {
+		time.Sleep(2 * time.Second) // as below
+		alone = append(alone, uploads("alone", 5*time.Second)...)
+		those := startStrangers(b, s.address, perSecond, all/rounds)
+		time.Sleep(2 * time.Second) // until those who come and those who go are as many
+		among = append(among, uploads("among", (all/rounds/perSecond-4)*time.Second)...)
+		those.wait(b)
+	}
+	for name, seconds := range account {
+		n := map[bool]int{true: len(alone), false: len(among)}[strings.HasSuffix(name, " alone")]
+		b.Logf("%-15s %.3f processor seconds an upload", name, seconds/float64(n))
+	}
+	median := func(rates []float64) float64 { slices.Sort(rates); return rates[len(rates)/2] }
+	b.ReportMetric(median(alone), "MB/s-alone")
+	b.ReportMetric(median(among), "MB/s-among")
+	b.ReportMetric(median(among)/median(alone), "ratio")
+}
+
+// link lets as much through as a network of this rate: what was not sent in time is not made up for.
+type link struct {
+	io.Reader
+	bytesPerSecond float64
+	free           time.Time // when it has sent all that it was given
+}
+
+// Read implements io.Reader.
+func (l *link) Read(p []byte) (int, error) {
+	const burst = 5 * time.Millisecond // of which a queue on the way makes up
+	time.Sleep(time.Until(l.free) - burst)
+	n, err := l.Reader.Read(p)
+	if earliest := time.Now().Add(-burst); l.free.Before(earliest) {
+		l.free = earliest
+	}
+	l.free = l.free.Add(time.Duration(float64(n) / l.bytesPerSecond * float64(time.Second)))
+	return n, err
 }
 
 // BenchmarkDoor compares what 1 GiB costs by the service alone, over plain HTTP, with what it costs behind the sidecar over TLS:

@@ -19,6 +19,9 @@ func (k *keeper) record(ctx context.Context, before setting, files map[string][]
 	}
 	k.log.InfoContext(ctx, "certificates in use", append(attrs, "certificate_not_after", k.inUse.pair.notAfter, "self_signed", k.inUse.pair.selfMade,
 		"clients_verified", k.inUse.trust.certificates != "", "revocation_lists", k.inUse.trust.crl != "")...)
+	if k.inUse.trust.crl != "" && before.trust.crl == "" && k.settings.CRL == crlOptional {
+		k.log.WarnContext(ctx, "revocation lists are in use, but not required: whoever starts without them lets in whom they refuse", "remedy", "set CRL=required")
+	}
 	if k.inUse.trust.certificates == before.trust.certificates {
 		return
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,11 +86,15 @@ func TestCheckTruststoreNamesWhatIsOfNoUse(t *testing.T) {
 	ca := newAuthority(t, "CA")
 	late := newAuthority(t, "late", expired)
 	lonely := newAuthority(t, "unknown").issue(t, "lonely", authority)
-	checked, problems, err := checkTruststore([]byte(late.pem()+lonely.pem()+ca.pem()), time.Now())
-	if err != nil || len(problems) != 2 {
-		t.Fatalf("problems %v, error %v, want two problems of a usable store", problems, err)
+	servers := newAuthority(t, "for servers", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	short := newAuthority(t, "short", func(c *x509.Certificate) { c.MaxPathLenZero = true })
+	store := late.pem() + lonely.pem() + ca.pem() + ca.issue(t, "below", authority).pem() + servers.pem() + short.pem() + short.issue(t, "too far below", authority).pem()
+	checked, problems, err := checkTruststore([]byte(store), time.Now())
+	if err != nil || len(problems) != 4 {
+		t.Fatalf("problems %v, error %v, want four problems of a usable store", problems, err)
 	}
-	for n, words := range [][]string{{"CN=late", "is valid from"}, {"CN=lonely", "was issued by CN=unknown, which is not in the file"}} {
+	for n, words := range [][]string{{"CN=late", "is valid from"}, {"CN=lonely", "was issued by CN=unknown, which is not in the file"},
+		{"CN=for servers is for other purposes than TLS clients"}, {"CN=short allows 0 CAs below it", "nobody by CN=too far below"}} {
 		wantProblemWords(t, problems[n], words)
 	}
 	if !checked.notAfter.Equal(ca.certificate.NotAfter) {
@@ -122,124 +124,26 @@ func TestCheckTruststoreOfTooManyNames(t *testing.T) {
 	wantProblemWords(t, err, []string{"no handshake would succeed", "by a CA"})
 }
 
-// A list of every CA is needed, up to the root; that of an intermediate CA revokes its clients.
-func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
-	t.Parallel()
-	ca := newAuthority(t, "CA")
-	intermediate := ca.issue(t, "intermediate", authority)
-	selfSigned := identity{}.issue(t, "self-signed")
-	both := ca.revoke(t, tomorrow) + intermediate.revoke(t, tomorrow)
-	next := newAuthority(t, "CA") // its new key
-	for name, test := range map[string]struct {
-		store, lists string
-		words        []string
-	}{
-		"all":                {ca.pem() + intermediate.pem(), both, nil},
-		"one too many":       {ca.pem(), both, nil},
-		"one is missing":     {ca.pem() + intermediate.pem(), ca.revoke(t, tomorrow), []string{"the list of CN=intermediate is missing"}},
-		"self-signed client": {ca.pem() + selfSigned.pem(), both, []string{"CN=self-signed", "remove crl.pem and revoke this client by taking it out"}},
-		"broken":             {ca.pem(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", []string{"list 1 in it cannot be parsed"}},
-		"a certificate":      {ca.pem(), ca.pem(), []string{"no revocation list in PEM", "openssl crl -inform der"}},
-		// RFC 5280 §5.2.4, §5.2.5: these have not all that is revoked.
-		"a delta list":              {ca.pem(), both + ca.partly(t, deltaIndicator, 2, 1, 1), []string{"list 3 in it, of CN=CA, is a delta list"}},
-		"an indirect list":          {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0xFF), []string{"is an indirect one"}},
-		"a list of some reasons":    {ca.pem(), ca.partly(t, distributionPoint, 0x30, 4, 0x83, 2, 6, 0x40), []string{"is one of some reasons only"}},
-		"a list of CA certificates": {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x82, 1, 0xFF), []string{"is one of CA certificates only"}},
-		"a list of all":             {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0), nil},
-		// nginx has OpenSSL look into the root's list for the root, too.
-		"a root's list of users":         {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), []string{"for certificates of users", "would refuse all clients"}},
-		"a root's list of one point":     {ca.pem(), ca.partly(t, distributionPoint, 0x30, 9, 0xA0, 7, 0xA0, 5, 0x86, 3, 'u', ':', 'x'), []string{"for one distribution point"}},
-		"a list of users of another CA":  {ca.pem() + intermediate.pem(), ca.revoke(t, tomorrow) + intermediate.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), nil},
-		"an extension nobody knows":      {ca.pem(), ca.partly(t, asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, 5, 0), []string{"has the critical extension 1.3.6.1.4.1.99999.1"}},
-		"the CA's next key":              {ca.pem() + next.pem(), ca.revoke(t, tomorrow) + next.revoke(t, tomorrow), nil},
-		"the CA's next key, other order": {ca.pem() + next.pem(), next.revoke(t, tomorrow) + ca.revoke(t, tomorrow), nil},
-		"no list of the next key":        {ca.pem() + next.pem(), ca.revoke(t, tomorrow), []string{"the list of CN=CA was not signed by"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			trusted, _, err := checkTruststore([]byte(test.store), time.Now())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = trusted.checkCRL([]byte(test.lists), nil, time.Now())
-			wantProblemWords(t, err, test.words)
-		})
-	}
-}
-
-// Of several lists of a key the newest that is valid counts, and no list replaces a newer one.
-func TestNewestListCounts(t *testing.T) {
-	t.Parallel()
-	ca := newAuthority(t, "CA")
-	trusted, _, err := checkTruststore([]byte(ca.pem()), time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := func(number int64, hoursAgo, hoursLeft float64) string {
-		hours := func(n float64) time.Time { return time.Now().Add(time.Duration(n * float64(time.Hour))) }
-		return ca.list(t, func(list *x509.RevocationList) {
-			list.Number, list.ThisUpdate, list.NextUpdate = big.NewInt(number), hours(-hoursAgo), hours(hoursLeft)
-		})
-	}
-	old, current, ended := made(1, 50, 5), made(2, 20, 20), made(3, 10, -1)
-	inUse, problems, err := trusted.checkCRL([]byte(ended+old+current), nil, time.Now())
-	if err != nil || len(problems) > 0 || inUse.crl != current {
-		t.Fatalf("error %v, problems %v, list\n%s, want\n%s", err, problems, inUse.crl, current)
-	}
-	for name, test := range map[string]struct {
-		list  string
-		words []string
-	}{
-		"the same":         {current, nil},
-		"a newer one":      {made(4, 5, 30), nil},
-		"an older one":     {old, []string{"is older than the one in use"}},
-		"a lower number":   {made(1, 5, 30), []string{"is older than the one in use"}},
-		"an earlier time":  {made(9, 30, 30), []string{"is older than the one in use"}},
-		"one that is over": {ended, []string{"has expired"}},
-	} {
-		_, _, err := trusted.checkCRL([]byte(test.list), inUse.lists, time.Now())
-		if err == nil && test.words != nil {
-			t.Errorf("%s is taken", name)
-			continue
-		}
-		wantProblemWords(t, err, test.words)
-	}
-}
-
 func TestParseErrorLine(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]errorLine{
 		`2026/11/24 10:00:00 [error] 7#7: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.1, server: , request: "POST /studies/1.2.3 HTTP/1.1", upstream: "http://127.0.0.1:8080/studies/1.2.3", host: "x"`: {
-			slog.LevelError, "connect() failed (111: Connection refused) while connecting to upstream", "192.0.2.1"},
-		`2026/11/24 10:00:00 [warn] 7#7: a client request body is buffered`: {slog.LevelWarn, "a client request body is buffered", ""},
-		`nginx: [emerg] bind() to 0.0.0.0:8443 failed`:                      {slog.LevelError, "bind() to 0.0.0.0:8443 failed", ""},
-		`2026/11/24 10:00:00 [notice] 7#7: signal process started`:          {slog.LevelInfo, "signal process started", ""},
-		`2026/11/24 10:00:00 [error] 7#7: open() "/studies/1.2.3" failed`:   {slog.LevelError, `open() "…" failed`, ""},
+			slog.LevelError, "connect() failed (111: Connection refused) while connecting to upstream", "192.0.2.1", false},
+		`2026/11/24 10:00:00 [warn] 7#7: a client request body is buffered`: {slog.LevelWarn, "a client request body is buffered", "", false},
+		`nginx: [emerg] bind() to 0.0.0.0:8443 failed`:                      {slog.LevelError, "bind() to 0.0.0.0:8443 failed", "", false},
+		`2026/11/24 10:00:00 [notice] 7#7: signal process started`:          {slog.LevelInfo, "signal process started", "", false},
+		`2026/11/24 10:00:00 [error] 7#7: open() "/studies/1.2.3" failed`:   {slog.LevelError, `open() "…" failed`, "", false},
 		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET\n2026/11/24 [error] 7#7: forged\" while reading PROXY protocol, client: 192.0.2.1": {
-			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1"},
+			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1", true},
 		`2026/11/24 10:00:00 [error] 7#7: *1 broken header: "GET /x" while reading PROXY protocol, client: 9.9.9.9 HTTP/1.1" while reading PROXY protocol, client: 192.0.2.1, server: 0.0.0.0:8443`: {
-			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1"},
-		`2026/11/24 10:00:00 [error] 7#7: *1 broken header: "any, client: 9.9.9.9`: {slog.LevelError, "broken header", ""},
-		`what 2.25.12.1.2.3.4 is`: {slog.LevelError, "what … is", ""},
+			slog.LevelError, "broken header while reading PROXY protocol", "192.0.2.1", true},
+		`2026/11/24 10:00:00 [error] 7#7: *1 broken header: "any, client: 9.9.9.9`: {slog.LevelError, "broken header", "", false},
+		`2026/11/24 10:00:00 [crit] 7#7: *1 SSL_read() failed (SSL: error:0A0003E9:SSL routines::reason(1001):SSL alert number 1) while waiting for request, client: 192.0.2.1, server: 0.0.0.0:8443`: {
+			slog.LevelError, "SSL_read() failed (SSL: error:0A0003E9:SSL routines::reason(1001):SSL alert number 1) while waiting for request", "192.0.2.1", true},
+		`what 2.25.12.1.2.3.4 is`: {slog.LevelError, "what … is", "", false},
 	} {
 		if got := parseErrorLine(line); got != want {
 			t.Errorf("%s\ngot  %+v\nwant %+v", line, got, want)
-		}
-	}
-}
-
-// Only a connection without a PROXY header has what its client sent in the line, line ends too. Else a
-// client could have the lines behind its own taken for bytes that it has sent.
-func TestUnfinishedErrorLine(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string]bool{
-		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET / HTTP/1.1\n":                                              true,
-		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"GET\nmore\" while reading PROXY protocol, client: 192.0.2.1\n": false,
-		"2026/11/24 10:00:00 [error] 7#7: *1 connect() failed, client: 192.0.2.1, request: \"GET /?broken header: \"\n":      false,
-		"2026/11/24 10:00:00 [error] 7#7: *1 broken header: \"" + strings.Repeat("x", maxErrorLineBytes) + "\n":              false,
-		"broken header: \"\n": false,
-	} {
-		if got := isUnfinished(line); got != want {
-			t.Errorf("%.100q: %v, want %v", line, got, want)
 		}
 	}
 }

@@ -174,7 +174,8 @@ func TestBadTruststoreLeavesTheGoodOne(t *testing.T) {
 	files[truststoreFile] = ca.pem()
 	s := startLocal(t, clientAuth, files)
 	client := ca.issue(t, "modality-1").tls()
-	for _, bad := range []struct{ content, problem string }{{"garbage", "no certificate in PEM"}, {"", "it is not in"}} {
+	servers := newAuthority(t, "for servers", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	for _, bad := range []struct{ content, problem string }{{"garbage", "no certificate in PEM"}, {"", "it is not in"}, {servers.pem(), "is for other purposes than TLS clients"}} {
 		s.certificates(truststoreFile, bad.content)
 		s.wantProblem(t, truststoreFile, bad.problem)
 		s.wantStored(t, client)

@@ -25,6 +25,11 @@ func (t trust) checkCRL(content []byte, newest map[string]*x509.RevocationList, 
 		return trust{}, nil, err
 	}
 	var problems []problem
+	for _, list := range lists {
+		if list.ThisUpdate.After(now) {
+			problems = append(problems, notYet(list)) // beside one that is valid; alone it is an error below
+		}
+	}
 	var encoded bytes.Buffer
 	t.lists = map[string]*x509.RevocationList{}
 	for _, c := range chosen {
@@ -101,7 +106,7 @@ func (c choice) check(used *x509.RevocationList, now time.Time) (late *problem, 
 	case why != "":
 		return nil, problem{crlFile, fmt.Sprintf("the list of %s %s: nginx would refuse all clients of this CA", list.Issuer, why), "have the CA make a complete list, without that extension"}
 	case list.ThisUpdate.After(now):
-		return nil, problem{crlFile, fmt.Sprintf("the list of %s is not valid before %s", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "check the clock of this machine, or put a list that is valid now"}
+		return nil, notYet(list)
 	case used != nil && older(list, used):
 		return nil, problem{crlFile, fmt.Sprintf("the list of %s of %s is older than the one in use", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "put the CA's current list; to go back to an older one, restart the sidecar"}
 	case overdue(list, now):
@@ -130,6 +135,10 @@ func overdue(list *x509.RevocationList, now time.Time) bool {
 	return !list.NextUpdate.IsZero() && now.After(list.NextUpdate)
 }
 
+func notYet(list *x509.RevocationList) problem {
+	return problem{crlFile, fmt.Sprintf("the list of %s is not valid before %s", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339)), "check the clock of this machine, or put a list that is valid now"}
+}
+
 func expiredList(issuer string, at time.Time) problem {
 	return problem{crlFile, fmt.Sprintf("the list of %s has expired on %s: all clients of this CA are refused", issuer, at.UTC().Format(time.RFC3339)), "put the CA's current list"}
 }
@@ -142,7 +151,7 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 	}
 	for _, block := range blocks {
 		if block.Type != "X509 CRL" {
-			continue
+			return nil, problem{crlFile, fmt.Sprintf("it has a block %q, which is no revocation list, or one under a name that OpenSSL does not read", block.Type), "put nothing but blocks that begin with -----BEGIN X509 CRL-----"}
 		}
 		list, err := x509.ParseRevocationList(block.Bytes)
 		if err != nil {
@@ -162,6 +171,13 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 // unread says why OpenSSL would not take a list for what it has to check; empty: it does. nginx has it check each certificate up to the
 // root, so that the root's list is asked for a certificate of a CA that names no distribution point (RFC 5280 §5.2, §5.2.5).
 func unread(list *x509.RevocationList, ofRoot bool) string {
+	for _, entry := range list.RevokedCertificateEntries {
+		for _, extension := range entry.Extensions {
+			if extension.Critical {
+				return "has an entry with the critical extension " + extension.Id.String()
+			}
+		}
+	}
 	for _, extension := range list.Extensions {
 		switch id := extension.Id.String(); id {
 		case "2.5.29.20", "2.5.29.35": // CRLNumber, AuthorityKeyIdentifier
@@ -182,8 +198,20 @@ func unread(list *x509.RevocationList, ofRoot bool) string {
 	return ""
 }
 
-// partial says why a list does not have all that a CA has revoked; empty: it has (RFC 5280 §5.2.4, §5.2.5).
+// partial says why a list does not have all that a CA has revoked; empty: it has (RFC 5280 §5.2.4, §5.2.5). OpenSSL goes by what its
+// entries say, whether or not the list says that it has such: one may be of another CA, or let a certificate in again (§5.3.1, §5.3.3).
 func partial(list *x509.RevocationList) string {
+	const removeFromCRL = 8
+	for _, entry := range list.RevokedCertificateEntries {
+		if entry.ReasonCode == removeFromCRL {
+			return "a delta list, which takes the revocation of serial number " + entry.SerialNumber.Text(16) + " back"
+		}
+		for _, extension := range entry.Extensions {
+			if extension.Id.String() == "2.5.29.29" {
+				return "an indirect one, of several CAs"
+			}
+		}
+	}
 	for _, extension := range list.Extensions {
 		switch extension.Id.String() {
 		case "2.5.29.27":
@@ -212,6 +240,9 @@ func listOf(ca *x509.Certificate, lists []*x509.RevocationList, now time.Time) (
 			continue
 		}
 		if err := list.CheckSignatureFrom(ca); err != nil {
+			if len(list.AuthorityKeyId) > 0 && bytes.Equal(list.AuthorityKeyId, ca.SubjectKeyId) { // it may be the newest
+				return nil, problem{crlFile, fmt.Sprintf("the list of %s of %s is damaged: it names the key of that CA, which has not signed it (%v)", list.Issuer, list.ThisUpdate.UTC().Format(time.RFC3339), err), "put the CA's list again, or take it out"}
+			}
 			other = problem{crlFile, fmt.Sprintf("the list of %s was not signed by the certificate in %s (%v)", list.Issuer, truststoreFile, err), "put the list that this CA has issued; after a change of its key, append that of each"}
 			continue
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -33,7 +34,7 @@ type door struct {
 
 	mu       sync.Mutex
 	trust    trust
-	verdicts map[string]verdict // by the certificate as nginx gives it
+	verdicts map[[sha256.Size]byte]verdict // by the hash of the certificate as nginx gives it, which may have 300 KB
 	ending   map[string]time.Time
 }
 
@@ -45,7 +46,7 @@ type verdict struct {
 }
 
 const (
-	// maxVerdicts bounds the memory for clients: some 10 KiB each.
+	// maxVerdicts bounds the memory for clients: some 300 bytes each.
 	maxVerdicts = 1000
 	// endingEvery is how often the end of a client's certificate is recorded.
 	endingEvery = 24 * time.Hour
@@ -55,7 +56,7 @@ const (
 func (d *door) trusts(t trust) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.trust, d.verdicts = t, map[string]verdict{}
+	d.trust, d.verdicts = t, map[[sha256.Size]byte]verdict{}
 }
 
 // ServeHTTP answers nginx: 204, or 403 with the reason. Names of the client are in headers.
@@ -79,16 +80,17 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // judge looks at a certificate, in PEM and percent-encoded, and at its names as nginx writes them.
 func (d *door) judge(escaped, subject, issuer string) verdict {
+	hash := sha256.Sum256([]byte(escaped))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if v, known := d.verdicts[escaped]; known {
+	if v, known := d.verdicts[hash]; known {
 		return v
 	}
 	v := d.look(escaped, subject, issuer)
 	if len(d.verdicts) >= maxVerdicts {
 		clear(d.verdicts)
 	}
-	d.verdicts[escaped] = v
+	d.verdicts[hash] = v
 	return v
 }
 
@@ -149,6 +151,14 @@ func (d *door) listen(ctx context.Context, runFolder string) (net.Listener, erro
 		if err := errors.Join(os.Chmod(runFolder, 0o711), os.Chmod(path, 0o666)); err != nil { //nolint:gosec // as said
 			return nil, fmt.Errorf("open the door: %w", err)
 		}
+		for folder := filepath.Dir(runFolder); ; folder = filepath.Dir(folder) {
+			if info, err := os.Stat(folder); err != nil || info.Mode()&0o001 == 0 {
+				return nil, problem{runFolder, fmt.Sprintf("RUN_FOLDER is below %s, which others than root may not enter: the workers of nginx, who are others, could ask nobody", folder), "take a folder such as /run/certsync, or run certsync as another user"}
+			}
+			if folder == filepath.Dir(folder) {
+				break
+			}
+		}
 	}
 	return listener, nil
 }
@@ -187,6 +197,7 @@ func (c settings) clientAuthConf(s setting) string {
 	if c.refusing(s) {
 		return names + `ssl_verify_client off;
 set $unavailable 'client certificates cannot be verified at the moment, and nobody is let in without; the log of the service says why';
+set $refusal 'client certificates cannot be verified';
 return 503;
 `
 	}

@@ -11,44 +11,41 @@ type errorLine struct {
 	level  slog.Level
 	text   string
 	client string // address
+	early  bool   // of a connection of a client, before there was a request
 }
 
 var (
 	errorLineSyntax = regexp.MustCompile(`(?s)^(?:nginx: )?(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$`)
 	// uids are paths of the service, and everything that looks like a UID.
-	uids = regexp.MustCompile(`/studies/[^\s"',;]*|[0-9]+(?:\.[0-9]+){4,}`)
+	uids = regexp.MustCompile(`/(?:studies|commitment-requests)/[^\s"',;]*|[0-9]+(?:\.[0-9]+){4,}`)
 )
 
 // What nginx says of a connection without a PROXY header, around the bytes that it got instead, line ends included.
 const (
 	brokenHeader       = "broken header"
 	behindBrokenHeader = `" while reading PROXY protocol`
-	maxErrorLineBytes  = 2048 // of nginx: NGX_MAX_ERROR_STR
 )
 
-// isUnfinished: the line goes on in the next one.
-func isUnfinished(line string) bool {
-	match := errorLineSyntax.FindStringSubmatch(line)
-	return len(line) < maxErrorLineBytes && match != nil && strings.HasPrefix(match[2], brokenHeader) && !strings.Contains(line, behindBrokenHeader)
-}
-
-// connectionRefusal tells why a connection ended before there was a request: what OpenSSL says of the TLS handshake, without the
-// place in its source, or that the PROXY header was none.
-func connectionRefusal(text string) (reason string, refused bool) {
-	if strings.HasPrefix(text, brokenHeader) {
+// connectionRefusal tells why a connection ended before there was a request, which is up to whoever made it: what OpenSSL says,
+// without the place in its source, or nginx of the PROXY header.
+func connectionRefusal(line errorLine) (reason string, refused bool) {
+	handshake := strings.Contains(line.text, "SSL handshak") || strings.Contains(line.text, "SSL_do_handshake() failed")
+	match := openSSLReason.FindStringSubmatch(line.text)
+	switch {
+	case strings.HasPrefix(line.text, brokenHeader):
 		return "PROXY protocol: no header", true
-	}
-	if !strings.Contains(text, "SSL handshak") && !strings.Contains(text, "SSL_do_handshake() failed") {
-		return "", false
-	}
-	if match := openSSLReason.FindStringSubmatch(text); match != nil {
+	case handshake && match != nil:
 		return "TLS handshake: " + match[1], true
+	case handshake:
+		return "TLS handshake: the client has gone", true
+	case line.early && match != nil:
+		return "TLS: " + match[1], line.level >= slog.LevelWarn
 	}
-	return "TLS handshake: the client has gone", true
+	return line.text, line.early && line.level >= slog.LevelWarn && strings.Contains(line.text, "PROXY protocol")
 }
 
-// openSSLReason is in what OpenSSL says: error:0A000102:SSL routines::unsupported protocol.
-var openSSLReason = regexp.MustCompile(`SSL: error:[0-9A-F]+:[^:]*:[^:]*:([^:)]+)`)
+// openSSLReason is in what OpenSSL says: error:0A000102:SSL routines::unsupported protocol. One without a name is a number.
+var openSSLReason = regexp.MustCompile(`SSL: error:[0-9A-F]+:[^:]*:[^:]*:(reason|[^:)]+)`)
 
 // parseErrorLine takes a line of nginx's error log apart. What nginx appends after
 // the client's address (request line, upstream, host, referrer) carries study UIDs,
@@ -74,6 +71,7 @@ func parseErrorLine(line string) errorLine {
 	if text, context, found := strings.Cut(parsed.text, ", client: "); found {
 		parsed.text = text
 		parsed.client, _, _ = strings.Cut(context, ",")
+		parsed.early = !strings.Contains(context, ", request: ") && !strings.Contains(context, ", upstream: ")
 	}
 	for _, field := range []string{", server: ", ", request: ", ", upstream: ", ", host: ", ", referrer: "} { // without a client
 		parsed.text, _, _ = strings.Cut(parsed.text, field)

@@ -20,7 +20,7 @@ import (
 type answer struct {
 	Live     bool      `json:"live"`  // both that follow
 	Nginx    bool      `json:"nginx"` // nginx answers, or is busy
-	Busy     bool      `json:"busy"`  // it has no connection left to answer by
+	Busy     bool      `json:"busy"`  // it has no connection, or no time, left to answer
 	App      bool      `json:"app"`   // the app's /livez does
 	Degraded bool      `json:"degraded"`
 	Refusing bool      `json:"refusing"` // every request, because no client can be verified
@@ -49,8 +49,9 @@ func ask(ctx context.Context, c settings, n *nginx) answer {
 	var a answer
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, err := n.serving(ctx)
-		a.Busy = err != nil && n.full() // a full server serves; what fills it must not have it replaced
+		before, _ := n.workers() // none are known
+		_, err := n.serving(ctx, liveTimeout)
+		a.Busy = err != nil && (n.full() || n.worked(before)) // a full server serves; what fills it must not have it replaced
 		a.Nginx = err == nil || a.Busy
 	})
 	both.Go(func() {

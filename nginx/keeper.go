@@ -237,7 +237,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 		k.status.reloaded(err)
 		if err != nil {
 			k.door.trusts(k.inUse.trust)
-			return errors.Join(err, k.settings.switchTo(k.generation))
+			return errors.Join(err, k.settings.switchTo(k.generation), os.RemoveAll(folder))
 		}
 	}
 	old := k.settings.generationFolder(k.generation)

@@ -1,6 +1,6 @@
-// Command certsync is the entry point of the TLS sidecar: it gets the certificates,
-// checks them, starts nginx over them, and reloads it when they change. It ends
-// with nginx, and with its exit status.
+// Command certsync is the entry point of the TLS sidecar: it fetches the certificates,
+// checks them, starts nginx with them, and reloads nginx when they change. It ends
+// when nginx ends, with the exit status of nginx.
 package main
 
 import (
@@ -211,15 +211,7 @@ func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.
 	cancel()
 	<-kept // no reload from here on
 	k.nginx.signal(syscall.SIGQUIT)
-	why := ""
-	select {
-	case <-k.nginx.exited:
-	case s := <-signals:
-		why = s.String()
-	case <-time.After(k.settings.StopTimeout):
-		why = "STOP_TIMEOUT is over"
-	}
-	if why != "" {
+	if why := k.drain(signals); why != "" {
 		log.Warn("stopping at once: requests in flight are cut", "reason", why)
 		k.nginx.signal(syscall.SIGTERM)
 		select {
@@ -231,4 +223,23 @@ func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.
 	}
 	log.Info("stopped", "exit_status", k.nginx.code)
 	return k.nginx.code
+}
+
+// drain waits until nginx has finished what is in flight. It returns why that shall be cut; empty: it has ended.
+func (k *keeper) drain(signals <-chan os.Signal) string {
+	over := time.After(k.settings.StopTimeout)
+	for {
+		select {
+		case <-k.nginx.exited:
+			return ""
+		case s := <-signals:
+			return s.String()
+		case <-over:
+			return "STOP_TIMEOUT is over"
+		case asked := <-k.wanted:
+			if asked.kick { // all that is in flight began before
+				return "kicked"
+			}
+		}
+	}
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -31,6 +34,13 @@ var theSystem struct {
 }
 
 func TestMain(m *testing.M) {
+	if variable := os.Getenv(strangersVariable); variable != "" {
+		os.Exit(come(variable))
+	}
+	// Most tests wait: for CERT_REFRESH, for a reload, for nginx to cut somebody. -parallel on the command line wins.
+	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	for _, p := range shared {
 		p.kill()

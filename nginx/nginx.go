@@ -27,6 +27,7 @@ import (
 const (
 	testTimeout   = 30 * time.Second // of nginx -t
 	reloadTimeout = 30 * time.Second // until the new workers answer
+	answerTimeout = 10 * time.Second // of one question which files nginx serves, which may wait behind a thousand handshakes
 	liveTimeout   = 2 * time.Second  // of one question whether nginx lives
 )
 
@@ -38,6 +39,7 @@ type nginx struct {
 	log     *slog.Logger
 	refused *sampler // what strangers cause
 
+	before  []worker                   // the workers of before the last reload
 	process atomic.Pointer[os.Process] // nil until it is started
 	exited  chan struct{}              // closed when it has ended, with the exit status in code
 	code    int
@@ -97,7 +99,7 @@ func (n *nginx) start() error {
 	if err != nil {
 		return fmt.Errorf("make a pipe: %w", err)
 	}
-	errorLog, errorWriter, err := os.Pipe()
+	errorLog, errorWriter, err := messagePipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe: %w", err)
 	}
@@ -162,15 +164,13 @@ func (n *nginx) copyAccess(r io.ReadCloser) {
 	}
 }
 
+// copyErrors reads the error log, of which a read gets one message, whatever strangers put into it.
 func (n *nginx) copyErrors(r io.ReadCloser) {
 	defer r.Close()
-	reader := bufio.NewReaderSize(r, 64<<10)
+	message := make([]byte, 4<<10) // those of nginx have 2 KiB at most: NGX_MAX_ERROR_STR
 	for {
-		line, err := reader.ReadString('\n')
-		for more := ""; err == nil && isUnfinished(line); line += more {
-			more, err = reader.ReadString('\n')
-		}
-		if record := parseErrorLine(line); record.text != "" {
+		size, err := r.Read(message)
+		if record := parseErrorLine(string(message[:size])); record.text != "" {
 			n.addError(record)
 		}
 		if err != nil {
@@ -191,9 +191,9 @@ func (n *nginx) addRefusal(line []byte) {
 	n.refused.add(sample{kind{slog.LevelWarn, refused}, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
 }
 
-// addError samples a line of the error log. Of what is of no more than INFO, only refused connections are told.
+// addError samples a line of the error log. Of what is of no more than INFO, only refused handshakes are told.
 func (n *nginx) addError(line errorLine) {
-	switch reason, is := connectionRefusal(line.text); {
+	switch reason, is := connectionRefusal(line); {
 	case is:
 		n.refused.add(sample{kind{slog.LevelWarn, refused}, line.client, reason})
 	case line.level >= slog.LevelWarn:
@@ -211,37 +211,52 @@ func (n *nginx) signal(s os.Signal) {
 	}
 }
 
-// reload makes nginx read the current generation, and waits until it serves it.
-// Requests in flight go on in the old workers, which end after them.
+// reload makes nginx read the current generation, and waits until it serves it, and no worker of before takes connections.
+// Requests in flight go on in those, which end after them.
 func (n *nginx) reload(ctx context.Context, generation int) error {
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	before, _ := n.workers() // none are known
 	n.signal(syscall.SIGHUP)
-	return n.await(ctx, generation)
+	if err := n.await(ctx, generation); err != nil {
+		return err
+	}
+	n.before = before
+	return n.until(ctx, func() bool {
+		now, err := n.workers()
+		return err != nil || !slices.ContainsFunc(now, func(w worker) bool { return !w.old && n.isOfBefore(w) })
+	}, "the workers of before have not been told within %s to take no more connections")
 }
 
 // await waits until nginx serves the generation.
 func (n *nginx) await(ctx context.Context, generation int) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
+	return n.until(ctx, func() bool {
+		served, err := n.serving(ctx, answerTimeout)
+		return err == nil && served == generation
+	}, "nginx does not serve the new files within %s; its records say why")
+}
+
+// until waits for a condition, as long as nginx runs. late is the error when ctx ends before.
+func (n *nginx) until(ctx context.Context, condition func() bool, late string) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		served, err := n.serving(ctx)
-		if err == nil && served == generation {
-			return nil
-		}
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-n.exited:
 			return errors.New("nginx has ended")
 		case <-ctx.Done():
-			return fmt.Errorf("nginx does not serve the new files within %s; its records say why", reloadTimeout)
+			return fmt.Errorf(late, reloadTimeout)
 		}
 	}
+	return nil
 }
 
 // serving asks nginx for the generation that it serves: it lives when it answers.
-func (n *nginx) serving(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+func (n *nginx) serving(ctx context.Context, within time.Duration) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var dialer net.Dialer
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

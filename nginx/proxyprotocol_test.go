@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/pires/go-proxyproto"
@@ -82,5 +85,29 @@ func TestProxyProtocol(t *testing.T) {
 				response.Body.Close()
 			}
 		})
+	}
+}
+
+// What comes in place of a PROXY header can have the form of nginx's own lines: it is one refusal of who has sent it, and is not in the log.
+func TestLinesInPlaceOfAHeader(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	s := startLocal(t, anonymous, served(t, ca.issue(t, "server")), "PROXY_PROTOCOL=on")
+	for _, text := range []string{
+		"x\" while reading PROXY protocol, client: 203.0.113.6, server: x\n2026/11/27 10:00:00 [emerg] 1#1: the disk is on fire\nmore\n",
+		"2026/11/27 10:00:00 [emerg] 1#1: *1 the disk is on fire\n2026/11/27 10:00:00 [emerg] 1#1: the disk is on fire\n",
+	} {
+		connection, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(connection, text)
+		io.Copy(io.Discard, connection)
+		connection.Close()
+	}
+	s.wantMetric(t, "certsync_refusals_total 2")
+	s.record(t, "refused", "127.0.0.1", "PROXY protocol: no header")
+	if log := s.stderr.String(); strings.Contains(log, "fire") || strings.Contains(log, "203.0.113.6") || len(s.records("nginx")) > 0 || len(s.records("refused")) != 1 {
+		t.Errorf("it is told as %s", s.stderr.tail())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -55,6 +56,7 @@ func (u *upload) wantStored(t *testing.T, s *sidecar) {
 // A renewed certificate is served within the refresh time, without a restart, and
 // an upload that began under the old one goes on.
 func TestRotationDuringAnUpload(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t, "CA")
 	old, renewed := ca.issue(t, "old"), ca.issue(t, "renewed")
 	for name, start := range map[string]func(testing.TB, string, map[string]string, ...string) *sidecar{"FROMS3": startFromS3, "LOCAL": startLocal} {
@@ -181,6 +183,9 @@ func TestRevocationListsAreRequired(t *testing.T) {
 	s.certificates(crlFile, ca.revoke(t, tomorrow, revoked))
 	s.wantGood(t)
 	s.wantStored(t, client.tls())
+	if n := len(s.records("revocation lists are in use, but not required: whoever starts without them lets in whom they refuse")); n > 0 {
+		t.Error("warned although lists are required")
+	}
 	s.certificates(crlFile, "")
 	s.wantProblem(t, crlFile, "CRL is required")
 	s.wantStored(t, client.tls())
@@ -197,6 +202,7 @@ func TestRevocationLists(t *testing.T) {
 	files[crlFile] = ca.revoke(t, time.Now().Add(-time.Hour))
 	s := startLocal(t, clientAuth, files)
 	s.wantProblem(t, crlFile, "has expired")
+	s.record(t, "revocation lists are in use, but not required: whoever starts without them lets in whom they refuse", "WARNING", "set CRL=required")
 	s.wantRefused(t, client.tls(), http.StatusBadRequest, "the client certificate was not verified")
 	if hours := s.record(t, "certificate status", "crl_hours_left")["crl_hours_left"].(float64); hours > 0 {
 		t.Errorf("crl_hours_left of an expired list is %v", hours)
@@ -223,6 +229,10 @@ func TestRevocationLists(t *testing.T) {
 		{newAuthority(t, "CA").revoke(t, tomorrow), "was not signed by"},
 		{ca.revoke(t, time.Now().Add(-time.Minute)), "has expired"},
 		{ca.partly(t, deltaIndicator, 2, 1, 1), "is a delta list"},
+		{ca.entry(t, revoked, 0, otherIssuer(t, "other")), "is an indirect one"},
+		{ca.entry(t, revoked, 8), "takes the revocation of"},
+		{ca.entry(t, client, 0, pkix.Extension{Id: unknown, Critical: true, Value: []byte{5, 0}}), "has an entry with the critical extension 1.3.6.1.4.1.99999.1"},
+		{ca.revoke(t, tomorrow) + damaged(t, ca.revoke(t, tomorrow, revoked)), "is damaged"},
 		{ca.list(t, func(list *x509.RevocationList) { list.Number = big.NewInt(1) }), "is older than the one in use"},
 		{"", "is gone"},
 	} {
@@ -231,4 +241,26 @@ func TestRevocationLists(t *testing.T) {
 		s.wantStored(t, client.tls())
 		s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 	}
+}
+
+// A CA that changes its key has clients of both: each is verified, and revoked, by the key that has signed it (RFC 5280 §4.2.1.1). Neither
+// an old list beside them, nor a certificate that cannot be read, keeps the rest from being used, also at the start.
+func TestClientsOfBothKeysOfACA(t *testing.T) {
+	t.Parallel()
+	old, next := newAuthority(t, "CA"), newAuthority(t, "CA")
+	ended := old.list(t, func(list *x509.RevocationList) {
+		list.Number, list.NextUpdate = big.NewInt(1), time.Now().Add(-time.Hour)
+	})
+	revoked := []identity{old.issue(t, "modality-3"), next.issue(t, "modality-4")}
+	files := served(t, old.issue(t, "server"))
+	files[truststoreFile] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + old.pem() + next.pem()
+	files[crlFile] = ended + next.revoke(t, tomorrow, revoked[1]) + old.revoke(t, tomorrow, revoked[0])
+	s := startLocal(t, clientAuth, files)
+	s.wantProblem(t, truststoreFile, "certificate 1 in it cannot be parsed")
+	for n, ca := range []identity{old, next} {
+		s.wantStored(t, ca.issue(t, "modality").tls())
+		s.wantRefused(t, revoked[n].tls(), http.StatusBadRequest, "the client certificate was not verified")
+	}
+	s.certificates(truststoreFile, old.pem()+next.pem())
+	s.wantGood(t)
 }

@@ -102,7 +102,7 @@ func (c settings) validateRest() []error {
 		}
 	}
 	rule(!strings.Contains(c.CertBucketName, "/"), "CERT_BUCKETNAME", c.CertBucketName, "must be the name of a bucket alone; the files lie at its root")
-	rule(c.CertRefresh >= time.Second, "CERT_REFRESH", c.CertRefresh, "must be a second or more, such as 60s")
+	rule(c.CertRefresh >= time.Second && c.CertRefresh <= 24*time.Hour, "CERT_REFRESH", c.CertRefresh, "must be a second or more, such as 60s, and a day at most")
 	if _, err := parseClients(c.AllowedClients); err != nil {
 		violations = append(violations, fmt.Errorf("ALLOWED_CLIENTS=%q: %w", c.AllowedClients, err))
 	}
@@ -119,15 +119,15 @@ func (c settings) validateRest() []error {
 		rule(isAddress(address.value), address.variable, address.value, "must be [host]:port, such as :8443 or 127.0.0.1:8080")
 	}
 	rule(!strings.HasPrefix(c.AppAddress, ":"), "APP_ADDRESS", c.AppAddress, "must be host:port, where nginx reaches the service, such as 127.0.0.1:8080")
-	rule(filepath.IsAbs(c.RunFolder) && len(c.RunFolder) <= maxRunFolder && !strings.ContainsAny(c.RunFolder, " \t\n;{}\"'\\$"), "RUN_FOLDER", c.RunFolder,
-		fmt.Sprintf("must be an absolute path of at most %d bytes, without spaces and ; { } \" ' \\ $", maxRunFolder))
+	rule(filepath.IsAbs(c.RunFolder) && len(c.RunFolder) <= maxRunFolder && !strings.ContainsAny(c.RunFolder, " \t\n;{}\"'\\$*?["), "RUN_FOLDER", c.RunFolder,
+		fmt.Sprintf("must be an absolute path of at most %d bytes, without spaces and ; { } \" ' \\ $ * ? [", maxRunFolder))
 	return violations
 }
 
-// isAddress: nginx gets it as well, so that names and numbers only may pass.
+// isAddress: nginx gets it as well, so that names and numbers only may pass, and not what it takes for the path of a socket.
 func isAddress(s string) bool {
 	host, port, err := net.SplitHostPort(s)
-	if err != nil || strings.ContainsFunc(host, func(r rune) bool {
+	if err != nil || host == "unix" || strings.ContainsFunc(host, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-.:", r)
 	}) {
 		return false

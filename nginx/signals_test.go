@@ -177,71 +177,6 @@ func TestGracefulEndOfNginxIsAFailure(t *testing.T) {
 	}
 }
 
-// A file that hangs is named, holds up no other, and no stop.
-func TestHangingFiles(t *testing.T) {
-	t.Parallel()
-	ca := newAuthority(t, "CA")
-	t.Run("a pipe in the folder", func(t *testing.T) {
-		t.Parallel()
-		folder := t.TempDir()
-		if err := syscall.Mkfifo(filepath.Join(folder, certificateFile), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, truststoreFile), []byte(ca.pem()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s := startSidecar(t, "AUTH_MODE=clientauth", "CERT_MODE=LOCAL", "CERT_FOLDER="+folder)
-		s.wantProblem(t, certificateFile, "it is no file, but p")
-		s.wantStored(t, ca.issue(t, "modality-1").tls())
-		s.signal(t, stopSignal)
-		s.exitCode(t, 10*time.Second)
-	})
-	t.Run("S3 that does not answer for the certificate", func(t *testing.T) {
-		t.Parallel()
-		hang := make(chan struct{})
-		answer := func(w http.ResponseWriter, r *http.Request) {
-			switch filepath.Base(r.URL.Path) {
-			case truststoreFile:
-				fmt.Fprint(w, ca.pem())
-			case crlFile:
-				w.WriteHeader(http.StatusNotFound)
-			default:
-				select {
-				case <-hang:
-				case <-r.Context().Done():
-				}
-			}
-		}
-		address := serveHTTP(t, http.HandlerFunc(answer))
-		defer close(hang)
-		began := time.Now()
-		s := startSidecar(t, "AUTH_MODE=clientauth", "CERT_MODE=FROMS3", "CERT_BUCKETNAME=certificates",
-			"AWS_ENDPOINT_URL_S3=http://"+address, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b")
-		if took := time.Since(began); took > fetchTimeout+10*time.Second {
-			t.Errorf("it serves after %s", took)
-		}
-		s.wantStored(t, ca.issue(t, "modality-1").tls())
-		s.wantProblem(t, "certificates", "S3 cannot be reached")
-		s.signal(t, stopSignal)
-		s.exitCode(t, 10*time.Second)
-	})
-}
-
-// A folder whose file server is gone has one read at a time waiting for it.
-func TestHangingFolderIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	f := newFolder(t.TempDir())
-	if !f.begin(keyFile) {
-		t.Fatal("it hangs from the beginning")
-	}
-	_, err := f.read(t.Context(), keyFile)
-	wantProblemWords(t, err, []string{keyFile, "the file system does not answer"})
-	f.end(keyFile)
-	if _, err := f.read(t.Context(), keyFile); err != errAbsent {
-		t.Errorf("error %v, want that it is absent", err)
-	}
-}
-
 // Whoever reads the log may go away: requests are served on, and a stop ends orderly.
 func TestReaderOfTheLogIsGone(t *testing.T) {
 	t.Parallel()
@@ -269,5 +204,39 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	s.signal(t, stopSignal)
 	if code := s.exitCode(t, 10*time.Second); code != 0 {
 		t.Errorf("exit %d, want 0", code)
+	}
+}
+
+// Nobody can tell what nginx read of a reload that failed: its number is never used again, and the next look makes a new one.
+func TestFailedReloadsNumberIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	renewed := ca.issue(t, "renewed")
+	s := startLocal(t, anonymous, served(t, ca.issue(t, "old")))
+	s.record(t, "certificates in use", `"generation":2`)
+	master, err := os.FindProcess(s.nginxID(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := master.Signal(syscall.SIGSTOP); err != nil { // as a machine without memory does for a while
+		t.Fatal(err)
+	}
+	for name, content := range served(t, renewed) {
+		s.certificates(name, content)
+	}
+	eventually(t, reloadTimeout+20*time.Second, "the reload has failed", func() bool { return len(s.records("nginx was not reloaded")) > 0 })
+	s.wantProblem(t, certificateFile, "is not served")
+	if err := master.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, reloadTimeout+20*time.Second, "the new certificate is in use", func() bool { return len(s.records("certificates in use")) == 2 })
+	s.wantServes(t, renewed)
+	if number, _ := s.records("certificates in use")[1]["generation"].(float64); number <= 3 {
+		t.Errorf("the generation in use is %v, which has failed", number)
+	}
+	s.wantMetric(t, `certsync_reloads_total{result="failed"} 1`)
+	folders, err := filepath.Glob(filepath.Join(s.runFolder, "generation-*"))
+	if err != nil || len(folders) != 1 {
+		t.Errorf("generations %q, error %v: what failed is left, and has the key", folders, err)
 	}
 }

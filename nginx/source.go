@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // maxFileBytes bounds each file: some 500 client certificates.
@@ -49,8 +50,8 @@ func (f *folder) read(ctx context.Context, name string) ([]byte, error) {
 	}
 	read := make(chan outcome, 1)
 	go func() { // a system call that hangs ends with no context
-		defer f.end(name)
 		content, err := f.readFile(path)
+		f.end(name) // before the next look can find it begun
 		read <- outcome{content, err}
 	}()
 	select {
@@ -82,7 +83,7 @@ func (f *folder) end(name string) {
 }
 
 func (f *folder) readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the folder is configured, the name is one of ours; a pipe without a writer would hang
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
@@ -92,17 +93,19 @@ func (f *folder) readFile(path string) ([]byte, error) {
 			return nil, problem{path, "it cannot be read: it is a symbolic link to what is not there", "check the mount that it points into, or remove it"}
 		}
 		return nil, errAbsent
-	case err == nil && !info.Mode().IsRegular():
-		return nil, problem{path, "it cannot be read: it is " + kindOf(info.Mode()), "put a file in PEM there"}
-	}
-	file, err := os.Open(path) //nolint:gosec // the folder is configured, the name is one of ours
-	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, problem{path, "it cannot be read: permission denied", fmt.Sprintf("let user %d of the container read it (chown or chmod), or give the container the file's owner as its user", os.Getuid())}
 	case err != nil:
 		return nil, problem{path, "it cannot be read: " + err.Error(), "check the mount"}
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, problem{path, "it cannot be read: " + err.Error(), "check the mount"}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, problem{path, "it cannot be read: it is " + kindOf(info.Mode()), "put a file in PEM there"}
+	}
 	return readAll(file, path)
 }
 

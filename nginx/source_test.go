@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // What can be wrong with a mount, each with its remedy.
@@ -32,4 +37,37 @@ func TestFolder(t *testing.T) {
 	wantProblemWords(t, err, []string{"symbolic link", "check the mount"})
 	_, err = newFolder(filepath.Join(dir, "none")).read(t.Context(), keyFile)
 	wantProblemWords(t, err, []string{"the folder does not exist", "mount the folder"})
+}
+
+// A file that a pipe takes the place of while it is looked at hangs no reader: it would never be read again.
+func TestFileIsSwappedForAPipe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, crlFile)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var swapping sync.WaitGroup
+	swapping.Go(func() {
+		for ctx.Err() == nil {
+			if err := os.WriteFile(path+".file", []byte("a list"), 0o600); err != nil {
+				t.Error(err)
+			}
+			if err := syscall.Mkfifo(path+".pipe", 0o600); err != nil {
+				t.Error(err)
+			}
+			os.Rename(path+".file", path)
+			os.Rename(path+".pipe", path)
+		}
+	})
+	f := newFolder(dir)
+	for range 5000 {
+		patience, end := context.WithTimeout(ctx, 5*time.Second)
+		_, err := f.read(patience, crlFile)
+		end()
+		if err != nil && strings.Contains(err.Error(), "does not answer") {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	swapping.Wait()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -67,4 +68,20 @@ func TestStatusRecord(t *testing.T) {
 	if record := last(6); record["certificate_days_left"] != nil || record["level"] != "INFO" {
 		t.Errorf("a self-made certificate has an end in the record: %v", record)
 	}
+}
+
+// Files that nobody has looked at for long are a problem: a revocation may wait in them.
+func TestOldLookIsAProblem(t *testing.T) {
+	t.Parallel()
+	s := &status{log: newLog(io.Discard), metrics: newMetrics("test"), always: true, old: time.Hour}
+	s.set(t.Context(), setting{}, false, 1, nil)
+	if _, problems := s.now(); len(problems) > 0 {
+		t.Errorf("problems %v of what was looked at now", problems)
+	}
+	s.looked = time.Now().Add(-2 * time.Hour)
+	_, problems := s.now()
+	if len(problems) != 1 {
+		t.Fatalf("problems %v, want one", problems)
+	}
+	wantProblemWords(t, problems[0], []string{"they were last looked at on", "restart the sidecar"})
 }

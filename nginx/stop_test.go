@@ -76,6 +76,37 @@ func TestSecondSignalCuts(t *testing.T) {
 	}
 }
 
+// A kick ends what a stop would wait for: all of it began before.
+func TestKickWhileStopping(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
+	u := s.startUpload(t, s.client(nil), newInstance(t, 20*mib))
+	s.signal(t, stopSignal)
+	s.record(t, "stopping: no new connections, requests in flight are finished")
+	s.signal(t, kickSignal)
+	s.exitCode(t, 10*time.Second)
+	s.record(t, "stopping at once: requests in flight are cut", "kicked")
+	close(u.open)
+	if <-u.done; u.err == nil {
+		t.Errorf("the upload got %d, want a cut connection", u.reply.status)
+	}
+}
+
+// Where certsync is root, the workers of nginx are not: a folder that they cannot enter is refused, since they could let nobody in.
+func TestRunFolderThatOnlyRootEnters(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root starts workers as another user")
+	}
+	program := nginxProgram(t)
+	p := start(t, []string{"AUTH_MODE=anonymous", "CERT_MODE=ACM", "RUN_FOLDER=" + filepath.Join(newRunFolder(t), "run"), "NGINX_PROGRAM=" + program,
+		"TLS_ADDRESS=" + freeAddress(t), "HEALTH_ADDRESS=" + freeAddress(t)}, build(t).certsync)
+	if code := p.exitCode(t, 20*time.Second); code != exitFailed {
+		t.Errorf("exit %d, want %d", code, exitFailed)
+	}
+	p.record(t, "certsync cannot run", "others than root may not enter", "such as /run/certsync")
+}
+
 // When nginx ends by itself, certsync ends with its status.
 func TestExitStatusOfNginx(t *testing.T) {
 	t.Parallel()
@@ -154,6 +185,9 @@ func TestConfigurationIsRefused(t *testing.T) {
 		"no bucket":            {[]string{"CERT_MODE=FROMS3"}, 2, []string{"CERT_BUCKETNAME is required"}},
 		"bucket with a folder": {[]string{"CERT_MODE=FROMS3", "CERT_BUCKETNAME=a/b"}, 2, []string{"CERT_BUCKETNAME"}},
 		"refresh":              {[]string{"CERT_REFRESH=10ms"}, 2, []string{"CERT_REFRESH", "a second or more"}},
+		"refresh, for ever":    {[]string{"CERT_REFRESH=600000h"}, 2, []string{"CERT_REFRESH", "a day at most"}},
+		"socket of nginx":      {[]string{"TLS_ADDRESS=unix:8443", "APP_ADDRESS=unix:80"}, 2, []string{"TLS_ADDRESS", "APP_ADDRESS"}},
+		"run folder, pattern":  {[]string{"RUN_FOLDER=/tmp/a*[x]"}, 2, []string{"RUN_FOLDER", "without spaces"}},
 		"refresh, no time":     {[]string{"CERT_REFRESH=often"}, 2, []string{"CERT_REFRESH", "must be like its default, 60s"}},
 		"body size":            {[]string{"CLIENT_MAX_BODY_SIZE=1; autoindex on"}, 2, []string{"CLIENT_MAX_BODY_SIZE", "such as 500m"}},
 		"connections":          {[]string{"CONNECTIONS_PER_ADDRESS=-1"}, 2, []string{"CONNECTIONS_PER_ADDRESS", "between 0, no limit, and 65535"}},

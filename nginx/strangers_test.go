@@ -183,6 +183,14 @@ func TestGarbageIsSampled(t *testing.T) {
 	files[truststoreFile] = ca.pem()
 	s := startLocal(t, clientAuth, files)
 	garbage := []string{strings.Repeat("G", 15_000) + " / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "\x00\xff\r\n\r\n"}
+	overTLS := []string{"GET /studies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "GET / HTTP/1.1\r\nHost"}
+	for n := range 10 {
+		connection := s.stranger(t, overTLS[n%2])
+		if n%2 == 1 { // and goes
+			connection.CloseWrite()
+		}
+		io.Copy(io.Discard, connection)
+	}
 	for n := range 50 {
 		connection, err := net.Dial("tcp", s.address)
 		if err != nil {
@@ -194,7 +202,7 @@ func TestGarbageIsSampled(t *testing.T) {
 	}
 	s.record(t, "refused", "it is not HTTP as nginx reads it", `"count":1`)
 	s.wantStored(t, ca.issue(t, "modality-1").tls())
-	s.wantMetric(t, "certsync_refusals_total 50")
+	s.wantMetric(t, "certsync_refusals_total 60")
 	if log := s.stderr.String(); strings.Contains(log, "GGGGGGGGGGGGGGGGGGGG") || len(s.records("refused")) > 8 || len(s.records("request")) != 1 {
 		t.Errorf("it is told as %s", s.stderr.tail())
 	}

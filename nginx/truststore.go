@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,13 +76,21 @@ func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
 // up to a self-signed one.
 func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *problem {
 	at := c
+	cas := 0 // below at
 	for range store {
 		if now.After(at.NotAfter) || now.Before(at.NotBefore) {
 			p := problem{truststoreFile, fmt.Sprintf("%s is valid from %s to %s only", name(at), day(at.NotBefore), day(at.NotAfter)), "put the certificate that follows it, and take this one out"}
 			return &p
 		}
+		if why := unfit(at, cas); why != "" {
+			p := problem{truststoreFile, fmt.Sprintf("%s %s, so that nginx verifies nobody by %s", name(at), why, name(c)), "have the CA make a certificate that may issue those of TLS clients"}
+			return &p
+		}
 		if selfIssued(at) {
 			return nil
+		}
+		if at.IsCA {
+			cas++
 		}
 		var parent *x509.Certificate
 		for _, candidate := range store {
@@ -97,4 +106,16 @@ func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *prob
 	p := problem{truststoreFile, fmt.Sprintf("%s was issued by %s, which is not in the file, so that nobody can be verified with it", name(at), at.Issuer),
 		"append the certificates of its issuers, up to the root; ALLOWED_CLIENTS then narrows the CA to the clients that are meant"}
 	return &p
+}
+
+// unfit says what keeps OpenSSL from verifying clients by a certificate that has as many CAs below it (RFC 5280 §4.2.1.9, §4.2.1.12); empty: nothing.
+func unfit(c *x509.Certificate, cas int) string {
+	forAny := slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+	switch {
+	case len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && !forAny:
+		return "is for other purposes than TLS clients (extended key usage)"
+	case c.IsCA && c.MaxPathLen >= 0 && cas > c.MaxPathLen:
+		return fmt.Sprintf("allows %d CAs below it (path length), and there are %d", c.MaxPathLen, cas)
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -73,11 +74,16 @@ func (n *nginx) endOldWorkers() (int, error) {
 	workers, err := n.workers()
 	ended := 0
 	for _, w := range workers {
-		if w.old && syscall.Kill(w.pid, syscall.SIGTERM) == nil {
+		if (w.old || n.isOfBefore(w)) && syscall.Kill(w.pid, syscall.SIGTERM) == nil {
 			ended++
 		}
 	}
 	return ended, err
+}
+
+// isOfBefore tells whether a worker was there before the last reload. nginx tells those to take no more connections a moment after the new ones serve.
+func (n *nginx) isOfBefore(w worker) bool {
+	return slices.ContainsFunc(n.before, func(b worker) bool { return b.pid == w.pid })
 }
 
 // full tells whether a worker that takes connections has hardly any left: then nginx is busy, and not dead, though it does not answer.
@@ -104,6 +110,20 @@ type worker struct {
 	pid   int
 	old   bool // of before the last reload: it takes no new connections
 	files int  // open ones, connections most of them
+	ticks int  // processor time that it has used, in 1/100 s (proc_pid_stat(5))
+}
+
+// workedTicks of processor time between two looks are more than a worker uses that waits.
+const workedTicks = 5
+
+// worked tells whether a worker that took connections before has used processor time since: then nginx is busy, too. One that hangs uses none.
+func (n *nginx) worked(before []worker) bool {
+	workers, _ := n.workers() // none are known
+	return slices.ContainsFunc(workers, func(now worker) bool {
+		return slices.ContainsFunc(before, func(then worker) bool {
+			return then.pid == now.pid && !now.old && now.ticks-then.ticks >= workedTicks
+		})
+	})
 }
 
 // workers looks at the processes, as Linux shows them.
@@ -130,7 +150,20 @@ func (n *nginx) workers() ([]worker, error) {
 		w.old = strings.Contains(string(title), "shutting down")
 		files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", w.pid)) // it has ended
 		w.files = len(files)
+		w.ticks = ticks(w.pid)
 		workers = append(workers, w)
 	}
 	return workers, nil
+}
+
+// ticks are the 14th and 15th field of stat. The second, a name, may have spaces, and ends with the last bracket.
+func ticks(pid int) int {
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // it has ended
+	fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return user + system
 }
