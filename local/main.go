@@ -22,7 +22,7 @@ import (
 
 type flags struct {
 	Listen        string `default:"127.0.0.1:8080" help:"Address of STOW-RS."`
-	AdminListen   string `default:"127.0.0.1:9090" help:"Address of health and metrics."`
+	AdminListen   string `default:"127.0.0.1:9090" help:"Address of the status page, health and metrics."`
 	S3Listen      string `default:"127.0.0.1:9000" name:"s3-listen" help:"Address of the S3 server."`
 	ConsoleListen string `default:"127.0.0.1:9001" help:"Address of the web console of the S3 server; empty: no console."`
 	Data          string `default:"./data" type:"path" help:"Folder that holds the bucket; made if it is missing."`
@@ -140,9 +140,9 @@ func displayed(path string) string {
 func banner(s3 gateway.Config, folder string, stow, admin net.Addr) {
 	fmt.Printf(`
 STOW-RS    http://%s/studies
-health     http://%s/readyz   metrics http://%s/metrics
+status     http://%s/   also /readyz and /metrics
 S3         http://%s   bucket %s, in %s
-`, stow, admin, admin, s3.Listen, s3.Bucket, folder)
+`, stow, admin, s3.Listen, s3.Bucket, folder)
 	if s3.Console != "" {
 		fmt.Printf("console    http://%s\n", s3.Console)
 	}

@@ -1,23 +1,21 @@
 package main
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
 
 	"github.com/minio/crc64nvme"
 
+	"stowrs-to-s3/app/dicomtest"
 	"stowrs-to-s3/app/s3store"
 )
 
 // UIDs of the instances; those under 2.25 are numbers with all digits given, so
 // that every head has the same length (PS3.5 §B.2).
 const (
-	ctImageStorage         = "1.2.840.10008.5.1.4.1.1.2"
-	explicitVRLittleEndian = "1.2.840.10008.1.2.1"
-	studyInstanceUID       = "2.25.100000000000000000000000000000001"
-	seriesInstanceUID      = "2.25.100000000000000000000000000000002"
+	studyInstanceUID  = "2.25.100000000000000000000000000000001"
+	seriesInstanceUID = "2.25.100000000000000000000000000000002"
 )
 
 // instance is a DICOM file: its head, then pixel bytes over and over up to its size.
@@ -47,36 +45,9 @@ func noise(n int64) []byte {
 
 // instanceHead is a file (PS3.10 §7.1) up to the pixels, which have the length given.
 func instanceHead(sopInstanceUID string, pixelBytes uint32) []byte {
-	meta := ui(nil, 0x0002, 0x0002, ctImageStorage)
-	meta = ui(meta, 0x0002, 0x0003, sopInstanceUID)
-	meta = ui(meta, 0x0002, 0x0010, explicitVRLittleEndian)
-
-	head := append(make([]byte, 128), "DICM"...)
-	head = binary.LittleEndian.AppendUint32(element(head, 0x0002, 0x0000, "UL", 4), uint32(len(meta))) //nolint:gosec // short
-	head = append(head, meta...)
-	head = ui(head, 0x0008, 0x0016, ctImageStorage)
-	head = ui(head, 0x0008, 0x0018, sopInstanceUID)
-	head = append(element(head, 0x0008, 0x0060, "CS", 2), "CT"...)
-	head = ui(head, 0x0020, 0x000D, studyInstanceUID)
-	head = ui(head, 0x0020, 0x000E, seriesInstanceUID)
-	head = element(head, 0x7FE0, 0x0010, "OW", 0) // two reserved bytes
-	return binary.LittleEndian.AppendUint32(head, pixelBytes)
-}
-
-// element appends the header of an element in Explicit VR Little Endian with a
-// length of 16 bits (PS3.5 §7.1.2).
-func element(to []byte, group, number uint16, vr string, length uint16) []byte {
-	to = binary.LittleEndian.AppendUint16(to, group)
-	to = binary.LittleEndian.AppendUint16(to, number)
-	return binary.LittleEndian.AppendUint16(append(to, vr...), length)
-}
-
-// ui appends an element with a UID, padded to an even length (PS3.5 §9.1).
-func ui(to []byte, group, number uint16, uid string) []byte {
-	if len(uid)%2 == 1 {
-		uid += "\x00"
-	}
-	return append(element(to, group, number, "UI", uint16(len(uid))), uid...) //nolint:gosec // at most 64
+	return dicomtest.Instance{
+		SOP: sopInstanceUID, Study: studyInstanceUID, Series: seriesInstanceUID, More: dicomtest.ExplicitLE.Element(0x00080060, "CS", "CT"),
+	}.Head(pixelBytes)
 }
 
 func (i instance) key() string {

@@ -1,10 +1,10 @@
-// Command bench measures the service against what its S3 server can take: the
+// Command bench compares the service with its S3 server alone: it sends the
 // same instances through the service and straight to S3 with the SDK, in turn
-// and in one run, so that both meet the same machine in the same mood.
+// and in one run, so that both run under the same conditions.
 //
-// The S3 server (the Versity gateway), the service and whoever sends are a
-// process each. Settings of the service other than its addresses and LOGLEVEL
-// come from the environment, so THREADCOUNT=4 go run ./local/bench measures that.
+// The S3 server (the Versity gateway), the service and the sender are separate
+// processes. Settings of the service other than its addresses and LOGLEVEL
+// come from the environment: THREADCOUNT=4 go run ./local/bench measures with 4.
 package main
 
 import (
@@ -18,10 +18,11 @@ import (
 )
 
 type commands struct {
-	Run  run      `cmd:"" default:"withargs" help:"Measure (the default)."`
-	S3   s3server `cmd:"" name:"s3" hidden:"" help:"Run the S3 server."`
-	Post post     `cmd:"" hidden:"" help:"Send a workload to the service."`
-	Put  put      `cmd:"" hidden:"" help:"Put a workload straight into S3."`
+	Run   run      `cmd:"" default:"withargs" help:"Measure (the default)."`
+	S3    s3server `cmd:"" name:"s3" hidden:"" help:"Run the S3 server."`
+	Post  post     `cmd:"" hidden:"" help:"Send a workload to the service."`
+	Put   put      `cmd:"" hidden:"" help:"Put a workload straight into S3."`
+	Floor floor    `cmd:"" hidden:"" help:"Receive and put, and nothing else."`
 }
 
 func main() {

@@ -67,17 +67,22 @@ func (p *process) stop() {
 	}
 }
 
-// cpuSeconds is the processor time of p so far, in user and kernel mode.
+// cpuSeconds is the processor time of p and of those it has started so far, in user and kernel mode.
 func (p *process) cpuSeconds() (float64, error) {
-	proc, err := procfs.NewProc(p.command.Process.Pid)
+	all, err := procfs.AllProcs()
 	if err != nil {
 		return 0, fmt.Errorf("processor time: %w", err)
 	}
-	stat, err := proc.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("processor time: %w", err)
+	seconds, family := 0.0, map[int]bool{p.command.Process.Pid: true}
+	for _, proc := range all { // children come behind their parents
+		stat, err := proc.Stat()
+		if err != nil || !family[stat.PID] && !family[stat.PPID] {
+			continue // it has ended, or is somebody else's
+		}
+		family[stat.PID] = true
+		seconds += stat.CPUTime()
 	}
-	return stat.CPUTime(), nil
+	return seconds, nil
 }
 
 // peakBytes is the most memory that p ever had resident.

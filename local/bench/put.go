@@ -14,17 +14,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
+	"stowrs-to-s3/app/dicomtest"
 	"stowrs-to-s3/app/s3store"
 )
 
-const (
-	parallelPuts = 16
-	partBytes    = 8 << 20 // as the service's first 500 parts
-)
+const partBytes = 8 << 20 // as the service's first 500 parts
 
 // put is the process that puts a workload straight into the bucket BUCKETNAME.
 type put struct {
 	Workload string `required:""`
+	Parallel int    `default:"16" help:"Requests at the same time."`
 	Defaults bool   `help:"Leave checksum, signature and client to the SDK."`
 }
 
@@ -32,6 +31,7 @@ type put struct {
 type putter struct {
 	client   *s3api.Client
 	bucket   string
+	parallel int
 	defaults bool // the SDK's: it picks a checksum and signs the SHA-256 of the body
 }
 
@@ -41,15 +41,15 @@ func (p put) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := s3store.NewClient(ctx, parallelPuts)
+	client, err := s3store.NewClient(ctx, p.Parallel)
 	if p.Defaults {
 		client, err = defaultClient(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	to := putter{client: client, bucket: os.Getenv("BUCKETNAME"), defaults: p.Defaults}
-	return timed(w, parallelPuts, 1, func(one []instance) error {
+	to := putter{client: client, bucket: os.Getenv("BUCKETNAME"), parallel: p.Parallel, defaults: p.Defaults}
+	return timed(w, p.Parallel, 1, func(one []instance) error {
 		if one[0].sizeBytes > partBytes {
 			return to.multipart(ctx, one[0])
 		}
@@ -83,7 +83,7 @@ func (p putter) checksum(i instance, offset, n int64) *string {
 
 func metadata() map[string]string {
 	return map[string]string{
-		"request-id": "00000000000000000000000000000000", "sop-class": ctImageStorage, "transfer-syntax": explicitVRLittleEndian,
+		"request-id": "00000000000000000000000000000000", "sop-class": dicomtest.CTImageStorage, "transfer-syntax": dicomtest.ExplicitLE.UID,
 	}
 }
 
@@ -127,7 +127,7 @@ func (p putter) multipart(ctx context.Context, i instance) error {
 func (p putter) parts(ctx context.Context, i instance, key string, uploadID *string) ([]types.CompletedPart, error) {
 	parts := make([]types.CompletedPart, (i.sizeBytes+partBytes-1)/partBytes)
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelPuts)
+	group.SetLimit(p.parallel)
 	for n := range parts {
 		group.Go(func() error {
 			offset, number := int64(n)*partBytes, int32(n+1) //nolint:gosec // a few hundred

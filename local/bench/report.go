@@ -33,11 +33,11 @@ func printMachine(dir string) {
 func printWorkload(w workload, ways []*way) error {
 	fmt.Printf("\n%s (medians of %d)\n\n", w.title, len(ways[0].runs))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "\tMB/s\tinstances/s\tCPU s/GB: sender\tservice\tS3 server\tpeak MiB of service")
+	fmt.Fprintln(table, "\tMB/s\tinstances/s\tCPU s/GB: sender\tsidecar\tservice\tS3 server\tpeak MiB of service")
 	gigabytes := float64(w.bytes()) / 1e9
 	for _, y := range ways {
 		seconds := y.median(func(f figures) float64 { return f.seconds })
-		cpu, peak := "-", "-"
+		cpu, front, peak := "-", "-", "-"
 		if y.service != nil {
 			bytes, err := y.service.peakBytes()
 			if err != nil {
@@ -46,8 +46,11 @@ func printWorkload(w workload, ways []*way) error {
 			cpu = fmt.Sprintf("%.2f", y.median(func(f figures) float64 { return f.serviceCPU })/gigabytes)
 			peak = fmt.Sprint(bytes >> 20)
 		}
-		fmt.Fprintf(table, "%s\t%.0f\t%.1f\t%.2f\t%s\t%.2f\t%s\n", y.name, gigabytes*1000/seconds, float64(w.instances)/seconds,
-			y.median(func(f figures) float64 { return f.senderCPU })/gigabytes, cpu,
+		if y.front != nil {
+			front = fmt.Sprintf("%.2f", y.median(func(f figures) float64 { return f.frontCPU })/gigabytes)
+		}
+		fmt.Fprintf(table, "%s\t%.0f\t%.1f\t%.2f\t%s\t%s\t%.2f\t%s\n", y.name, gigabytes*1000/seconds, float64(w.instances)/seconds,
+			y.median(func(f figures) float64 { return f.senderCPU })/gigabytes, front, cpu,
 			y.median(func(f figures) float64 { return f.s3CPU })/gigabytes, peak)
 	}
 	if err := table.Flush(); err != nil {

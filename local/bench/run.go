@@ -4,23 +4,25 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
-	"stowrs-to-s3/local/gateway"
+	"time"
 )
 
 // run measures all workloads and prints what it found.
 type run struct {
-	Pairs       int      `default:"5" help:"How often each workload is sent each way."`
-	Quick       bool     `help:"One pair only."`
-	Workload    []string `default:"ct,small,large" help:"Which of ct, small and large."`
-	Dir         string   `type:"path" help:"Folder for the S3 server's data; default: that for temporary files. A folder in memory such as /dev/shm takes the disk's part away."`
-	Stowrs      []string `type:"path" help:"Binaries of the service to measure; several are compared in one run. Default: it is built."`
-	SDKDefaults bool     `name:"sdk-defaults" help:"Also put with the SDK as it comes, which hashes every body with SHA-256 over plain HTTP."`
+	Pairs       int             `default:"5" help:"How often each workload is sent each way."`
+	Quick       bool            `help:"One pair only."`
+	Workload    []string        `default:"ct,small,large" help:"Which of ct, small, single, turn, middle and large."`
+	Latency     []time.Duration `help:"Store not into a gateway on this machine, but into an S3 that verifies what it gets, keeps nothing, and answers so much later; several are measured in turn."`
+	TLS         bool            `name:"tls" help:"With --latency: S3 over TLS."`
+	Threads     []int           `placeholder:"N" help:"THREADCOUNT of the service; several are compared in one run. Default: the service's."`
+	Floor       bool            `help:"With --latency: also a program that receives and puts, and does nothing else."`
+	Sidecar     bool            `help:"Also behind the sidecar: TLS 1.3, one more process on this machine. Needs nginx."`
+	Dir         string          `type:"path" help:"Folder for the S3 server's data; default: that for temporary files. A folder in memory such as /dev/shm takes the disk's part away."`
+	Stowrs      []string        `type:"path" help:"Binaries of the service to measure; several are compared in one run. Default: it is built."`
+	SDKDefaults bool            `name:"sdk-defaults" help:"Also put with the SDK as it comes, which hashes every body with SHA-256 over plain HTTP."`
 }
 
 // Run needs a few seconds a pair, and up to 4 GiB of disk.
@@ -34,45 +36,56 @@ func (r run) Run(ctx context.Context) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	if len(r.Stowrs) == 0 {
-		binary := filepath.Join(dir, "stowrs")
-		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "stowrs-to-s3/app") //nolint:gosec // the folder was made here
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build the service: %w", err)
+		r.Stowrs = []string{filepath.Join(dir, "stowrs")}
+		if err := build(ctx, r.Stowrs[0], "stowrs-to-s3/app"); err != nil {
+			return err
 		}
-		r.Stowrs = []string{binary}
 	}
-	address, err := freeAddress(ctx)
-	if err != nil {
-		return err
-	}
-	server := s3server{Dir: filepath.Join(dir, "data"), Listen: address}
-	command, err := bench(ctx, nil, "s3", "--dir", server.Dir, "--listen", server.Listen)
-	if err != nil {
-		return err
-	}
-	holds := bucket{client: gateway.Client(server.config()), name: bucketName}
-	s3process, err := start(ctx, command, func(ctx context.Context) bool {
-		_, err := holds.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &holds.name})
-		return err == nil
-	})
-	if err != nil {
-		return err
-	}
-	defer s3process.stop()
 	printMachine(dir)
+	if len(r.Latency) == 0 {
+		store, err := startGateway(ctx, dir)
+		if err != nil {
+			return err
+		}
+		return r.all(ctx, store, dir, straightOnOneMachine)
+	}
+	for _, latency := range r.Latency {
+		store, err := startStandIn(ctx, dir, latency, r.TLS)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\nS3 answers after %v\n", latency)
+		if err := r.all(ctx, store, dir, straightAt(latency)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// straightOnOneMachine is how many requests at the same time are the most that help an S3 server on the same machine.
+const straightOnOneMachine = 16
+
+// straightAt is the number of requests at the same time from which on more do not help, on these machines: measured as
+// 128 at 40 ms; what is under way is the rate times the latency (Little's law).
+func straightAt(latency time.Duration) int {
+	return min(512, max(straightOnOneMachine, int(128*latency/(40*time.Millisecond))))
+}
+
+// all measures all workloads with one store, and stops it.
+func (r run) all(ctx context.Context, store *store, dir string, straight int) error {
+	defer store.process.stop()
 	log, err := os.Create(filepath.Join(dir, "stowrs.log")) //nolint:gosec // the folder was made here
 	if err != nil {
 		return fmt.Errorf("log of the service: %w", err)
 	}
 	defer log.Close()
-	m := meter{s3: s3process, bucket: holds, environment: gateway.Environ(server.config()), log: log}
+	m := meter{store: store, dir: dir, log: log}
 	for _, name := range r.Workload {
 		w, err := findWorkload(name)
 		if err != nil {
 			return err
 		}
-		if err := r.measure(ctx, m, w); err != nil {
+		if err := r.measure(ctx, m, w, straight); err != nil {
 			printFailures(log.Name())
 			return err
 		}
@@ -82,22 +95,36 @@ func (r run) Run(ctx context.Context) (err error) {
 
 // measure sends one workload each way, r.Pairs times, and prints the result. Who
 // is first changes from round to round, so that no way profits from its place.
-func (r run) measure(ctx context.Context, m meter, w workload) error {
-	ways := []*way{{name: "straight", arguments: []string{"put", "--workload", w.name}}}
+func (r run) measure(ctx context.Context, m meter, w workload, straight int) error {
+	put := []string{"put", "--workload", w.name, "--parallel", strconv.Itoa(straight)}
+	ways := []*way{{name: fmt.Sprintf("straight, %d parallel", straight), arguments: put}}
 	if r.SDKDefaults {
-		ways = append(ways, &way{name: "SDK's defaults", arguments: []string{"put", "--workload", w.name, "--defaults"}})
+		ways = append(ways, &way{name: "SDK's defaults", arguments: append(put[:len(put):len(put)], "--defaults")})
 	}
-	for _, binary := range r.Stowrs { // a new process for each workload: its peak memory is the workload's
-		service, url, err := m.startService(ctx, binary)
+	for _, s := range r.services() { // a new process for each workload: its peak memory is the workload's
+		service, url, err := m.startService(ctx, s)
 		if err != nil {
 			return err
 		}
 		defer service.stop()
-		name := "service"
-		if len(r.Stowrs) > 1 {
-			name += " " + binary
+		arguments := []string{"post", "--workload", w.name, "--url"}
+		ways = append(ways, &way{name: s.name, service: service, arguments: append(arguments, "http://"+url+"/studies")})
+		if r.Sidecar {
+			front, secure, err := m.startSidecar(ctx, url)
+			if err != nil {
+				return err
+			}
+			defer front.stop()
+			ways = append(ways, &way{name: s.name + " behind the sidecar", service: service, front: front, arguments: append(arguments, "https://"+secure+"/studies")})
 		}
-		ways = append(ways, &way{name: name, service: service, arguments: []string{"post", "--workload", w.name, "--url", url}})
+	}
+	if r.Floor && len(r.Latency) > 0 && w.sizeBytes <= partBytes {
+		floor, url, err := m.startFloor(ctx, w, straight)
+		if err != nil {
+			return err
+		}
+		defer floor.stop()
+		ways = append(ways, &way{name: "floor", service: floor, arguments: []string{"post", "--blindly", "--workload", w.name, "--url", "http://" + url + "/studies"}})
 	}
 	for round := range r.Pairs {
 		for i := range ways {
@@ -114,21 +141,21 @@ type way struct {
 	name      string
 	arguments []string // of the sending process
 	service   *process // nil: straight
+	front     *process // nil: none
 	runs      []figures
 }
 
 // figures of one run.
 type figures struct {
-	seconds                      float64
-	senderCPU, serviceCPU, s3CPU float64 // seconds
+	seconds                                float64
+	senderCPU, frontCPU, serviceCPU, s3CPU float64 // seconds
 }
 
 // meter runs one workload one way and measures it.
 type meter struct {
-	s3          *process
-	bucket      bucket
-	environment []string // with which a process stores into the S3 server
-	log         *os.File // of the service
+	store *store
+	dir   string
+	log   *os.File // of the services
 }
 
 func (m meter) once(ctx context.Context, w workload, y *way) error {
@@ -137,7 +164,7 @@ func (m meter) once(ctx context.Context, w workload, y *way) error {
 	if err != nil {
 		return err
 	}
-	result, err := send(ctx, m.environment, y.arguments...)
+	result, err := send(ctx, m.store.environment, y.arguments...)
 	if err != nil {
 		return err
 	}
@@ -149,31 +176,20 @@ func (m meter) once(ctx context.Context, w workload, y *way) error {
 		seconds:    result.Seconds,
 		senderCPU:  result.CPUSeconds,
 		serviceCPU: after.serviceCPU - before.serviceCPU,
+		frontCPU:   after.frontCPU - before.frontCPU,
 		s3CPU:      after.s3CPU - before.s3CPU,
 	})
-	return m.bucket.settle(ctx, w)
+	return m.store.settle(ctx, w)
 }
 
 func (m meter) cpu(y *way) (f figures, err error) {
-	if f.s3CPU, err = m.s3.cpuSeconds(); err == nil && y.service != nil {
-		f.serviceCPU, err = y.service.cpuSeconds()
+	for _, of := range []struct {
+		process *process
+		to      *float64
+	}{{m.store.process, &f.s3CPU}, {y.service, &f.serviceCPU}, {y.front, &f.frontCPU}} {
+		if of.process != nil && err == nil {
+			*of.to, err = of.process.cpuSeconds()
+		}
 	}
 	return f, err
-}
-
-// startService starts the service with its defaults, and returns the URL of its studies.
-func (m meter) startService(ctx context.Context, binary string) (*process, string, error) {
-	listen, err := freeAddress(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	admin, err := freeAddress(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	command := exec.CommandContext(ctx, binary)
-	command.Env = append(append(os.Environ(), m.environment...), "LISTENADDRESS="+listen, "ADMINADDRESS="+admin, "LOGLEVEL=ERROR")
-	command.Stderr = m.log
-	service, err := start(ctx, command, func(ctx context.Context) bool { return answers(ctx, "http://"+admin+"/readyz") })
-	return service, "http://" + listen + "/studies", err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -33,7 +34,32 @@ func (s s3server) Run(ctx context.Context) error {
 	return gateway.Run(ctx, s.config(), func() { fmt.Println("ready") })
 }
 
-// bucket is what the S3 server holds, for looking after a run.
+// store is an S3 server in a process of its own.
+type store struct {
+	process     *process
+	environment []string                              // with which a process stores into it
+	settle      func(context.Context, workload) error // checks that it holds the workload and nothing else, and empties it
+}
+
+func startGateway(ctx context.Context, dir string) (*store, error) {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	server := s3server{Dir: filepath.Join(dir, "data"), Listen: address}
+	command, err := bench(ctx, nil, "s3", "--dir", server.Dir, "--listen", server.Listen)
+	if err != nil {
+		return nil, err
+	}
+	holds := bucket{client: gateway.Client(server.config()), name: bucketName}
+	p, err := start(ctx, command, func(ctx context.Context) bool {
+		_, err := holds.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &holds.name})
+		return err == nil
+	})
+	return &store{process: p, environment: gateway.Environ(server.config()), settle: holds.settle}, err
+}
+
+// bucket is what the gateway holds, for looking after a run.
 type bucket struct {
 	client *s3.Client
 	name   string
@@ -55,8 +81,8 @@ func (b bucket) settle(ctx context.Context, w workload) error {
 			keys = append(keys, types.ObjectIdentifier{Key: object.Key})
 		}
 	}
-	if objects != w.instances || size != w.bytes() {
-		return fmt.Errorf("the bucket holds %d objects of %d bytes in all, not %d of %d", objects, size, w.instances, w.bytes())
+	if err := w.check(objects, size); err != nil {
+		return err
 	}
 	return b.remove(ctx, keys)
 }

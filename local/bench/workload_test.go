@@ -9,6 +9,7 @@ import (
 	"github.com/minio/crc64nvme"
 
 	"stowrs-to-s3/app/dicom"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 func TestInstancesAreNamedAsTheirKeysSay(t *testing.T) {
@@ -20,9 +21,9 @@ func TestInstancesAreNamedAsTheirKeysSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := dicom.Identity{
-			SOPClassUID: ctImageStorage, SOPInstanceUID: i.sopInstanceUID,
-			StudyInstanceUID: studyInstanceUID, SeriesInstanceUID: seriesInstanceUID, TransferSyntaxUID: explicitVRLittleEndian,
-			MediaStorageSOPClassUID: ctImageStorage, MediaStorageSOPInstanceUID: i.sopInstanceUID,
+			SOPClassUID: dicomtest.CTImageStorage, SOPInstanceUID: i.sopInstanceUID,
+			StudyInstanceUID: studyInstanceUID, SeriesInstanceUID: seriesInstanceUID, TransferSyntaxUID: dicomtest.ExplicitLE.UID,
+			MediaStorageSOPClassUID: dicomtest.CTImageStorage, MediaStorageSOPInstanceUID: i.sopInstanceUID,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

@@ -15,6 +15,7 @@ import (
 
 // Nothing that a request can say costs more than its bytes do.
 func TestManyPartsTakeTimeForEachAndNoMore(t *testing.T) {
+	long(t)
 	const count = 48_000
 	shared := make([]bodyPart, 0, count)
 	frames := make([]bodyPart, 0, count)

@@ -25,6 +25,7 @@ var fullScale = os.Getenv("E2E_FULL") != ""
 
 // Peak resident memory is at most MEMORYBUDGET and 128 MiB, whatever clients send and however many they are.
 func TestMemoryIsBoundedWhateverClientsSend(t *testing.T) {
+	long(t)
 	t.Parallel() // with those that wait; one case after the other
 	uploadBytes := int64(128 * mib)
 	if fullScale {
@@ -55,6 +56,12 @@ func TestMemoryIsBoundedWhateverClientsSend(t *testing.T) {
 		{name: "XML metadata of empty elements", attack: posting(2, relatedXML, xmlOf(`<DicomAttribute tag="00091001" vr="UN"/>`, 380_000))},
 		{name: "XML metadata of unknown elements", attack: posting(2, relatedXML, xmlOf(`<a/>`, 3_800_000))},
 		{name: "XML metadata of attributes", attack: posting(2, relatedXML, xmlOf(`<a b="" c="" d="" e="" f="" g=""/>`, 450_000))},
+		{name: "references with much space around their UIDs", attack: postingTo(8, "/commitment-requests/2.25.7", "application/dicom+json", 0, func(w io.Writer) {
+			io.WriteString(w, `{"00081199":{"Value":[`)
+			writeMany(w, 1000, `{"00081155":{"Value":["1.3`+strings.Repeat(" ", 60_000)+`"]}},`)
+			io.WriteString(w, `{"00081155":{"Value":["1.3"]}}]}}`)
+		})},
+		{name: "500 references that have begun", attack: holding(500, strings.Replace(chunkedBeginning("application/dicom+json"), "/studies", "/commitment-requests/2.25.7", 1)+chunkOf(`{"00081199":{"Value":[{"00081155":{"Value":["`+strings.Repeat("1", 60_000)))},
 		{name: "bulkdata before their turn", attack: posting(4, relatedJSON, func(w io.Writer) {
 			io.WriteString(w, strings.TrimSuffix(composed(jsonPart(jsonOf("2.25.7", reference("00420011", "OB", "first"), reference("00540011", "OB", "p"))),
 				bulkPart(octetStream, "p", pattern(30*mib))), bodyEnd))
@@ -180,8 +187,8 @@ func failingParts(count int) func(io.Writer) {
 		long := "2.25." + strings.Repeat("1", 50)
 		for n := range count {
 			uid := fmt.Sprintf("%s%09d", long, n)
-			part := "--e2e-boundary\r\n\r\nDICM" + string(text(0x0002, 0x0002, uid)) + string(text(0x0002, 0x0003, uid)) +
-				string(text(0x0008, 0x0016, uid)) + string(text(0x0008, 0x0018, uid)) + string(text(0x0020, 0x000D, uid)) + string(text(0x0020, 0x000E, uid)) + "\r\n"
+			part := "--e2e-boundary\r\n\r\nDICM" + string(le.UI(0x00020002, uid)) + string(le.UI(0x00020003, uid)) +
+				string(le.UI(0x00080016, uid)) + string(le.UI(0x00080018, uid)) + string(le.UI(0x0020000D, uid)) + string(le.UI(0x0020000E, uid)) + "\r\n"
 			if _, err := io.WriteString(w, part); err != nil {
 				return
 			}

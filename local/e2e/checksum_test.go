@@ -12,11 +12,15 @@ func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 	for _, test := range []struct {
 		name, operation string
 		pixelBytes      int64
-	}{{"small instances", "PutObject", 50_000}, {"parts", "UploadPart", 20 * mib}} {
+		mode            string
+	}{
+		{"small instances", "PutObject", 50_000, "overwrite"}, {"parts", "UploadPart", 20 * mib, "overwrite"},
+		{"small instances, no duplicates", "PutObject", 50_000, "reject"}, {"parts, no duplicates", "UploadPart", 20 * mib, "reject"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			s3 := startS3(t)
 			s3.forgetChecksums()
-			s := startService(t, s3, "RETRYTIME=5s")
+			s := startService(t, s3, "RETRYTIME=5s", "ONDUPLICATE="+test.mode)
 			for n := range 6 {
 				i := instance{serial: int64(n), pixelBytes: test.pixelBytes}
 				if n%2 == 0 { // the first of all, too
@@ -31,6 +35,16 @@ func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 			}
 			if t.Failed() {
 				return
+			}
+			// Other bytes under the same UIDs: whoever is told that they are stored finds them.
+			i := instance{serial: 1, pixelBytes: test.pixelBytes}
+			body := whole(t, i)
+			other := body[:len(body)/2] + string(body[len(body)/2]^1) + body[len(body)/2+1:]
+			if got := s.mustDo(t, "/studies", contentType, other); got.reportsStored(i.uid()) != (test.mode == "overwrite") {
+				t.Errorf("other bytes: status %d %s", got.status, got.outcomes())
+			}
+			if test.mode == "reject" {
+				s3.wantObject(t, i)
 			}
 			warned := 0
 			for line := range strings.Lines(s.stderr.String()) {

@@ -92,7 +92,7 @@ func encapsulated(frames ...string) string {
 		}
 		return "\xFE\xFF\x00\xE0" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(value)))) + value
 	}
-	b := string(longHeader(0x7FE0, 0x0010, "OB", 0xFFFFFFFF)) + item("")
+	b := string(le.Header(0x7FE00010, "OB", 0xFFFFFFFF)) + item("")
 	for _, frame := range frames {
 		b += item(frame)
 	}
@@ -101,7 +101,7 @@ func encapsulated(frames ...string) string {
 
 // native are Pixel Data of one value (PS3.5 §A.2).
 func native(value string) string {
-	return string(longHeader(0x7FE0, 0x0010, "OW", int64(len(value)))) + value
+	return string(le.Header(0x7FE00010, "OW", uint32(len(value)))) + value
 }
 
 // pattern are n bytes that differ from place to place.

@@ -7,14 +7,14 @@ import (
 )
 
 func TestWrongConfigurationIsRefusedWithAllViolations(t *testing.T) {
-	variables := []string{"BUCKETNAME=", "LOGLEVEL=LOUD", "MEMORYBUDGET=1MiB", "THREADCOUNT=0", "ONDUPLICATE=maybe", "STOPTIMEOUT=soon"}
+	variables := []string{"BUCKETNAME=", "LOGLEVEL=LOUD", "MEMORYBUDGET=1MiB", "THREADCOUNT=-1", "ONDUPLICATE=maybe", "STOPTIMEOUT=soon"}
 	for _, command := range []string{"serve", "check"} {
 		t.Run(command, func(t *testing.T) {
 			code, _, stderr := run(t, variables, binaries.stowrsRace, command)
 			if code != 2 {
 				t.Errorf("exit %d, want 2", code)
 			}
-			for _, violation := range []string{`BUCKETNAME=""`, `LOGLEVEL="LOUD"`, `MEMORYBUDGET="1.0 MiB"`, `THREADCOUNT="0"`, `ONDUPLICATE="maybe"`, `STOPTIMEOUT="soon"`} {
+			for _, violation := range []string{`BUCKETNAME=""`, `LOGLEVEL="LOUD"`, `MEMORYBUDGET="1.0 MiB"`, `THREADCOUNT="-1"`, `ONDUPLICATE="maybe"`, `STOPTIMEOUT="soon"`} {
 				if !strings.Contains(stderr, violation+": ") {
 					t.Errorf("stderr does not name %s:\n%s", violation, stderr)
 				}

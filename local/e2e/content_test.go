@@ -150,7 +150,7 @@ func TestInstancesMayShareBulkdata(t *testing.T) {
 		want          string
 	}{
 		{"a JPEG", reference("7FE00010", "OB", "p"), bulkPart("image/jpeg", "p", picture), encapsulated(picture)},
-		{"a document", reference("00420011", "OB", "p"), bulkPart("application/pdf", "p", document), string(longHeader(0x0042, 0x0011, "OB", 1000)) + document},
+		{"a document", reference("00420011", "OB", "p"), bulkPart("application/pdf", "p", document), string(le.Header(0x00420011, "OB", 1000)) + document},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s3 := startS3(t)

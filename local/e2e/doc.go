@@ -1,15 +1,15 @@
 // Package e2e tests the whole system from outside: the built binaries stowrs and
-// local as processes, an S3 server in a process of its own, and clients over TCP.
+// local as processes, an S3 server in a separate process, and clients over TCP.
 //
-// The tests start all they need, each in its own folder, and every process ends
-// with its test. The gateway, an S3 server, is the test binary itself, run once
-// more: it keeps global state, so that there is one in a process.
+// The tests start everything they need, each in its own folder, and every process ends
+// with its test. The gateway, an S3 server, is the test binary itself, started once
+// more: it has global state, so a process can run only one.
 //
-// Most S3 servers of the tests stand behind a front that delays, refuses, breaks off and
-// loses answers. Tests that wait for the clock are parallel, and run after the others,
+// Most S3 servers of the tests are behind a front that delays, refuses, breaks off and
+// loses answers. Tests that mostly wait are parallel, and run after the others,
 // which need the processor. Variables make runs longer or repeat them: E2E_KILLS (kills of
 // the service, 20), E2E_FUZZTIME (30s) and E2E_SEED of the random requests, and E2E_FULL=1
-// for the full sizes of what is measured.
+// for the full sizes of the measurements.
 //
 // Run them with -count=1: go test does not know that they depend on the sources of
 // the binaries, and would show an old result.

@@ -22,6 +22,7 @@ import (
 
 // bucket is a bucket of an S3 server that runs for one test.
 type bucket struct {
+	*process
 	config gateway.Config
 	client *s3.Client
 }
@@ -32,20 +33,33 @@ func startGateway(t *testing.T) *bucket {
 		Dir: t.TempDir(), Listen: freeAddress(t), Bucket: "dicom",
 		AccessKey: "e2e-access-key", SecretKey: "e2e-secret-key",
 	}
-	value, err := json.Marshal(config)
+	b := &bucket{config: config, client: gateway.Client(config)}
+	b.startAgain(t)
+	return b
+}
+
+// startAgain starts the S3 server over what it held when it was killed. Versity's gateway replaces an object by way of a
+// file beside it, which a kill between the two leaves as an object of its own, as S3 itself never would: that goes.
+func (b *bucket) startAgain(t *testing.T) {
+	t.Helper()
+	left, err := filepath.Glob(b.path("*/*/.*.sgwtmp.*"))
+	for _, file := range left {
+		err = errors.Join(err, os.Remove(file))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := start(t, []string{gatewayVariable + "=" + string(value)}, binaries.gateway)
+	value, err := json.Marshal(b.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.process = start(t, []string{gatewayVariable + "=" + string(value)}, binaries.gateway)
 	eventually(t, time.Minute, "the S3 server is ready", func() bool {
-		select {
-		case <-server.exited:
+		if b.hasExited() {
 			t.Fatal("the S3 server has ended")
-		default:
 		}
-		return strings.Contains(server.stdout.String(), "ready\n")
+		return strings.Contains(b.stdout.String(), "ready\n")
 	})
-	return &bucket{config: config, client: gateway.Client(config)}
 }
 
 // path of the file that holds the object.

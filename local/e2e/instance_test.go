@@ -5,17 +5,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/suyashkumar/dicom/pkg/uid"
+	"stowrs-to-s3/app/dicomtest"
 )
 
 const (
 	studyInstanceUID  = "2.25.1001"
 	seriesInstanceUID = "2.25.1002"
-	ctImageStorage    = "1.2.840.10008.5.1.4.1.1.2"
+	ctImageStorage    = dicomtest.CTImageStorage
 )
+
+// le writes elements in Explicit VR Little Endian.
+var le = dicomtest.ExplicitLE
 
 // serials is how many instances of one size a UID can tell apart.
 const serials = 1_000_000
@@ -59,55 +63,16 @@ func (i instance) sizeBytes() int64 {
 
 // beginning: preamble, File Meta Information (PS3.10 §7.1), SOP Class and Instance UID.
 func (i instance) beginning() []byte {
-	meta := element(0x0002, 0x0001, "OB", []byte{0, 1})
-	meta = append(meta, text(0x0002, 0x0002, ctImageStorage)...)
-	meta = append(meta, text(0x0002, 0x0003, i.uid())...)
-	meta = append(meta, text(0x0002, 0x0010, uid.ExplicitVRLittleEndian)...)
-	b := append(make([]byte, 128), "DICM"...)
-	b = append(b, element(0x0002, 0x0000, "UL", binary.LittleEndian.AppendUint32(nil, uint32(len(meta))))...)
-	b = append(b, meta...)
-	b = append(b, text(0x0008, 0x0016, ctImageStorage)...)
-	b = append(b, text(0x0008, 0x0018, i.uid())...)
+	b := dicomtest.File(i.uid(), ctImageStorage, le.UID, slices.Concat(le.UI(0x00080016, ctImageStorage), le.UI(0x00080018, i.uid())))
 	if i.earlyBytes > 0 {
-		b = append(b, element(0x0009, 0x0010, "LO", []byte("SYNTHETIC "))...)
-		b = append(b, longHeader(0x0009, 0x1010, "OB", i.earlyBytes)...)
+		b = slices.Concat(b, le.Element(0x00090010, "LO", "SYNTHETIC "), le.Header(0x00091010, "OB", uint32(i.earlyBytes)))
 	}
 	return b
 }
 
 // middle: Study and Series Instance UID, and the header of the pixel data.
 func (i instance) middle() []byte {
-	b := text(0x0020, 0x000D, studyInstanceUID)
-	b = append(b, text(0x0020, 0x000E, seriesInstanceUID)...)
-	return append(b, longHeader(0x7FE0, 0x0010, "OW", i.pixelBytes)...)
-}
-
-// text is an element of VR UI, padded to an even length (PS3.5 §9.1).
-func text(group, number uint16, value string) []byte {
-	if len(value)%2 == 1 {
-		value += "\x00"
-	}
-	return element(group, number, "UI", []byte(value))
-}
-
-// element in Explicit VR Little Endian (PS3.5 §7.1.2).
-func element(group, number uint16, vr string, value []byte) []byte {
-	if vr == "OB" {
-		return append(longHeader(group, number, vr, int64(len(value))), value...)
-	}
-	b := header(group, number, vr)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
-	return append(b, value...)
-}
-
-// longHeader is the header of an element with a length of 32 bits.
-func longHeader(group, number uint16, vr string, lengthBytes int64) []byte {
-	return binary.LittleEndian.AppendUint32(append(header(group, number, vr), 0, 0), uint32(lengthBytes))
-}
-
-func header(group, number uint16, vr string) []byte {
-	b := binary.LittleEndian.AppendUint16(nil, group)
-	return append(binary.LittleEndian.AppendUint16(b, number), vr...)
+	return slices.Concat(le.UI(0x0020000D, studyInstanceUID), le.UI(0x0020000E, seriesInstanceUID), le.Header(dicomtest.PixelData, "OW", uint32(i.pixelBytes)))
 }
 
 // noise reads left bytes of SplitMix64, which is cheap and differs at every

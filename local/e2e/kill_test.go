@@ -123,8 +123,8 @@ func (i instance) pixels() string {
 // of PS3.10 with its UIDs and its pixels.
 func (i instance) isBuilt(content string) bool {
 	return strings.HasPrefix(content, string(make([]byte, 128))+"DICM") && strings.HasSuffix(content, native(i.pixels())) &&
-		strings.Contains(content, string(text(0x0008, 0x0018, i.uid()))) &&
-		strings.Contains(content, string(text(0x0020, 0x000D, studyInstanceUID))) && strings.Contains(content, string(text(0x0020, 0x000E, seriesInstanceUID)))
+		strings.Contains(content, string(le.UI(0x00080018, i.uid()))) &&
+		strings.Contains(content, string(le.UI(0x0020000D, studyInstanceUID))) && strings.Contains(content, string(le.UI(0x0020000E, seriesInstanceUID)))
 }
 
 // kills is how often the service is killed; E2E_KILLS says more.
@@ -163,6 +163,7 @@ func (p *paced) Read(b []byte) (int, error) {
 // Killing the process at any moment loses nothing that was acknowledged and leaves no
 // object in part, with an S3 that fails at random; what it leaves of uploads goes.
 func TestWhatWasReportedStoredSurvivesKills(t *testing.T) {
+	long(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

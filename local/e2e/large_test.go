@@ -24,6 +24,7 @@ func (s *service) wantPeakMemory(t *testing.T, budgetBytes int64) {
 
 // An instance larger than any buffer, of unknown length, costs no more memory than a small one.
 func TestThreeGiBInstanceIsStoredWithinTheMemoryBudget(t *testing.T) {
+	long(t)
 	b := startGateway(t)
 	s := serveReady(t, binaries.stowrs, b) // the race detector needs memory of its own
 	large := instance{serial: 1, pixelBytes: 3 * gib}

@@ -10,6 +10,7 @@ import (
 // Answers of S3 get lost, after the request was carried out or before. An instance is
 // reported stored if and only if it is, and no multipart upload stays open.
 func TestLostAnswersOfS3(t *testing.T) {
+	long(t)
 	t.Parallel()
 	large, small := instance{serial: 1, pixelBytes: 20 * mib}, instance{serial: 2, pixelBytes: 1000}
 	for _, test := range []struct {
@@ -44,6 +45,7 @@ func TestLostAnswersOfS3(t *testing.T) {
 
 // The same for an abort: a client breaks off in the middle of a multipart upload.
 func TestLostAnswersOfAborts(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, lost := range []struct {
 		name  string

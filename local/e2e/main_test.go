@@ -54,6 +54,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// long leaves out a test that takes more than ten seconds, where make test wants an answer soon.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long: make test-all runs it")
+	}
+}
+
 func runGateway(value string) error {
 	var config gateway.Config
 	if err := json.Unmarshal([]byte(value), &config); err != nil {
@@ -66,7 +74,7 @@ func buildAll(dir string) error {
 	binaries.stowrs = filepath.Join(dir, "stowrs")
 	binaries.stowrsRace = binaries.stowrs
 	binaries.local = filepath.Join(dir, "local")
-	if err := goCommand(appFolder, "build", "-o", binaries.stowrs, "."); err != nil {
+	if err := goCommand(appFolder, "build", "-tags", "grpcnotrace", "-o", binaries.stowrs, "."); err != nil { // as make build does
 		return err
 	}
 	self, err := os.Executable()

@@ -11,19 +11,19 @@ import (
 
 // dataset is what follows preamble and File Meta: two SOP UIDs, something, two more UIDs, something.
 func datasetOf(sop, study, series, between, behind string) string {
-	b := string(text(0x0008, 0x0016, ctImageStorage)) + sop + between + study + series + behind
-	meta := string(text(0x0002, 0x0002, ctImageStorage)) + string(text(0x0002, 0x0003, "2.25.99")) + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1"))
+	b := string(le.UI(0x00080016, ctImageStorage)) + sop + between + study + series + behind
+	meta := string(le.UI(0x00020002, ctImageStorage)) + string(le.UI(0x00020003, "2.25.99")) + string(le.UI(0x00020010, "1.2.840.10008.1.2.1"))
 	return string(make([]byte, 128)) + "DICM" + meta + b
 }
 
 // An instance is stored under the UIDs of its own dataset. Damage elsewhere does not
 // matter; doubt about the name refuses it.
 func TestInstancesAreNamedByTheirOwnDatasetOrNotAtAll(t *testing.T) {
-	sop, study, series := string(text(0x0008, 0x0018, "2.25.7")), string(text(0x0020, 0x000D, "2.25.8")), string(text(0x0020, 0x000E, "2.25.9"))
+	sop, study, series := string(le.UI(0x00080018, "2.25.7")), string(le.UI(0x0020000D, "2.25.8")), string(le.UI(0x0020000E, "2.25.9"))
 	item := func(content string) string {
-		return string(longHeader(0x0008, 0x1140, "SQ", 0xFFFFFFFF)) + "\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF" + content + "\xFE\xFF\x0D\xE0\x00\x00\x00\x00" + "\xFE\xFF\xDD\xE0\x00\x00\x00\x00"
+		return string(le.Header(0x00081140, "SQ", 0xFFFFFFFF)) + "\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF" + content + "\xFE\xFF\x0D\xE0\x00\x00\x00\x00" + "\xFE\xFF\xDD\xE0\x00\x00\x00\x00"
 	}
-	other := string(text(0x0008, 0x0018, "2.25.70")) + string(text(0x0020, 0x000D, "2.25.80")) + string(text(0x0020, 0x000E, "2.25.90"))
+	other := string(le.UI(0x00080018, "2.25.70")) + string(le.UI(0x0020000D, "2.25.80")) + string(le.UI(0x0020000E, "2.25.90"))
 	pixels := native("\x01\x02")
 	for _, test := range []struct {
 		name, content string
@@ -35,14 +35,14 @@ func TestInstancesAreNamedByTheirOwnDatasetOrNotAtAll(t *testing.T) {
 		{"damage behind the UIDs", datasetOf(sop, study, series, "", pattern(999)), "2.25.8/2.25.9/2.25.7"},
 		{"nothing behind the UIDs", datasetOf(sop, study, series, "", ""), "2.25.8/2.25.9/2.25.7"},
 		{"UIDs in a sequence only", datasetOf(sop, "", "", item(study+series), pixels), ""},
-		{"a sequence that does not end", datasetOf(sop, study, series, string(longHeader(0x0008, 0x1140, "SQ", 0xFFFFFFFF))+"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF", pixels), ""},
-		{"a length beyond the end", datasetOf(sop, study, series, string(longHeader(0x0009, 0x1001, "OB", 1_000_000)), pixels), ""},
-		{"a UID that leaves its folder", datasetOf(sop, string(text(0x0020, 0x000D, "../../secret")), series, "", pixels), ""},
-		{"a UID with a slash", datasetOf(sop, string(text(0x0020, 0x000D, "2.25/8")), series, "", pixels), ""},
-		{"a UID of 65 characters", datasetOf(sop, string(text(0x0020, 0x000D, "2.25."+strings.Repeat("1", 60))), series, "", pixels), ""},
-		{"a UID of two values", datasetOf(sop, string(text(0x0020, 0x000D, `2.25.8\2.25.80`)), series, "", pixels), ""},
-		{"an empty UID", datasetOf(sop, study, string(text(0x0020, 0x000E, "")), "", pixels), ""},
-		{"NULs for UIDs", datasetOf(sop, string(text(0x0020, 0x000D, "\x00\x00\x00\x00")), series, "", pixels), ""},
+		{"a sequence that does not end", datasetOf(sop, study, series, string(le.Header(0x00081140, "SQ", 0xFFFFFFFF))+"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF", pixels), ""},
+		{"a length beyond the end", datasetOf(sop, study, series, string(le.Header(0x00091001, "OB", 1_000_000)), pixels), ""},
+		{"a UID that leaves its folder", datasetOf(sop, string(le.UI(0x0020000D, "../../secret")), series, "", pixels), ""},
+		{"a UID with a slash", datasetOf(sop, string(le.UI(0x0020000D, "2.25/8")), series, "", pixels), ""},
+		{"a UID of 65 characters", datasetOf(sop, string(le.UI(0x0020000D, "2.25."+strings.Repeat("1", 60))), series, "", pixels), ""},
+		{"a UID of two values", datasetOf(sop, string(le.UI(0x0020000D, `2.25.8\2.25.80`)), series, "", pixels), ""},
+		{"an empty UID", datasetOf(sop, study, string(le.UI(0x0020000E, "")), "", pixels), ""},
+		{"NULs for UIDs", datasetOf(sop, string(le.UI(0x0020000D, "\x00\x00\x00\x00")), series, "", pixels), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s3 := startS3(t)
@@ -68,10 +68,10 @@ func TestInstancesAreNamedByTheirOwnDatasetOrNotAtAll(t *testing.T) {
 // One bad part harms only itself.
 func TestBadPartsHarmOnlyThemselves(t *testing.T) {
 	bad := map[string]string{
-		"no DICOM": "hello", "nothing": "", "zeros": strings.Repeat("\x00", 10_000), "a cut head": "DICM" + string(text(0x0002, 0x0002, ctImageStorage))[:9],
-		"a length of 4 GiB": "DICM" + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1")) + string(longHeader(0x0008, 0x0005, "OB", 0xFFFFFFF0)),
-		"deep sequences":    "DICM" + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1")) + strings.Repeat(string(longHeader(0x0008, 0x1140, "SQ", 0xFFFFFFFF))+"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF", 5000),
-		"a deflate bomb":    "DICM" + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1.99")) + strings.Repeat("\x00\x00\x00\xFF\xFF", 100_000),
+		"no DICOM": "hello", "nothing": "", "zeros": strings.Repeat("\x00", 10_000), "a cut head": "DICM" + string(le.UI(0x00020002, ctImageStorage))[:9],
+		"a length of 4 GiB": "DICM" + string(le.UI(0x00020010, "1.2.840.10008.1.2.1")) + string(le.Header(0x00080005, "OB", 0xFFFFFFF0)),
+		"deep sequences":    "DICM" + string(le.UI(0x00020010, "1.2.840.10008.1.2.1")) + strings.Repeat(string(le.Header(0x00081140, "SQ", 0xFFFFFFFF))+"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF", 5000),
+		"a deflate bomb":    "DICM" + string(le.UI(0x00020010, "1.2.840.10008.1.2.1.99")) + strings.Repeat("\x00\x00\x00\xFF\xFF", 100_000),
 	}
 	for name, content := range bad {
 		t.Run(name, func(t *testing.T) {

@@ -33,6 +33,7 @@ func (c *senders) send(t *testing.T, pixelBytes int64) {
 // An outage or throttling of S3 that is shorter than the senders' patience costs
 // time, not instances; no outage is paid for by those who come after it.
 func TestShortOutagesCostTimeAndNoInstances(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const slowDown = "SlowDown"
 	s3 := startS3(t)

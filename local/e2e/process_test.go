@@ -80,6 +80,15 @@ func (p *process) exitCode(t *testing.T, within time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+func (p *process) hasExited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // records are the JSON records on stderr that have the message.
 func (p *process) records(message string) []map[string]any {
 	var found []map[string]any

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,67 +51,9 @@ func journalled(t *testing.T, path string) map[string]int {
 	return outcomes
 }
 
-// storedSoFar counts the instances that a service has stored since it was started.
-func (s *service) storedSoFar(t *testing.T) int {
-	t.Helper()
-	total := 0
-	for _, record := range s.records("store transaction") {
-		n, _ := record["stored"].(float64)
-		total += int(n)
-	}
-	return total
-}
-
-// A sender that is killed again and again goes on where it was: everything arrives, and
-// nothing is sent twice but what was on its way.
-func TestSendGoesOnAfterKills(t *testing.T) {
-	const count, batch, parallel, kills = 4000, 20, 4, 12
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	folder, instances := archive(t, count)
-	b := startGateway(t)
-	s := startService(t, b)
-	journal := filepath.Join(t.TempDir(), "journal")
-	args := []string{"send", "--url", s.url(), "--journal", journal, "--batch", fmt.Sprint(batch), "--parallel", fmt.Sprint(parallel), folder}
-
-	killed := 0
-	for range kills {
-		before := journalled(t, journal)["stored"]
-		p := start(t, nil, binaries.stowrsRace, args...)
-		eventually(t, 20*time.Second, "more is stored", func() bool { return journalled(t, journal)["stored"] > before || p.hasExited() })
-		<-time.After(time.Duration(random.IntN(100)) * time.Millisecond)
-		p.kill()
-		if p.cmd.ProcessState.ExitCode() == -1 {
-			killed++
-		}
-	}
-	before := journalled(t, journal)
-	code, stdout, stderr := run(t, nil, binaries.stowrsRace, args...)
-	if code != 0 {
-		t.Fatalf("stowrs send: exit %d\n%s%s", code, stdout, stderr)
-	}
-	b.wantExactly(t, instances...)
-	sent := s.storedSoFar(t)
-	t.Logf("%d kills, %d lines of stored instances before the last run, %d instances sent", killed, before["stored"], sent)
-	if most := count + killed*batch*parallel; sent > most {
-		t.Errorf("%d instances were sent, want %d at most", sent, most)
-	}
-	if got := journalled(t, journal)["stored"]; got != count {
-		t.Errorf("the journal has %d stored instances, want %d", got, count)
-	}
-
-	code, stdout, _ = run(t, nil, binaries.stowrsRace, args...)
-	if code != 0 || !strings.Contains(stdout, "4,000 instances, ") || !strings.Contains(stdout, "stored before") {
-		t.Errorf("a run with nothing left: exit %d\n%s", code, stdout)
-	}
-	if again := s.storedSoFar(t); again != sent {
-		t.Errorf("%d instances were sent again, want none", again-sent)
-	}
-}
-
 // A service that is gone for some seconds costs time, not instances.
 func TestSendRidesOutAnOutage(t *testing.T) {
+	long(t)
 	const count = 2000
 	folder, instances := archive(t, count)
 	b := startGateway(t)
@@ -133,15 +74,6 @@ func TestSendRidesOutAnOutage(t *testing.T) {
 		if n := strings.Count(stderr, words); n != 1 {
 			t.Errorf("%q is told %d times, want once:\n%s", words, n, stderr)
 		}
-	}
-}
-
-func (p *process) hasExited() bool {
-	select {
-	case <-p.exited:
-		return true
-	default:
-		return false
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // Whoever waits for a slot does not wait for S3: no clock but the client's runs, and
 // the probe does not take a busy service for a broken S3.
 func TestWaitingForASlotIsNobodysTimeout(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s3 := startS3(t)
 	s := startService(t, s3, "THREADCOUNT=1")

@@ -14,6 +14,7 @@ import (
 // nobody restarts the service. An upload that grows is not one of them, however old it
 // is, nor is one that belongs to somebody else.
 func TestForgottenUploadsGoWithoutARestart(t *testing.T) {
+	long(t)
 	t.Parallel()
 	store := startS3(t)
 	client, bucketName := store.store.Client(t), "dicom"

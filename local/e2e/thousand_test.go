@@ -98,6 +98,7 @@ func (c *sender) sendOn(ctx context.Context, address string, times int, stored f
 // none is refused, and none waits until another has ended. What they reach together
 // depends on the machine, and is printed.
 func TestThousandSlowSendersAreServedAtOnce(t *testing.T) {
+	long(t)
 	if raceDetector {
 		t.Skip("the race detector is too slow for so many")
 	}

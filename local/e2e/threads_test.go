@@ -11,6 +11,7 @@ import (
 // With as many S3 requests as MEMORYBUDGET allows, all of them in use, the memory bound holds: what they
 // hold beside the budget is in proportion to their number.
 func TestMemoryWithTheMostThreads(t *testing.T) {
+	long(t)
 	s3 := startS3(t)
 	s3.discard()
 	s3.setLatency(300 * time.Millisecond)

@@ -10,12 +10,12 @@ import (
 func TestFailuresAreToldInWords(t *testing.T) {
 	t.Parallel()
 	const secret = "SECRET^PATIENT"
-	name := string(header(0x0010, 0x0010, "PN")) + "\x0e\x00" + secret
+	name := string(le.Header(0x00100010, "PN", 14)) + secret
 	good := instance{serial: 1, pixelBytes: 1000}
 	dataset := func(sop, study, series string) string {
-		return "DICM" + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1")) + string(text(0x0008, 0x0016, ctImageStorage)) + sop + name + study + series + string(longHeader(0x7FE0, 0x0010, "OW", 2)) + "\x00\x00"
+		return "DICM" + string(le.UI(0x00020010, "1.2.840.10008.1.2.1")) + string(le.UI(0x00080016, ctImageStorage)) + sop + name + study + series + string(le.Header(0x7FE00010, "OW", 2)) + "\x00\x00"
 	}
-	sop, study, series := string(text(0x0008, 0x0018, "2.25.5")), string(text(0x0020, 0x000D, studyInstanceUID)), string(text(0x0020, 0x000E, seriesInstanceUID))
+	sop, study, series := string(le.UI(0x00080018, "2.25.5")), string(le.UI(0x0020000D, studyInstanceUID)), string(le.UI(0x0020000E, seriesInstanceUID))
 	whole := strings.TrimSuffix(strings.TrimPrefix(whole(t, good), partHeader), partEnd+bodyEnd)
 	for _, test := range []struct {
 		name, path, content string
@@ -29,11 +29,11 @@ func TestFailuresAreToldInWords(t *testing.T) {
 		{name: "no study", content: dataset(sop, "", series), words: "Study Instance UID|StudyInstanceUID"},
 		{name: "no series", content: dataset(sop, study, ""), words: "Series Instance UID|SeriesInstanceUID"},
 		{name: "no SOP instance", content: dataset("", study, series), words: "SOP Instance UID|SOPInstanceUID"},
-		{name: "empty study", content: dataset(sop, string(text(0x0020, 0x000D, "")), series), words: "Study Instance UID|StudyInstanceUID"},
-		{name: "a study that is no UID", content: dataset(sop, string(text(0x0020, 0x000D, "SECRET^PATIENT")), series), words: "Study Instance UID|StudyInstanceUID"},
+		{name: "empty study", content: dataset(sop, string(le.UI(0x0020000D, "")), series), words: "Study Instance UID|StudyInstanceUID"},
+		{name: "a study that is no UID", content: dataset(sop, string(le.UI(0x0020000D, "SECRET^PATIENT")), series), words: "Study Instance UID|StudyInstanceUID"},
 		{name: "another study", path: "/2.25.9", content: whole, words: "study"},
 		{name: "cut in a head", content: whole[:200], words: "end|cut|not DICOM"},
-		{name: "no UIDs within the window", content: string(append([]byte("DICM"), text(0x0002, 0x0010, "1.2.840.10008.1.2.1")...)) + string(longHeader(0x0009, 0x0010, "OB", 200_000)) + pattern(200_000), variables: []string{"HEADWINDOW=64KiB"}, words: "HEADWINDOW|first 64|64 KiB"},
+		{name: "no UIDs within the window", content: string(append([]byte("DICM"), le.UI(0x00020010, "1.2.840.10008.1.2.1")...)) + string(le.Header(0x00090010, "OB", 200_000)) + pattern(200_000), variables: []string{"HEADWINDOW=64KiB"}, words: "HEADWINDOW|first 64|64 KiB"},
 		{name: "too large", content: whole, variables: []string{"MAXINSTANCESIZE=500"}, words: "MAXINSTANCESIZE|500"},
 		{name: "a duplicate with other bytes", content: whole, before: "other bytes", variables: []string{"ONDUPLICATE=reject"}, words: "duplicate|other bytes"},
 		{name: "access denied", content: whole, fault: &fault{operation: "PutObject", status: 403, code: "AccessDenied"}, words: "storage|S3"},

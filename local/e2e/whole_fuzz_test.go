@@ -21,6 +21,7 @@ import (
 // The promises as properties of whole requests: framing, content, cuts and faults of S3
 // at random. E2E_SEED repeats the requests of a run; E2E_FUZZTIME makes it longer.
 func TestPromisesHoldForRandomRequests(t *testing.T) {
+	long(t)
 	t.Parallel()
 	seed, lasts := rand.Uint64(), 30*time.Second
 	if value := os.Getenv("E2E_SEED"); value != "" {

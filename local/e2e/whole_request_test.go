@@ -101,8 +101,8 @@ func (g *requests) instance(r *wholeRequest) bodyPart {
 		most = 20 * mib
 	}
 	pixels := g.payload(most)
-	content := "DICM" + string(text(0x0002, 0x0010, "1.2.840.10008.1.2.1")) + string(text(0x0008, 0x0016, ctImageStorage)) + string(text(0x0008, 0x0018, sop)) +
-		string(text(0x0020, 0x000D, g.study)) + string(text(0x0020, 0x000E, seriesInstanceUID)) + native(pixels)
+	content := "DICM" + string(le.UI(0x00020010, "1.2.840.10008.1.2.1")) + string(le.UI(0x00080016, ctImageStorage)) + string(le.UI(0x00080018, sop)) +
+		string(le.UI(0x0020000D, g.study)) + string(le.UI(0x0020000E, seriesInstanceUID)) + native(pixels)
 	if g.random.IntN(2) == 0 {
 		content = string(make([]byte, 128)) + content
 	}
@@ -147,12 +147,12 @@ func (g *requests) metadataAndBulkdata(r *wholeRequest) []bodyPart {
 	for n := range 1 + g.random.IntN(4) {
 		sop, uri := g.uid(), fmt.Sprintf("bulk/%d", n)
 		element, part, end := g.value(uri)
-		sopElement := string(text(0x0008, 0x0018, sop))
+		sopElement := string(le.UI(0x00080018, sop))
 		metadata = append(metadata, strings.ReplaceAll(jsonOf(sop, element), studyInstanceUID, g.study))
 		bulk = append(bulk, part)
 		r.instances[sop] = func(object string) bool {
 			return strings.HasPrefix(object, string(make([]byte, 128))+"DICM") && strings.Contains(object, sopElement) &&
-				strings.Contains(object, string(text(0x0020, 0x000D, g.study))) && strings.HasSuffix(object, end)
+				strings.Contains(object, string(le.UI(0x0020000D, g.study))) && strings.HasSuffix(object, end)
 		}
 	}
 	g.random.Shuffle(len(bulk), func(a, b int) { bulk[a], bulk[b] = bulk[b], bulk[a] })
@@ -206,7 +206,7 @@ func (g *requests) value(uri string) (element string, part bodyPart, end string)
 		return reference("7FE00010", "OB", uri), bulkPart("image/jpeg", uri, picture), encapsulated(picture)
 	}
 	document := g.payload(50_000)
-	return reference("00420011", "OB", uri), bulkPart("application/pdf", uri, document), string(longHeader(0x0042, 0x0011, "OB", int64(len(document)))) + document
+	return reference("00420011", "OB", uri), bulkPart("application/pdf", uri, document), string(le.Header(0x00420011, "OB", uint32(len(document)))) + document
 }
 
 // frame puts sections together, with what RFC 2046 §5.1.1 allows around them.

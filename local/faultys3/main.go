@@ -1,7 +1,7 @@
-// Command faultys3 runs the S3 of app/s3test as a process of its own, so that its memory is not that of the program under test, and
-// lets a test outside of it switch faults on and off and look at what is stored.
+// Command faultys3 runs the S3 server of app/s3test as a separate process, so that its memory does not count for the program under test. It
+// lets a test in another process switch faults on and off and read what is stored.
 //
-// On its standard output it prints the variables that make the AWS SDK use it, one a line, then CONTROL=http://address, which it
+// On its standard output it prints the variables that make the AWS SDK use it, one per line, then CONTROL=http://address. At that address it
 // answers without TLS, faults or latency:
 //
 //	POST   /settings  changes the settings that it names, such as
@@ -9,7 +9,7 @@
 //	                  "unreachable": true, "ageUploads": "192h"}
 //	POST   /faults    adds a fault: the fields of s3test.Fault, and "prefix" and "hold", such as
 //	                  {"operation": "UploadPart", "prefix": "1.2/", "skip": 1, "times": 2, "cutAfter": true, "delay": "200ms"}
-//	DELETE /faults    removes all faults, and lets requests that are held go on
+//	DELETE /faults    removes all faults, and lets held requests continue
 //	GET    /objects   key, size, CRC64NVME and headers of each object
 //	DELETE /objects   removes all objects
 //	GET    /uploads   keys of the open multipart uploads
