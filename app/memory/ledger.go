@@ -8,6 +8,11 @@
 // first is served first. The first one that waits may also use the reserve, which is large
 // enough for everything that one instance can need at once. All others wait.
 //
+// With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
+// any: with these it continues to read when it would have to wait. So all clients that hold memory are seen to deliver,
+// or not, at the same time. Without this, only the first in the queue would read, and clients that
+// occupy memory would be found out and cut one after the other.
+//
 // # Why this never stops
 //
 // A chunk is either leaving, held by an S3 request that always ends, or arriving, held
@@ -33,6 +38,10 @@ import (
 // ChunkBytes is the unit of the ledger: the least memory that an instance holds. It is
 // small, so that there is room for a thousand slow senders of small instances.
 const ChunkBytes = 16 << 10
+
+// asideShare is how many chunks of a turn one more is set aside for: while others wait, a client must deliver a twelfth of
+// what its request holds in each twelfth of a minute.
+const asideShare = 12
 
 // Ledger hands out chunks, and never more than its size. It is safe for concurrent use.
 type Ledger struct {
@@ -107,6 +116,8 @@ func (l *Ledger) Stalled() time.Duration {
 type Line struct {
 	ledger  *Ledger
 	turn    uint64
+	taken   int           // chunks of this turn
+	aside   int           // chunks that only this turn may take
 	granted chan struct{} // a token: the chunk that was waited for is taken
 	index   int           // in waiting, -1: not there
 }
@@ -141,12 +152,15 @@ func (p *Line) End() {
 	p.step()
 }
 
-// step gives the right to the reserve to the next in the queue, if p had it.
+// step gives back what was set aside, and the right to the reserve, if p had it.
 func (p *Line) step() {
-	if l := p.ledger; l.first == p {
+	l := p.ledger
+	l.free += p.aside
+	p.taken, p.aside = 0, 0
+	if l.first == p {
 		l.first = nil
-		l.grant()
 	}
+	l.grant()
 }
 
 // Chunk takes ChunkBytes of memory, whose contents are arbitrary; it waits for them
@@ -157,6 +171,11 @@ func (p *Line) Chunk(ctx context.Context) ([]byte, error) {
 	}
 	l := p.ledger
 	l.mu.Lock()
+	if p.aside > 0 {
+		defer l.mu.Unlock()
+		p.aside--
+		return l.chunk(), nil
+	}
 	if len(l.waiting) == 0 {
 		l.moved = time.Now()
 	}
@@ -190,7 +209,7 @@ func (p *Line) TryChunk() ([]byte, bool) {
 	if len(l.waiting) > 0 && l.first != p || !l.may(p) {
 		return nil, false
 	}
-	l.free--
+	l.take(p)
 	return l.chunk(), true
 }
 
@@ -220,6 +239,15 @@ func (l *Ledger) may(p *Line) bool {
 	return l.free > 0 || l.first == p && l.free > -l.reserve
 }
 
+// take counts a chunk of p, and sets one aside when it is time.
+func (l *Ledger) take(p *Line) {
+	l.free--
+	if p.taken++; p.taken%asideShare == 0 && l.free > 0 {
+		l.free--
+		p.aside++
+	}
+}
+
 // grant serves waiting Lines, beginning with the first, as long as there is memory.
 func (l *Ledger) grant() {
 	for len(l.waiting) > 0 {
@@ -234,7 +262,7 @@ func (l *Ledger) grant() {
 			return
 		}
 		heap.Remove(&l.waiting, next.index)
-		l.free--
+		l.take(next)
 		l.moved = time.Now()
 		next.granted <- struct{}{}
 	}

@@ -77,6 +77,51 @@ func TestLineIsServedByAge(t *testing.T) {
 	})
 }
 
+// Whoever holds much continues to read for a twelfth of it, although others wait and have waited for longer: so
+// the clients of all that hold memory are judged at the same time. What was not used comes back with the turn's end.
+func TestHoldersReadOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const reserve = 4
+		l := of(2*26+reserve, reserve)
+		old, holders := l.Line(), []*memory.Line{l.Line(), l.Line()}
+		for _, p := range holders {
+			take(t, p, 24)
+		}
+		served := make(chan string, 10)
+		waiter(t, old, "old", served)
+		if got := <-served; got != "old" { // from the reserve
+			t.Fatal(got)
+		}
+		take(t, old, reserve-1)
+		waiter(t, old, "old", served)
+		for range 2 {
+			for _, p := range holders {
+				waiter(t, p, "holder", served)
+				if len(served) == 0 {
+					t.Fatal("a holder waits, and nobody sees whether its client delivers")
+				}
+				<-served
+			}
+		}
+		waiter(t, holders[0], "holder", served)
+		if len(served) > 0 {
+			t.Fatal("a holder reads on for more than a twelfth of what it holds")
+		}
+		holders[1].End()
+		if got := l.InUseBytes(); got != (2*26+reserve)*memory.ChunkBytes {
+			t.Errorf("%d bytes are in use; nothing has come back yet", got)
+		}
+	})
+	l := of(26, 0)
+	p := l.Line()
+	held := take(t, p, 24)
+	p.End()
+	l.Free(held...)
+	if got := l.InUseBytes(); got != 0 {
+		t.Errorf("%d bytes in use after the turn, want 0: what was set aside did not come back", got)
+	}
+}
+
 // Whoever keeps something of its turn keeps the right to the reserve as well.
 func TestKeeperStaysTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -157,8 +202,11 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 func TestNoDeadlock(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
-			const size, reserve = 20, 6
-			l := of(size, reserve)
+			size, reserve := int64(20), 6
+			if seed%2 == 1 { // turns so long that some is set aside
+				size, reserve = 60, 30
+			}
+			l := of(size, int64(reserve))
 			var all, leaving sync.WaitGroup
 			for n := range uint64(50) {
 				random := rand.New(rand.NewPCG(seed, n))
