@@ -124,7 +124,10 @@ func (serve) run() error {
 		<-signals
 		cut()
 	}()
-	return server.Run(c, server.Process{Version: version, Log: os.Stderr, Stop: stopContext, Cut: cutContext})
+	if server.Run(c, server.Process{Version: version, Log: os.Stderr, Stop: stopContext, Cut: cutContext}) != nil {
+		return exitCode(exitFailed) // the log says why
+	}
+	return nil
 }
 
 type send struct{ client.Options }

@@ -95,6 +95,13 @@ func (m *metrics) traces(t *trace.Tracer) {
 	}
 }
 
+// log registers what the log has lost.
+func (m *metrics) log(q *logQueue) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "stowrs_log_records_lost_total", Help: "Records of the log that were lost, because its reader did not take them.",
+	}, func() float64 { return float64(q.Lost()) }))
+}
+
 func (m *metrics) transaction(t stow.Transaction) {
 	m.requests.WithLabelValues(strconv.Itoa(t.StatusCode)).Inc()
 	m.duration.Observe(t.Duration.Seconds())

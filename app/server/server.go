@@ -54,10 +54,20 @@ type Process struct {
 // Run serves until p.Stop ends and all requests in flight are finished, or until it
 // is cut off (ErrCut). Other errors are those of the start: an address that is in use, an
 // AWS configuration that cannot be read. It is not an error if S3 cannot be reached;
-// the service waits for it, and reports this in /readyz and the log.
+// the service waits for it, and reports this in /readyz and the log. An error is the last record of the log.
 func Run(c config.Config, p Process) error {
-	log := newLog(p.Log, level(c.LogLevel))
-	audit := newLog(p.Log, slog.LevelInfo)
+	records := newLogQueue(p.Log)
+	defer records.Close()
+	log := newLog(records, level(c.LogLevel))
+	err := run(c, p, log, records)
+	if err != nil {
+		log.Log(p.Stop, levelCritical, "the service has ended", "error", err.Error())
+	}
+	return err
+}
+
+func run(c config.Config, p Process, log *slog.Logger, records *logQueue) error {
+	audit := newLog(records, slog.LevelInfo)
 	debug.SetMemoryLimit(int64(c.MemoryBudget) + processOverhead)
 	client, err := s3store.NewClient(p.Stop, c.ThreadCount)
 	if err != nil {
@@ -84,6 +94,7 @@ func Run(c config.Config, p Process) error {
 	}
 	measured.gauges(state, handler)
 	measured.traces(traces)
+	measured.log(records)
 	page := &statusPage{
 		version: p.Version, started: time.Now(), config: c, health: state, history: past,
 		load: func() load { return load{handler.Serving(), store.Slots(), ledger.Usage(), heapBytes()} },

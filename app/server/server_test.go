@@ -44,9 +44,7 @@ func TestBucketIsMissing(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	s3.Inject(s3test.Fault{Operation: "HeadBucket", Status: 404, Code: "NoSuchBucket", Times: 1})
 	r := start(t, s3, nil)
-	for !strings.Contains(r.logged(), "does not exist") {
-		time.Sleep(time.Millisecond)
-	}
+	r.awaitLog(t, "does not exist")
 	status, body := r.get(t, "/readyz")
 	if status != 503 || !strings.Contains(body, "bucket dicom does not exist") {
 		t.Errorf("/readyz: got %d %s", status, body)

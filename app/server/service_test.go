@@ -133,11 +133,24 @@ func (r *running) request(t *testing.T, method, path string, body io.Reader, hea
 	return response
 }
 
+// awaitLog returns the log when it has the text; a record is written after its request was answered.
+func (r *running) awaitLog(t *testing.T, text string) string {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		switch logged := r.logged(); {
+		case strings.Contains(logged, text):
+			return logged
+		case time.Now().After(deadline):
+			t.Fatalf("the log has no %q:\n%s", text, logged)
+		}
+	}
+}
+
 // audit is the last store transaction of the log.
 func (r *running) audit(t *testing.T) map[string]any {
 	t.Helper()
 	var last map[string]any
-	for line := range strings.Lines(r.logged()) {
+	for line := range strings.Lines(r.awaitLog(t, `"store transaction"`)) {
 		var record map[string]any
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
 			t.Fatalf("log record %q: %v", line, err)

@@ -114,6 +114,14 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.buf.Write(p)
 }
 
+// hang makes the reader of the output hang until goOn is called.
+func (o *output) hang(t *testing.T) (goOn func()) {
+	o.mu.Lock()
+	goOn = sync.OnceFunc(o.mu.Unlock)
+	t.Cleanup(goOn) // before that of start, which waits for the reader
+	return goOn
+}
+
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Whoever reads the log may hang: requests are answered, instances are stored, and a stop is a stop. Of what he has missed he is told.
+func TestReaderOfTheLogHangs(t *testing.T) {
+	long(t)
+	t.Parallel()
+	s := startService(t, startS3(t))
+	const refused = 6000 // of about 400 bytes each: more than a pipe and the queue take
+	goOn := s.stderr.hang(t)
+	for range refused {
+		if reply := s.mustDo(t, "/studies", "text/plain", "x"); reply.status != 415 {
+			t.Fatalf("text/plain: got %d", reply.status)
+		}
+	}
+	s.wantServed(t, 5*time.Second)
+	goOn()
+	eventually(t, 10*time.Second, "the log tells what is lost", func() bool {
+		return len(s.records("records of the log were lost, because its reader did not take them")) == 1
+	})
+	if _, metrics := s.get("/metrics"); strings.Contains(metrics, "stowrs_log_records_lost_total 0\n") {
+		t.Error("no metric counts what is lost")
+	}
+	if got := len(s.records("store transaction")); got < 1000 || got >= refused {
+		t.Errorf("%d records were kept, want some thousand", got)
+	}
+
+	goOn = s.stderr.hang(t)
+	for range refused {
+		s.mustDo(t, "/studies", "text/plain", "x")
+	}
+	s.signal(t, syscall.SIGTERM)
+	eventually(t, 10*time.Second, "the service has ended", func() bool { status, _ := s.get("/livez"); return status == 0 })
+	<-time.After(3 * time.Second) // in which the log has its last chance
+	goOn()
+	if code := s.exitCode(t, time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
