@@ -107,7 +107,7 @@ infra/.venv/bin/cfn-lint: infra/rehearsal/requirements.txt
 	@infra/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-FAULTS := Outage|Lost|Kills|Terminated|Stalled|Forgotten|Damage|Soak
+FAULTS := Outage|SlowLink|Lost|Kills|Terminated|Stalled|Forgotten|Damage|Soak
 SOAK   ?= 30m
 
 .PHONY: test-faults soak

@@ -99,15 +99,15 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	}
 	attempt, cancel := context.WithCancelCause(attempt)
 	defer cancel(nil)
-	w := &watch{after: op.stall}
-	if w.after == 0 {
-		w.after = min(stallTimeout, max(s.config.RetryTime, time.Second))
+	after := op.stall
+	if after == 0 {
+		after = min(stallTimeout, max(s.config.RetryTime, time.Second))
 	}
-	w.timer = time.AfterFunc(w.after, func() { cancel(errStall) })
-	defer w.timer.Stop()
-	err := call(attempt, w)
+	w := newWatch(after, func() { cancel(errStall) })
+	defer w.end()
+	err := call(w.context(attempt), w)
 	if err != nil && errors.Is(context.Cause(attempt), errStall) {
-		err = fmt.Errorf("%w in %s: %s", errStall, w.after, err.Error()) // not wrapped: it is not the end of the request's context
+		err = fmt.Errorf("%w in %s: %s", errStall, after, err.Error()) // not wrapped: it is not the end of the request's context
 	}
 	if err != nil {
 		err = briefError{err}
@@ -137,16 +137,6 @@ func (e briefError) Error() string {
 
 // Unwrap returns the error itself.
 func (e briefError) Unwrap() error { return e.error }
-
-var errStall = errors.New("S3 has made no progress")
-
-// watch ends an attempt after a while without progress.
-type watch struct {
-	timer *time.Timer
-	after time.Duration
-}
-
-func (w *watch) progress() { w.timer.Reset(w.after) }
 
 // singleAttempt turns the SDK's own retries off: its retry quota is shared by the whole
 // process, and it counts attempts, not time.
