@@ -75,6 +75,7 @@ func TestGreedyClientsHarmOnlyThemselves(t *testing.T) {
 		{name: "heads that begin and then come slowly", begin: dripping(60, contentType, longHead+strings.Repeat("\x00", 256<<10), strings.Repeat("\x00", 200), time.Second), served: 5 * seconds},
 		// These have delivered what they hold, and keep to MINRATE: they may stay until others wait for memory, and then for a minute.
 		{name: "heads of 8 MiB that then come slowly", begin: dripping(40, contentType, longHead+strings.Repeat("\x00", 8*mib), strings.Repeat("\x00", 2000), 80*time.Millisecond), served: cutWithin, mayStay: true},
+		{name: "7 MiB of a part that then comes slowly", begin: dripping(60, contentType, begunInstance+pattern(7*mib), strings.Repeat("x", 2000), 80*time.Millisecond), served: cutWithin, mayStay: true},
 		{name: "many short parts", begin: dripping(40, contentType, "", partHeader+"DICM\x02\r\n", 4*time.Second), served: 5 * seconds},
 		{name: "20 bytes a second in the preamble", begin: dripping(40, contentType, "", strings.Repeat("x", 20), time.Second), served: 5 * seconds},
 		{name: "20 bytes a second in the epilogue", begin: dripping(40, contentType, parts("x"), strings.Repeat("x", 20), time.Second), served: 5 * seconds},
