@@ -20,7 +20,7 @@ func (a response) send(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	for _, piece := range a.body {
-		_, _ = w.Write(piece) // if the client has left, nobody needs the error
+		_, _ = w.Write(piece) // it fails only if the client has left
 	}
 }
 
