@@ -8,22 +8,23 @@ import (
 )
 
 const (
-	// logQueueBytes is how much of the log may wait for its reader; what is written has as much again.
+	// logQueueBytes limits the records that wait for the reader of the log. The batch that is being written can have the same size.
 	logQueueBytes = 1 << 20
-	// logTimeout is how long the end of the process waits for the reader of the log.
+	// logTimeout is how long Close waits for the reader of the log.
 	logTimeout = 2 * time.Second
 )
 
-// logQueue is a log whose reader may hang: Write never waits. Records that find no room are lost, and counted, and as soon as the reader
-// continues, a record says how many. Nothing else depends on the log: what is stored is in S3, and in the answers. Close it.
+// logQueue lets the service log to a reader that may hang: Write never waits. Records for which there is no room are lost and counted. As
+// soon as the reader continues, a record says how many were lost. Nothing else depends on the log: S3 and the answers say what is stored. The
+// caller must Close it.
 type logQueue struct {
 	w     io.Writer
-	ready chan struct{} // a token: something waits
-	ended chan struct{} // all is written
+	ready chan struct{} // has a token if the queue is not empty
+	ended chan struct{} // is closed when everything is written
 
 	mu     sync.Mutex
 	queue  []byte
-	lost   int // in all
+	lost   int // records, in total
 	closed bool
 }
 
@@ -33,7 +34,7 @@ func newLogQueue(w io.Writer) *logQueue {
 	return q
 }
 
-// Write implements io.Writer for one whole record. It never fails.
+// Write implements io.Writer for one complete record. It never fails.
 func (q *logQueue) Write(record []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -49,14 +50,14 @@ func (q *logQueue) Write(record []byte) (int, error) {
 	return len(record), nil
 }
 
-// Lost is how many records were lost.
+// Lost returns how many records were lost.
 func (q *logQueue) Lost() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lost
 }
 
-// run writes what waits, until the queue is closed and empty.
+// run writes the queue, until it is closed and empty.
 func (q *logQueue) run() {
 	defer close(q.ended)
 	var batch []byte
@@ -67,7 +68,7 @@ func (q *logQueue) run() {
 		batch, q.queue = q.queue, batch[:0]
 		lost := q.lost
 		q.mu.Unlock()
-		_, _ = q.w.Write(batch) // nobody can be told that the log cannot be written
+		_, _ = q.w.Write(batch) // if the log cannot be written, there is no other place to report it
 		if lost > told {
 			newLog(q.w, slog.LevelWarn).Warn("records of the log were lost, because its reader did not take them", "records", lost-told)
 			told = lost
@@ -75,7 +76,7 @@ func (q *logQueue) run() {
 	}
 }
 
-// Close waits until all is written, for at most logTimeout. What is written afterwards is lost.
+// Close waits until everything is written, for at most logTimeout. Later records are lost.
 func (q *logQueue) Close() {
 	q.mu.Lock()
 	q.closed = true
