@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// hanging is a reader of the log that takes nothing until it is told to.
+// hanging is a reader of the log that reads nothing until it is released.
 type hanging struct {
 	goOn  chan struct{}
 	taken bytes.Buffer
@@ -20,7 +20,7 @@ func (h *hanging) Write(p []byte) (int, error) {
 	return h.taken.Write(p)
 }
 
-// A reader that hangs holds up nobody. When it continues, it gets what fits into the queue, whole and in order, and is told how much it has lost.
+// A reader that hangs delays nobody. When it continues, it gets the queued records, complete and in order, and a record of how many were lost.
 func TestLogQueueNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &hanging{goOn: make(chan struct{})}
@@ -30,7 +30,7 @@ func TestLogQueueNeverWaits(t *testing.T) {
 		for n := range records {
 			fmt.Fprintf(q, "%0*d\n", recordBytes-1, n)
 			if n == 0 {
-				synctest.Wait() // it hangs with the first
+				synctest.Wait() // it hangs with the first record
 			}
 		}
 		if waited := time.Since(begun); waited > 0 {
@@ -54,7 +54,7 @@ func TestLogQueueNeverWaits(t *testing.T) {
 	})
 }
 
-// Nor does it hold up the end of the process, and what ends later than the service may still write.
+// It does not delay the end of the process either, and a Write after Close does no harm.
 func TestLogQueueEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &hanging{goOn: make(chan struct{})}
