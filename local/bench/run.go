@@ -35,6 +35,9 @@ func (r run) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the workers of nginx are others than root, who has started them
+		return fmt.Errorf("data folder: %w", err)
+	}
 	if len(r.Stowrs) == 0 {
 		r.Stowrs = []string{filepath.Join(dir, "stowrs")}
 		if err := build(ctx, r.Stowrs[0], "stowrs-to-s3/app"); err != nil {
