@@ -200,8 +200,8 @@ func errorCode(err error) string {
 	return ""
 }
 
-// errorType is one word for err in a trace: the code or the status of S3, or what it is of ours; empty: there is none. The text of an
-// error may have a key in it, and so may a code, if whoever answers makes one of it.
+// errorType is the error.type of err in a trace: the code or the status of S3, or a word for an error of our own; empty: there is no error. It is never the text of
+// the error, which may contain a key, nor a code with other characters than letters, which a server other than S3 may send.
 func errorType(err error) string {
 	switch {
 	case err == nil:
