@@ -71,7 +71,7 @@ func newService(t *testing.T, options ...option) *service {
 	t.Helper()
 	s := &service{s3: s3test.Start(t, "dicom"), ledger: memory.New(64<<20, 16<<20, 16<<20)}
 	quiet, audit := slog.New(slog.DiscardHandler), slog.New(slog.NewJSONHandler(s, nil))
-	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: 100 * time.Millisecond}
+	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: 500 * time.Millisecond}
 	h := stow.Handler{
 		Config: stow.Config{HeadWindowBytes: 16 << 20, MaxRequests: 8},
 		Log:    quiet, Audit: quiet, Ledger: s.ledger, Stop: t.Context(), Observe: func(stow.Transaction) {},
