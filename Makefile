@@ -163,8 +163,16 @@ lint: ## run golangci-lint on all modules
 bench: ## compare the service with its S3 server alone, in pairs of runs
 	go run ./local/bench
 
-diagrams: ## draw img/*.png from their sources; needs Graphviz
+img/.venv/installed: img/requirements.txt
+	@.ci/packages.sh python3
+	@test -d img/.venv || python3 -m venv img/.venv
+	@img/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+diagrams: img/.venv/installed ## draw the diagrams in img from their sources; needs Graphviz and Python
+	@.ci/packages.sh dot
 	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
+	img/.venv/bin/python img/deployment.py
 
 clean: ## remove what was built and the data of make run
 	rm -rf bin data
