@@ -55,11 +55,11 @@ def arrow(label="", **more):
 
 def deployment(name, client_certificates):
     with Diagram("", filename=name, show=False, outformat="png", graph_attr=PICTURE):
-        frame("", 1.3, 0.05, 5.0, 4.2, VIOLET)
+        frame("", 1.3, 0.05, 5.55, 4.2, VIOLET)
         icon(VPC, "", 1.53, 4.02, 0.34)
         text("VPC, two zones", 2.3, 4.02, VIOLET)
         frame("public subnets", 1.42, 0.17, 1.5, 3.6, GREEN, "rounded,dashed")
-        frame("subnets without a\nway to the internet", 3.1, 0.17, 1.95, 3.6, BLUE, "rounded,dashed")
+        frame("subnets without a way to the internet", 3.1, 0.17, 2.95, 3.6, BLUE, "rounded,dashed")
         frame("", 3.25, 0.27, 1.65, 3.0, ORANGE)
         icon(Task, "", 3.5, 3.05, 0.3)
         text("Fargate task", 4.2, 3.05, ORANGE)
@@ -69,13 +69,13 @@ def deployment(name, client_certificates):
         nginx = icon(Container, "nginx: verifies\nthe certificate" if client_certificates else "nginx:\nTLS again", 4.08, 2.0, above=True)
         stowrs = icon(Container, "stowrs", 4.08, 0.8)
         text("HTTP", 4.35, 1.4)
-        interfaces = icon(Endpoint, "endpoints of\nECR and logs", 5.67, 3.0)
-        gateway = icon(Endpoint, "S3 endpoint", 5.67, 0.8)
-        registry = icon(Registry, "ECR: images", 7.1, 3.93)
-        watch = icon(Cloudwatch, "CloudWatch: logs,\nalarms, dashboard", 7.1, 3.0)
-        icon(Cloudtrail, "CloudTrail: each\naccess to objects", 8.52, 3.0)
-        dicom = icon(Bucket, "DICOM", 7.1, 0.55 if client_certificates else 0.8)
-        keys = icon(Keys, "KMS keys", 8.52, 1.0 if client_certificates else 0.8)
+        interfaces = icon(Endpoint, "endpoints of\nECR and logs", 5.48, 3.0)
+        gateway = icon(Endpoint, "S3\nendpoint", 6.45, 0.8)
+        registry = icon(Registry, "ECR: images", 7.6, 3.93)
+        watch = icon(Cloudwatch, "CloudWatch: logs,\nalarms, dashboard", 7.6, 3.0)
+        icon(Cloudtrail, "CloudTrail: each\naccess to objects", 8.97, 3.0)
+        dicom = icon(Bucket, "DICOM", 7.6, 0.55 if client_certificates else 0.8)
+        keys = icon(Keys, "KMS keys", 8.97, 1.0 if client_certificates else 0.8)
 
         client >> arrow() >> balancer >> arrow() >> nginx >> arrow() >> stowrs >> arrow() >> gateway >> arrow() >> dicom
         point(4.9, 3.0) >> arrow(style="dashed") >> interfaces
@@ -83,7 +83,7 @@ def deployment(name, client_certificates):
         interfaces >> arrow(style="dashed") >> watch
         dicom - arrow(style="dotted", dir="none") - keys
         if client_certificates:
-            certificate = icon(Bucket, "certificate, key,\ntruststore.crt", 7.1, 1.45, above=True)
+            certificate = icon(Bucket, "certificate, key,\ntruststore.crt", 7.6, 1.45, above=True)
             nginx >> arrow(style="dashed") >> gateway >> arrow(style="dashed") >> certificate
             certificate - arrow(style="dotted", dir="none") - keys
         else:
