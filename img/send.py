@@ -1,7 +1,7 @@
 """Writes send.svg, the terminal of a real run of `stowrs send`: `make picture-send`.
 
 The service is that of `make run`, with its ports, and a bucket in a temporary folder. The files are copies of the samples with other SOP
-Instance UIDs, a text, and a file that was cut off. The state, which the program writes again and again into one line, is shown as it was halfway.
+Instance UIDs, a text, and a file that was cut off. The state, which the program writes again and again into one line, is shown as it was at the middle one of these times.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ BIN = IMG.parent / "bin"
 COLUMNS, COPIES = 100, 500
 COMMAND = "stowrs send --url http://127.0.0.1:8080/studies --journal archive.journal archive"
 
-# That of rich without its title bar and the font that it would fetch.
+# That of rich, without the font that it would fetch.
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>stowrs send in a terminal</title>
 <style>{styles}
@@ -73,7 +73,7 @@ def run_in_terminal(command, folder):
 
 
 def screen(written):
-    """The lines, with the states reduced to the one halfway."""
+    """The lines, with the states reduced to the middle one."""
     for line in written.rstrip("\n").split("\n"):
         *states, last = [state.replace("\x1b[K", "") for state in line.split("\r")]
         states = [state for state in states if state]
