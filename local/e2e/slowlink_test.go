@@ -54,13 +54,13 @@ func TestSlowLinkToS3(t *testing.T) {
 	long(t)
 	t.Parallel()
 	s3 := startS3(t)
-	link := throttled(t, strings.TrimPrefix(s3.http.URL, "http://"), 400_000)
-	s := startService(t, s3, "AWS_ENDPOINT_URL_S3=http://"+link, "RETRYTIME=5s")
+	link := throttled(t, strings.TrimPrefix(s3.http.URL, "http://"), 200_000)
+	s := startService(t, s3, "AWS_ENDPOINT_URL_S3=http://"+link, "RETRYTIME=15s")
 	c := &senders{s: s}
 	for range 10 {
 		c.send(t, 300_000)
 	}
-	c.send(t, 20*mib) // parts of 8 MiB: 21 s each
+	c.send(t, 20*mib) // parts of 8 MiB: 42 s each
 	c.wg.Wait()
 	s3.wantExactly(t, c.all...)
 	s3.wantNoUploadsWithin(t, 10*time.Second)
