@@ -112,6 +112,7 @@ func (serve) run() error {
 		printViolations(os.Stderr, err)
 		return exitCode(exitConfiguration)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	stopContext, stop := context.WithCancel(context.Background())

@@ -30,6 +30,7 @@ var (
 	// ErrPart: only this part does not match its header.
 	ErrPart       = errors.New("the part is not what its header says")
 	errPartLength = fmt.Errorf("%w: it is not as long as its Content-Length", ErrPart)
+	errPartRange  = fmt.Errorf("%w: its Content-Range says that it is a piece of it; send it as a whole", ErrPart)
 )
 
 // Reader is step 2: it splits a multipart/related body (RFC 2046 §5.1, RFC 2387)
@@ -166,7 +167,7 @@ func (s *Reader) skipEpilogue() error {
 // readHeaders are the headers that any code reads. Others are not kept: a few bytes in the request
 // would take a few hundred bytes of memory.
 var readHeaders = []string{"Content-Type", "Content-Location", "Content-Length", "Content-Encoding", "Content-Transfer-Encoding",
-	"Content-Md5", "Content-Digest", "Repr-Digest", "Digest"}
+	"Content-Range", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest"}
 
 // header reads the part's header up to its blank line (RFC 2046 §5.1). Lines
 // that begin with white space continue the previous line (RFC 5322 §2.2.3); other lines

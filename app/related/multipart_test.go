@@ -68,6 +68,7 @@ func TestSplit(t *testing.T) {
 		"header without colon":               {"--bound\r\ngarbage\r\n\r\none\r\n--bound--", []string{"one"}, nil},
 		"Content-Length is right (Orthanc)":  {"--bound\r\nContent-Length: 3\r\n\r\none\r\n--bound--", []string{"one"}, nil},
 		"Content-Length is wrong":            {"--bound\r\nContent-Length: 4\r\n\r\none\r\n--bound\r\n\r\ntwo\r\n--bound--", []string{"wrong length", "two"}, nil},
+		"Content-Range":                      {"--bound\r\nContent-Range: bytes 0-2/9\r\n\r\none\r\n--bound\r\n\r\ntwo\r\n--bound--", []string{"wrong length", "two"}, nil},
 		"Content-Length is no length":        {"--bound\r\nContent-Length: abc\r\n\r\none\r\n--bound\r\nContent-Length: -3\r\n\r\ntwo\r\n--bound\r\nContent-Length: 5, 5\r\n\r\nthree\r\n--bound--", []string{"wrong length", "wrong length", "wrong length"}, nil},
 		"Content-Length comes twice":         {"--bound\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\none\r\n--bound\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\ntwo\r\n--bound--", []string{"wrong length", "two"}, nil},
 		"no part":                            {"--bound--\r\n", nil, nil},

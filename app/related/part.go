@@ -113,6 +113,9 @@ func (p *Part) scan() (int, error) {
 
 // check returns io.EOF, the end of a complete part, if the part matches its header.
 func (p *Part) check() error {
+	if p.Header.Get("Content-Range") != "" {
+		return errPartRange
+	}
 	if p.wrongLength || p.DeclaredBytes >= 0 && p.DeclaredBytes != p.read {
 		return errPartLength
 	}

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 )
 
 const (
@@ -142,7 +144,7 @@ func (s *Store) Sweep(ctx context.Context, age time.Duration) (int, error) {
 	})
 }
 
-// upload is a multipart upload as S3 describes it.
+// upload is a multipart upload as S3 describes it, with times of this machine's clock.
 type upload struct {
 	key   string
 	begun time.Time
@@ -170,8 +172,9 @@ func (s *Store) sweep(ctx context.Context, prefix string, left func(upload) bool
 		}
 		more = *page.IsTruncated && (advances(input.KeyMarker, page.NextKeyMarker) || advances(input.UploadIdMarker, page.NextUploadIdMarker))
 		input.KeyMarker, input.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+		ahead := aheadOf(page.ResultMetadata)
 		for _, listed := range page.Uploads {
-			u, id := upload{key: aws.ToString(listed.Key), begun: aws.ToTime(listed.Initiated)}, aws.ToString(listed.UploadId)
+			u, id := upload{key: aws.ToString(listed.Key), begun: aws.ToTime(listed.Initiated).Add(ahead)}, aws.ToString(listed.UploadId)
 			if !own.MatchString(u.key) || s.isActive(id) || !left(u) {
 				continue
 			}
@@ -187,6 +190,17 @@ func (s *Store) sweep(ctx context.Context, prefix string, left func(upload) bool
 		}
 	}
 	return aborted, refused
+}
+
+// aheadOf is how far this machine's clock is ahead of the one by which S3 has answered; negative: it is behind. By a clock that is an hour ahead, as one
+// that shows local time, the uploads of other processes would be old when they begin; by one that is behind, no upload would ever be old.
+func aheadOf(answer middleware.Metadata) time.Duration {
+	const noise = 5 * time.Second // S3 tells whole seconds, and its answer takes time
+	at, ok := awsmiddleware.GetServerTime(answer)
+	if ahead := time.Since(at); ok && ahead.Abs() > noise {
+		return ahead
+	}
+	return 0
 }
 
 // abortIf looks at the parts of an upload, and aborts it if left says so.
@@ -227,7 +241,7 @@ func (s *Store) partTimes(ctx context.Context, key, uploadID string) (times []ti
 		more = *page.IsTruncated
 		input.PartNumberMarker = page.NextPartNumberMarker
 		for _, p := range page.Parts {
-			times = append(times, aws.ToTime(p.LastModified))
+			times = append(times, aws.ToTime(p.LastModified).Add(aheadOf(page.ResultMetadata)))
 		}
 	}
 	return times, nil

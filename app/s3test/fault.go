@@ -83,6 +83,13 @@ func (s *Server) SetLatency(d time.Duration, operations ...string) {
 	}
 }
 
+// SetClock makes the server's clock be ahead of the machine's: that of the times in its answers, Date included. A negative d makes it late.
+func (s *Server) SetClock(ahead time.Duration) { s.ahead.Store(int64(ahead)) }
+
+func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+func (s *Server) date() string { return s.now().UTC().Format(http.TimeFormat) }
+
 // SetCapacity answers 503 SlowDown to each request that arrives while n others are served, after its body was read. Requests that are
 // refused in this way do not count as served. 0, the default, is no limit.
 func (s *Server) SetCapacity(n int) {

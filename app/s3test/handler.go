@@ -21,6 +21,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut()
 	}
 	answer, send := s.serve(newRequest(r), r)
+	w.Header().Set("Date", s.date())
 	send(answer, w)
 }
 

@@ -62,7 +62,7 @@ func (s *Server) Put(key string, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := payload{size: int64(len(body)), crc: crc64nvme.Checksum(body)}
-	s.objects[key] = object{pieces: [][]byte{bytes.Clone(body)}, size: p.size, crc: p.crc, etag: p.etag(), modified: time.Now()}
+	s.objects[key] = object{pieces: [][]byte{bytes.Clone(body)}, size: p.size, crc: p.crc, etag: p.etag(), modified: s.now()}
 }
 
 // Clear removes all objects. Like Put, it does not count as a request.

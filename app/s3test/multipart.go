@@ -42,7 +42,7 @@ func (s *Server) createMultipartUpload(c call) (response, error) {
 	}
 	s.created++
 	// Ids ascend in the order of creation, because a listing sorts the uploads of one key by age, and continues by id.
-	u := &upload{fmt.Sprintf("upload-%012d", s.created), c.Key, header, algorithm, time.Now(), map[int]*part{}}
+	u := &upload{fmt.Sprintf("upload-%012d", s.created), c.Key, header, algorithm, s.now(), map[int]*part{}}
 	s.uploads[u.id] = u
 	answer := xmlResponse(struct {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
@@ -79,7 +79,7 @@ func (s *Server) uploadPart(c call) (response, error) {
 		}
 		c.sum = crcChecksum(c.crc)
 	}
-	u.parts[c.PartNumber] = &part{c.payload, time.Now()}
+	u.parts[c.PartNumber] = &part{c.payload, s.now()}
 	answer := emptyResponse(http.StatusOK)
 	answer.header.Set("ETag", c.etag())
 	if c.sum.present() {
@@ -115,7 +115,7 @@ func (s *Server) completeMultipartUpload(c call) (response, error) {
 	if err := xml.Unmarshal(c.body, &list); err != nil || len(list.Parts) == 0 {
 		return response{}, refuse("MalformedXML", "the list of parts is empty or not well-formed")
 	}
-	put, md5s := object{header: u.header, modified: time.Now()}, []byte(nil)
+	put, md5s := object{header: u.header, modified: s.now()}, []byte(nil)
 	for i, listed := range list.Parts {
 		if i > 0 && listed.PartNumber <= list.Parts[i-1].PartNumber {
 			return response{}, refuse("InvalidPartOrder", "the list of parts is not in ascending order")

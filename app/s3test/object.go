@@ -25,7 +25,7 @@ func (s *Server) putObject(c call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	put := object{[][]byte{c.body}, c.size, c.crc, c.sum, c.etag(), header, time.Now()}
+	put := object{[][]byte{c.body}, c.size, c.crc, c.sum, c.etag(), header, s.now()}
 	if !put.sum.present() && !s.NoChecksums {
 		// S3 adds a CRC64NVME to an object that comes without a checksum.
 		put.sum = crcChecksum(put.crc)

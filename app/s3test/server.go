@@ -48,6 +48,7 @@ type Server struct {
 	stopping chan struct{} // is closed to end the requests that wait
 
 	unreachable atomic.Bool
+	ahead       atomic.Int64 // of the clock, in nanoseconds
 
 	mu       sync.Mutex // guards the fields below; never held while a request is read, waits or is answered
 	objects  map[string]object

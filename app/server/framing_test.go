@@ -67,6 +67,7 @@ func TestHiddenRequest(t *testing.T) {
 		"Transfer-Encoding alone":              {post("1.1", "Transfer-Encoding: chunked\r\n", chunked(data)), "200 OK"},
 		"refused, 200 kB to come":              {post("1.1", "Content-Encoding: br\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", chunked(strings.Repeat("x", 200_000))), "415 Unsupported Media Type"},
 		"HTTP/1.0":                             {post("1.0", fmt.Sprintf("Connection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n", len(data)), data), "200 OK"},
+		"OPTIONS *":                            {fmt.Sprintf("OPTIONS * HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 5+len(hidden)), "200 OK"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := r.raw(t, test.request+hidden)

@@ -118,6 +118,22 @@ func TestHeaderBehindABody(t *testing.T) {
 	}
 }
 
+// Nor those behind the body of a request about the server as a whole (RFC 9110 §9.3.7).
+func TestHeaderBehindABodyOfTheServer(t *testing.T) {
+	r := start(t, s3test.Start(t, "dicom"), nil)
+	connection := r.dial(t)
+	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	go func() {
+		_, _ = io.WriteString(connection, "OPTIONS * HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+		time.Sleep(200 * time.Millisecond)
+		_, _ = io.WriteString(connection, "xOPTIONS /studies HTTP/1.1\r\nHost: x\r\n"+strings.Repeat("a:\n", 900)+"Connection: close\r\n\r\n")
+	}()
+	answers, err := io.ReadAll(connection)
+	if n := strings.Count(string(answers), "HTTP/1.1 200"); n != 1 {
+		t.Errorf("%d answers, want one: %q, error %v", n, answers, err)
+	}
+}
+
 // RFC 9112 §9.3.2: a client may send its next request before it has the answer. Its header may then be read together with
 // the previous request, and the lines of its body must not count as header lines.
 func TestPipelinedBodyOfManyLines(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,8 @@ func (h *hanging) Write(p []byte) (int, error) {
 	return h.taken.Write(p)
 }
 
-// A reader that hangs delays nobody. When it continues, it gets the queued records, complete and in order, and a record of how many were lost.
-func TestLogQueueNeverWaits(t *testing.T) {
+// A reader that hangs is waited for once, and briefly. When it continues, it gets what fits into the queue, whole and in order, and is told how much it has lost.
+func TestLogQueueWhoseReaderHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &hanging{goOn: make(chan struct{})}
 		q := newLogQueue(reader)
@@ -33,8 +34,8 @@ func TestLogQueueNeverWaits(t *testing.T) {
 				synctest.Wait() // it hangs with the first record
 			}
 		}
-		if waited := time.Since(begun); waited > 0 {
-			t.Errorf("Write has waited for %s", waited)
+		if waited := time.Since(begun); waited > logPatience {
+			t.Errorf("Write has waited for %s, want %s", waited, logPatience)
 		}
 		kept := 1 + logQueueBytes/recordBytes
 		if q.Lost() != records-kept {
@@ -72,4 +73,76 @@ func TestLogQueueEnds(t *testing.T) {
 			t.Errorf("written: %q", got)
 		}
 	})
+}
+
+// A slow reader gets every record: a client that makes thousands of them waits for him, so that no record of another client is lost.
+func TestLogQueueWhoseReaderIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := &slow{perSecond: 2 * logPieceBytes}
+		q := newLogQueue(reader)
+		const records, recordBytes = 5000, 1000
+		for n := range records {
+			fmt.Fprintf(q, "%0*d\n", recordBytes-1, n)
+		}
+		if q.Lost() > 0 {
+			t.Errorf("%d records are lost", q.Lost())
+		}
+		time.Sleep(time.Minute)
+		q.Close()
+		if got := bytes.Count(reader.taken.Bytes(), []byte("\n")); got != records {
+			t.Errorf("%d records, want %d", got, records)
+		}
+	})
+}
+
+type slow struct {
+	perSecond int
+	taken     bytes.Buffer
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	time.Sleep(time.Duration(len(p)) * time.Second / time.Duration(s.perSecond))
+	return s.taken.Write(p)
+}
+
+// What cannot be written is counted, and a record that was torn does not take the next one with it.
+func TestLogQueueWhoseReaderGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := &away{}
+		q := newLogQueue(reader)
+		write := func(record string) {
+			fmt.Fprintln(q, record)
+			synctest.Wait()
+		}
+		write("first")
+		reader.left = true
+		write("second")
+		write("third")
+		reader.left = false
+		write("fourth")
+		q.Close()
+		lines := strings.Split(reader.taken.String(), "\n")
+		if len(lines) != 5 || lines[0] != "first" || lines[1] != "sec" || lines[2] != "fourth" || !strings.Contains(lines[3], `"records":2`) || q.Lost() != 2 {
+			t.Errorf("written: %q; %d are lost", lines, q.Lost())
+		}
+	})
+}
+
+// away is a reader who leaves in the middle of a record.
+type away struct {
+	left  bool
+	gone  bool
+	taken bytes.Buffer
+}
+
+func (a *away) Write(p []byte) (int, error) {
+	if !a.left {
+		return a.taken.Write(p)
+	}
+	n := 0
+	if !a.gone {
+		a.gone = true
+		n, _ = a.taken.Write(p[:3])
+	}
+	return n, syscall.EPIPE
 }

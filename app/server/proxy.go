@@ -84,7 +84,8 @@ var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // cleanPath makes equivalent paths equal, before the request is routed: percent-encoded
 // unreserved characters are decoded (RFC 3986 §6.2.2.2). Slashes at the start are reduced to one and slashes at the
-// end are removed, because clients add them when they join a base URL and a path.
+// end are removed, because clients add them when they join a base URL and a path. An asterisk asks about the server as a
+// whole (RFC 9110 §9.3.7), as its root does here.
 func cleanPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
@@ -94,6 +95,9 @@ func cleanPath(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			return code
 		})
+		if escaped == "*" {
+			escaped = ""
+		}
 		escaped = "/" + strings.Trim(escaped, "/")
 		if path, err := url.PathUnescape(escaped); err == nil {
 			u.Path, u.RawPath = path, escaped

@@ -178,6 +178,8 @@ func newServer(handler http.Handler, bound *connections, log *slog.Logger) *http
 		ConnState:         bound.track,
 		ConnContext:       bound.context,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' broken connections
+
+		DisableGeneralOptionsHandler: true, // else "OPTIONS *" passes the limits of exchange and headerConn by
 	}
 }
 

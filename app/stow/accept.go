@@ -30,6 +30,9 @@ func acceptContent(header http.Header) (framing, error) {
 	if encoding := strings.Join(header.Values("Content-Encoding"), ","); !isIdentity(encoding) {
 		return framing{}, refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is, without Content-Encoding or with identity", storeresponse.Printable(encoding))
 	}
+	if err := acceptWhole(header); err != nil {
+		return framing{}, err
+	}
 	value := header.Get("Content-Type")
 	m := related.ParseMediaType(value)
 	switch m.Name {
@@ -54,6 +57,14 @@ func acceptContent(header http.Header) (framing, error) {
 	}
 	f.boundary = boundary
 	return f, nil
+}
+
+// acceptWhole refuses a piece of a body, as clients send it that can resume uploads: it could look like an instance that ends there (RFC 9110 §14.5).
+func acceptWhole(header http.Header) error {
+	if value := header.Get("Content-Range"); value != "" {
+		return refuse(http.StatusBadRequest, "Content-Range %q says that the body is a piece of what is to be stored; send it as a whole, without Content-Range", storeresponse.Printable(value))
+	}
+	return nil
 }
 
 func isIdentity(encoding string) bool {

@@ -126,6 +126,9 @@ func acceptDocument(header http.Header) (string, error) {
 	if encoding := strings.Join(header.Values("Content-Encoding"), ","); !isIdentity(encoding) {
 		return "", refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q is not supported; send the body as it is", storeresponse.Printable(encoding))
 	}
+	if err := acceptWhole(header); err != nil {
+		return "", err
+	}
 	value := header.Get("Content-Type")
 	switch related.ParseMediaType(value).Name {
 	case storeresponse.MediaTypeJSON, "application/json":

@@ -43,6 +43,27 @@ func TestContentCodingsAreRefused(t *testing.T) {
 	s.wantStored(t, data)
 }
 
+// Promise 1: a piece of an instance, as a client sends it that can resume uploads, is none (RFC 9110 §14.5), be it the body or a part.
+func TestPiecesAreRefused(t *testing.T) {
+	s, data := newService(t), ct("1.1", 10_000)
+	piece := data[:5000]
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/studies", bytes.NewReader(piece))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const contentRange = "bytes 0-4999/10368"
+	r.Header.Set("Content-Range", contentRange)
+	if got := s.do(t, r, "application/dicom"); got.status != http.StatusBadRequest || !strings.Contains(got.body, "as a whole") || len(s.s3.Keys()) > 0 {
+		t.Errorf("body: got %d %q, objects %v", got.status, got.body, s.s3.Keys())
+	}
+	other := ct("1.2", 100)
+	body := bytes.Replace(multipart(piece, other), []byte("\r\n\r\n"), []byte("\r\nContent-Range: "+contentRange+"\r\n\r\n"), 1)
+	if got := s.post(t, "/studies", "", bytes.NewReader(body)); got.status != http.StatusAccepted || !strings.Contains(got.header.Get("Warning"), "C000") {
+		t.Errorf("part: got %d %q", got.status, got.body)
+	}
+	s.wantStored(t, other)
+}
+
 // panicking is a body that panics once, after so many bytes were read.
 type panicking struct {
 	io.ReadCloser

@@ -43,3 +43,23 @@ func TestReaderOfTheLogHangs(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// Nor does the service end because the reader of its log does.
+func TestReaderOfTheLogGoesAway(t *testing.T) {
+	t.Parallel()
+	s := startService(t, startS3(t))
+	s.stderr.leave()
+	for n := range 5 {
+		if reply := s.mustDo(t, "/studies", "text/plain", "x"); reply.status != 415 {
+			t.Fatalf("request %d: got %d", n, reply.status)
+		}
+		<-time.After(100 * time.Millisecond) // in which the record is written
+	}
+	if s.hasExited() {
+		t.Error("the service has ended")
+	}
+	eventually(t, 10*time.Second, "a metric counts what is lost", func() bool {
+		_, metrics := s.get("/metrics")
+		return strings.Contains(metrics, "stowrs_log_records_lost_total") && !strings.Contains(metrics, "stowrs_log_records_lost_total 0\n")
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -103,15 +104,26 @@ func (p *process) records(message string) []map[string]any {
 
 // output collects what a process writes.
 type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	left bool
 }
 
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.left {
+		return 0, io.ErrClosedPipe // exec.Cmd closes the pipe
+	}
 	return o.buf.Write(p)
+}
+
+// leave makes the reader of the output go away, when there is something to read.
+func (o *output) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left = true
 }
 
 // hang makes the reader of the output hang until goOn is called.
