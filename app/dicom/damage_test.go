@@ -224,3 +224,13 @@ func TestIdentifyTellsWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// A file that was cut in its File Meta Information says so, wherever the cut is (PS3.10 §7.1).
+func TestIdentifyTellsOfATornFileMeta(t *testing.T) {
+	whole := file(explicitSyntax, nil)
+	for _, n := range []int{len(whole) - 1, len(whole) - 10, len(whole) - 30} {
+		if _, err := dicom.Identify(bytes.NewReader(whole[:n]), wholeWindow); !errors.Is(err, dicom.ErrNotDICOM) || strings.Contains(err.Error(), "(0000,0000)") {
+			t.Errorf("cut after %d of %d bytes: error %v", n, len(whole), err)
+		}
+	}
+}

@@ -88,6 +88,8 @@ func isPixelData(t tag.Tag) bool { return t.Group == tag.PixelData.Group }
 // ended is the error of a walk if there is no element at its place.
 func (w *walk) ended(err error) error {
 	switch {
+	case errors.Is(err, io.EOF) && !w.head.ended(w.at) && w.value == (tag.Tag{}): // nothing was skipped since its group length was read
+		return w.lost("the stream ends inside the File Meta Information")
 	case errors.Is(err, io.EOF) && !w.head.ended(w.at):
 		return w.lost("the stream ends inside the value of " + (&header{tag: w.value}).String())
 	case errors.Is(err, io.EOF) && w.depth > 0:
