@@ -24,7 +24,7 @@ GO_BUILD_FLAGS = -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.ver
 # gRPC, of which the exporter of traces is made although it speaks HTTP, links html/template for traces of its own, and 9 MB with it.
 STOWRS_TAGS = -tags grpcnotrace
 
-.PHONY: help run send build images e2e-compose version test test-all test-infra golden-infra fuzz interop lint check bench diagrams licenses vulncheck release snapshot clean
+.PHONY: help run send build images e2e-compose version test test-all test-infra golden-infra fuzz interop lint check bench diagrams picture-send licenses vulncheck release snapshot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,7 +107,7 @@ infra/.venv/bin/cfn-lint: infra/rehearsal/requirements.txt
 	@infra/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-FAULTS := Outage|Lost|Kills|Terminated|Stalled|Forgotten|Damage|Soak
+FAULTS := Outage|SlowLink|Lost|Kills|Terminated|Stalled|Forgotten|Damage|Soak
 SOAK   ?= 30m
 
 .PHONY: test-faults soak
@@ -163,8 +163,21 @@ lint: ## run golangci-lint on all modules
 bench: ## compare the service with its S3 server alone, in pairs of runs
 	go run ./local/bench
 
-diagrams: ## draw img/*.png from their sources; needs Graphviz
+img/.venv/installed: img/requirements.txt
+	@.ci/packages.sh python3
+	@test -d img/.venv || python3 -m venv img/.venv
+	@img/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+diagrams: img/.venv/installed ## draw the diagrams in img from their sources; needs Graphviz and Python
+	@.ci/packages.sh dot
 	set -e; for source in img/*.dot; do dot -Tpng -o $${source%.dot}.png $$source; done
+	img/.venv/bin/python img/deployment.py
+
+picture-send: img/.venv/installed ## write img/send.svg, the terminal of a real run of stowrs send
+	go build -o bin/local ./local
+	go build -o bin/stowrs ./app
+	img/.venv/bin/python img/send.py
 
 clean: ## remove what was built and the data of make run
 	rm -rf bin data

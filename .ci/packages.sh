@@ -13,6 +13,7 @@ for program in "$@"; do
     dcm2json) package=dcmtk ;;
     dciodvfy) package=dicom3tools ;;
     python3) package="python3 python3-venv"; has() { python3 -c 'import ensurepip' 2>/dev/null; } ;;
+    dot) package=graphviz ;;
     nginx) package=nginx-light; has() { command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]; } ;;
     nft) package="nftables iproute2"; has() { { command -v nft || [ -x /usr/sbin/nft ]; } && { command -v ip || [ -x /usr/sbin/ip ]; }; } >/dev/null ;;
     systemd-analyze) package=systemd ;;

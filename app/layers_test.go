@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// layers are the packages from the bottom up. Each package imports from this module only packages of lower layers (docs/design.md, Packages).
+// layers lists the packages from the bottom up. In this module, each package imports only packages of lower layers (docs/design.md, Packages).
 var layers = []string{
 	"memory trace related storeresponse dicom compose/metadata compose/bulkdata",
 	"compose s3store commitment/references",
@@ -51,7 +51,7 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
-// Packages for tests do not become part of the program.
+// Packages for tests are not part of the program.
 func TestProgramHasNoTestPackages(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {

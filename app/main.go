@@ -98,7 +98,7 @@ func run(command any) error {
 	return serve{}.run()
 }
 
-// exitCode ends the process; what it means has been printed.
+// exitCode is the exit code of the process; its reason has already been printed.
 type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
@@ -126,7 +126,7 @@ func (serve) run() error {
 		cut()
 	}()
 	if server.Run(c, server.Process{Version: version, Log: os.Stderr, Stop: stopContext, Cut: cutContext}) != nil {
-		return exitCode(exitFailed) // the log says why
+		return exitCode(exitFailed) // the reason is in the log
 	}
 	return nil
 }
@@ -137,8 +137,8 @@ type send struct{ client.Options }
 func (s send) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	debug.SetGCPercent(50)       // little is live, but for a long time: collecting it more often costs little
-	context.AfterFunc(ctx, stop) // the next signal is not caught
+	debug.SetGCPercent(50)       // little memory is in use, but for a long time: collecting it more often costs little
+	context.AfterFunc(ctx, stop) // so that the next signal is not caught
 	s.Command = os.Args
 	summary, err := client.Send(ctx, s.Options, os.Stdout, os.Stderr)
 	if err != nil {
@@ -156,7 +156,7 @@ type health struct {
 
 // run asks ADMINADDRESS of this machine.
 func (h health) run() error {
-	c, _ := config.Load(config.Environment()) // only ADMINADDRESS matters here
+	c, _ := config.Load(config.Environment()) // only ADMINADDRESS is used
 	host, port, err := net.SplitHostPort(c.AdminAddress)
 	if err != nil {
 		return fmt.Errorf("ADMINADDRESS=%q: %w", c.AdminAddress, err)

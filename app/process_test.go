@@ -24,7 +24,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// program is the built binary, without the race detector: its memory and its speed are those of users.
+// program is the built binary, without the race detector, so that memory and speed are those of users.
 var program string
 
 func TestMain(m *testing.M) {
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// stowrs is a process of its own.
+// stowrs is a process of the program.
 func stowrs(ctx context.Context, arguments ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, program, arguments...)
 }
@@ -60,8 +60,8 @@ type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
 	times  map[string]int // by SOP Instance UID
-	busy   int            // requests at the moment
-	most   int            // of busy
+	busy   int            // requests at present
+	most   int            // highest value of busy
 	before func(w http.ResponseWriter, busy int) (answered bool)
 }
 
@@ -73,7 +73,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// meet sets what is done before a request is answered.
+// meet sets a function that is called before a request is answered.
 func (r *receiver) meet(before func(w http.ResponseWriter, busy int) (answered bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +129,7 @@ func (r *receiver) read(request *http.Request) (uids []string, err error) {
 	}
 }
 
-// stored is how many instances are there, and how many times some were sent.
+// stored returns how many instances are stored, and how many of them were sent more than once.
 func (r *receiver) stored() (instances, times int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,7 +139,7 @@ func (r *receiver) stored() (instances, times int) {
 	return instances, times
 }
 
-// peakMiB is the most memory of a process so far, resident (proc(5), VmHWM).
+// peakMiB is the peak resident memory of a process so far (proc(5), VmHWM).
 func peakMiB(pid int) int {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -155,7 +155,7 @@ func peakMiB(pid int) int {
 	return 0
 }
 
-// runMeasured gives what a process printed, how it ended and what memory it took.
+// runMeasured returns the output of a process, its exit code and its peak memory.
 func runMeasured(t *testing.T, arguments ...string) (output string, code, peak int) {
 	t.Helper()
 	cmd := stowrs(t.Context(), arguments...)

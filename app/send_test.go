@@ -18,7 +18,7 @@ import (
 func TestWalkInBoundedMemory(t *testing.T) {
 	t.Parallel()
 	count := 100_000
-	if raceDetector { // of the receiver: it takes ten times as long
+	if raceDetector { // the receiver takes ten times as long
 		count = 30_000
 	}
 	if os.Getenv("STOWRS_TEST_FILES") != "" {
@@ -44,7 +44,7 @@ func TestWalkInBoundedMemory(t *testing.T) {
 	}
 }
 
-// What a zip unpacks to is neither in memory nor on disk.
+// A zip bomb is unpacked neither into memory nor to disk.
 func TestZipBombInBoundedMemory(t *testing.T) {
 	t.Parallel()
 	folder, r := t.TempDir(), newReceiver(t)
@@ -54,7 +54,7 @@ func TestZipBombInBoundedMemory(t *testing.T) {
 	}
 	w := zip.NewWriter(file)
 	zeros, mib := make([]byte, 1<<20), 512
-	if raceDetector { // of the receiver
+	if raceDetector { // the receiver takes ten times as long
 		mib = 70
 	}
 	for _, head := range [][]byte{nil, instanceOf("1.2.1", nil), instanceOf("1.2.2", nil)} {
@@ -84,8 +84,8 @@ func TestZipBombInBoundedMemory(t *testing.T) {
 	}
 }
 
-// A sender that is killed at any moment goes on where it was, archives included: all arrives, and
-// nothing is sent twice but what was on its way.
+// A sender that is killed at any moment continues where it was, also within archives: everything arrives, and
+// only what was being sent is sent twice.
 func TestKilledSenderGoesOn(t *testing.T) {
 	t.Parallel()
 	const files, packed, batch, parallel = 1500, 500, 10, 4
@@ -143,7 +143,7 @@ func TestKilledSenderGoesOn(t *testing.T) {
 	}
 }
 
-// Where a request is mostly latency, the sender lets more of them go at the same time.
+// If requests consist mostly of latency, the sender increases their number.
 func TestSenderFindsItsSpeed(t *testing.T) {
 	t.Parallel()
 	const count, latency = 1200, 40 * time.Millisecond
@@ -161,7 +161,7 @@ func TestSenderFindsItsSpeed(t *testing.T) {
 	}
 }
 
-// What is written to people and scripts when the service is not there, or refuses.
+// The output for people and scripts when the service is not available, or refuses.
 func TestExitCodesOfSend(t *testing.T) {
 	t.Parallel()
 	folder, r := t.TempDir(), newReceiver(t)

@@ -21,7 +21,7 @@ type verify struct{ client.VerifyOptions }
 func (v verify) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the next signal is not caught
+	context.AfterFunc(ctx, stop) // so that the next signal is not caught
 	if v.Checksums {
 		var err error
 		if v.Checksum, err = checksums(ctx, v.Parallel); err != nil {
@@ -39,9 +39,9 @@ func (v verify) run() error {
 	return nil
 }
 
-// checksums asks S3 for those of objects, in the bucket and under the keys of the service's environment.
+// checksums returns the checksum of an object in S3, with the bucket and the keys of the service's environment.
 func checksums(ctx context.Context, parallel int) (func(ctx context.Context, study, series, instance string) (string, bool, error), error) {
-	c, _ := config.Load(config.Environment()) // only where objects are matters here
+	c, _ := config.Load(config.Environment()) // only the settings of the bucket and the keys are used
 	if c.BucketName == "" {
 		return nil, errors.New("--checksums needs BUCKETNAME, and PREFIX and OBJECTSUFFIX where the service has them, in the environment")
 	}

@@ -35,7 +35,7 @@ func TestCLIRefusesTheShippedConfiguration(t *testing.T) {
 	}
 }
 
-// docs/aws.md has an account bootstrapped before config.go is edited: the command must not ask for what is missing there.
+// By docs/aws.md, an account is bootstrapped before config.go is edited: the command must not require values that are still missing.
 func TestCLIBootstrapsBeforeConfigurationIsEdited(t *testing.T) {
 	guide, err := os.ReadFile("../docs/aws.md")
 	if err != nil {
@@ -54,7 +54,7 @@ func TestCLIBootstrapsBeforeConfigurationIsEdited(t *testing.T) {
 	}
 }
 
-// From both folders: the same template, which is the golden one, and the same images.
+// Both folders give the same template, which is the golden one, and the same images.
 func TestCLISynthesisesInBothFolders(t *testing.T) {
 	root := checkout(t,
 		`CertificateArn: ""`, `CertificateArn: "`+testArn+`"`,
@@ -85,8 +85,8 @@ func TestCLISynthesisesInBothFolders(t *testing.T) {
 	}
 }
 
-// The edits of docs/aws.md for the other topologies, with the real CLI: each is the template that the tests look at. Zones that cannot have the
-// tasks are told of at synth.
+// The edits of docs/aws.md for the other topologies, with the real CLI: each gives the template that the tests check. Zones that cannot have the
+// tasks are reported at synth.
 func TestCLISynthesisesEachTopology(t *testing.T) {
 	for name, authMode := range map[string]string{"froms3-anonymous": "Anonymous", "froms3-clientauth": "ClientAuth"} {
 		root := checkout(t,
@@ -142,8 +142,8 @@ func dockerImages(t *testing.T, manifest string) map[string]any {
 	return images
 }
 
-// checkout copies what synthesis reads into a folder of its own, and edits config.go: pairs of a text that is there
-// once, and what takes its place.
+// checkout copies what synthesis reads into a new folder, and edits config.go: pairs of a text that occurs
+// once, and its replacement.
 func checkout(t *testing.T, edits ...string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -204,7 +204,7 @@ func cdk(t *testing.T, folder string, arguments ...string) (string, error) {
 	return string(output), err
 }
 
-// Both folders have the same file, and not a symbolic link, which Git makes a text file of on Windows; and the CLI is pinned.
+// Both folders contain the same file, not a symbolic link, which Git turns into a text file on Windows; and the CLI is pinned.
 func TestCLIFiles(t *testing.T) {
 	for _, name := range []string{"cdk.json", "../cdk.json"} {
 		if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {

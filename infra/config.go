@@ -148,13 +148,13 @@ func configuration() Config {
 		},
 
 		Audit: AuditConfig{
-			// arn:aws:iam::ACCOUNT:role/NAME of whoever may erase or restore objects by hand.
+			// arn:aws:iam::ACCOUNT:role/NAME of roles that may erase or restore objects by hand.
 			BreakGlassRoles: nil,
 			// Days for which nobody can delete files of the trail. Set it after the first deployment has succeeded.
 			TrailLockDays: 0,
 			// false if a trail of the account or its organisation already records changes of resources.
 			ManagementEvents: true,
-			// arn:aws:iam::ACCOUNT:role/NAME of whoever administers the KMS keys, and does not use them.
+			// arn:aws:iam::ACCOUNT:role/NAME of roles that administer the KMS keys, and do not use them.
 			KeyAdministrators: nil,
 			// arn:aws:cloudtrail:REGION:ACCOUNT:trail/NAME of a trail that already records data events of the buckets.
 			ExistingTrailArn: "",

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	. "stowrs-to-s3/infra/config" // as config.go, whose literal this is about
+	. "stowrs-to-s3/infra/config" // config.go, which is tested here, does this too
 )
 
 // The lines that the installation guide tells people to edit.
@@ -34,7 +34,7 @@ func TestShippedLiteral(t *testing.T) {
 	}
 }
 
-// The literal is what others who import the constructs start from.
+// Apps that import the constructs start from Default, which must equal the literal.
 func TestLiteralIsTheDefault(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_REGION", "")
 	if diff := cmp.Diff(Default(), configuration()); diff != "" {
@@ -54,12 +54,12 @@ func TestRegion(t *testing.T) {
 	}
 }
 
-// stackVariables are set by the stack, for the reasons in the comment of AppEnv.
+// stackVariables are set by the stack; the comment of AppEnv gives the reasons.
 func stackVariables() []string {
 	return []string{"BUCKETNAME", "LISTENADDRESS", "ADMINADDRESS", "TRUSTEDPROXY"}
 }
 
-// Every variable of the service has a field, or is the stack's own.
+// Every variable of the service has a field, or is set by the stack.
 func TestEveryVariableHasAField(t *testing.T) {
 	table := section(t, "../docs/design.md", "## Environment of the service")
 	var want []string
@@ -94,7 +94,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// The table of docs/aws.md has every field that can be edited, in the order of the literal, with the default as it is written there.
+// The table in docs/aws.md contains every field that can be edited, in the order of the literal, with its default.
 func TestParametersAreDocumented(t *testing.T) {
 	var documented [][2]string
 	table := section(t, "../docs/aws.md", "## Parameters of the AWS deployment")

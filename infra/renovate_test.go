@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Renovate finds images in Dockerfiles and compose.yaml by itself. Elsewhere expressions in renovate.json tell it where a version
-// is: each must still find one, and nothing but the digest may be missing for it to be pinned.
+// Renovate finds the images in Dockerfiles and compose.yaml itself. For all others, expressions in renovate.json tell it where a version
+// is: each expression must still match, and only the digest may be missing.
 func TestRenovateFindsVersions(t *testing.T) {
 	content, err := os.ReadFile("../renovate.json")
 	if err != nil {
@@ -52,7 +52,7 @@ func TestRenovateFindsVersions(t *testing.T) {
 	}
 }
 
-// Each base image is an argument with a default, by which Renovate and mirrors reach it, and the same one everywhere.
+// Each base image is an argument with a default, so that Renovate and mirrors can set it, and all files have the same default.
 func TestBaseImages(t *testing.T) {
 	dockerfiles := []string{"../app/Dockerfile", "../nginx/Dockerfile", "../local/versitygw/Dockerfile"}
 	images := map[string]string{}
@@ -81,7 +81,7 @@ func TestBaseImages(t *testing.T) {
 	}
 }
 
-// The images that compose.yaml pulls are the ones that .env.example shows.
+// compose.yaml pulls the same images as .env.example shows.
 func TestImagesOfCompose(t *testing.T) {
 	read := func(name, expression string) (images []string) {
 		content, err := os.ReadFile(name)

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifests are the objects that kustomize makes of a folder.
+// manifests are the objects that kustomize makes from a folder.
 type manifests struct {
 	accounts    []core.ServiceAccount
 	configMaps  []core.ConfigMap
@@ -28,8 +28,8 @@ type manifests struct {
 	monitors    []monitoring.ServiceMonitor
 }
 
-// build runs kustomize, of which kubectl apply -k has the same, and decodes each object strictly into the type of its API: a field
-// that the type does not have, one that is there twice, or a value of another type is an error.
+// build runs kustomize, like kubectl apply -k, and decodes each object strictly into the type of its API: an unknown
+// field, a field that occurs twice, or a value of another type is an error.
 func build(t *testing.T, folder string) manifests {
 	t.Helper()
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
@@ -84,7 +84,7 @@ func decode[T any](text []byte, list *[]T) error {
 	return nil
 }
 
-// A field that is misspelt, or stands at the wrong place, must not pass.
+// A field that is misspelt, or in the wrong place, must be an error.
 func TestStrictDecoding(t *testing.T) {
 	for _, text := range []string{
 		"spec: {replica: 2}", "spec: {template: {spec: {containers: [{name: app, limits: {memory: 1Gi}}]}}}", `spec: {replicas: "two"}`, "spec: {replicas: 1, replicas: 2}",
@@ -96,7 +96,7 @@ func TestStrictDecoding(t *testing.T) {
 	}
 }
 
-// What the base has runs without the operator of Prometheus; the component adds what needs it, and leaves the number of pods to the autoscaler.
+// The base runs without the Prometheus Operator; the component adds what needs it, and leaves the number of pods to the autoscaler.
 func TestObjects(t *testing.T) {
 	base, example := build(t, "base"), build(t, "example")
 	for _, m := range []manifests{base, example} {
@@ -112,7 +112,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// Every selector finds the pods, and nothing more: an empty one would choose all pods of the namespace.
+// Every selector selects exactly the pods: an empty one would select all pods of the namespace.
 func TestSelectors(t *testing.T) {
 	m := build(t, "example")
 	pod := m.deployments[0].Spec.Template.Labels
@@ -151,7 +151,7 @@ func within(few, many map[string]string) bool {
 	return true
 }
 
-// Ports are meant by name, and each name is one of the pod's.
+// Ports are referred to by name, and each name is that of a port of the pod.
 func TestPorts(t *testing.T) {
 	m := build(t, "example")
 	var names []string

@@ -17,7 +17,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// The pod passes the level "restricted" of the Pod Security Standards, by the code of the admission controller itself.
+// The pod passes the level "restricted" of the Pod Security Standards, checked with the code of the admission controller.
 func TestPodIsRestricted(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestPodIsRestricted(t *testing.T) {
 	}
 }
 
-// environment is what the config maps of the example give to a container.
+// environment is that of a container, from the config maps of the example.
 func environment(t *testing.T, m manifests, container int) map[string]string {
 	t.Helper()
 	values := map[string]string{}
@@ -62,7 +62,7 @@ func environment(t *testing.T, m manifests, container int) map[string]string {
 	return values
 }
 
-// run builds the program of a module and runs it with these variables alone. It returns the output and the exit status.
+// run builds the program of a module and runs it with only these variables. It returns the output and the exit status.
 func run(t *testing.T, folder string, variables map[string]string, arguments ...string) (string, int) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")
@@ -80,7 +80,7 @@ func run(t *testing.T, folder string, variables map[string]string, arguments ...
 	return string(out), command.ProcessState.ExitCode()
 }
 
-// The built service takes the variables of the example, and knows each of them: a misspelt one would be ignored.
+// The built service accepts the variables of the example, and knows each of them: a misspelt one would be ignored.
 func TestVariablesOfTheService(t *testing.T) {
 	variables := environment(t, build(t, "example"), 0)
 	out, status := run(t, "../app", variables, "check")
@@ -102,7 +102,7 @@ func TestBaseNamesNoBucket(t *testing.T) {
 	}
 }
 
-// The sidecar takes its variables (another exit status than 2: there is no nginx here, which is the next thing it needs), and has a field for each.
+// The sidecar accepts its variables (any exit status except 2: here it ends because there is no nginx), and has a field for each.
 func TestVariablesOfTheSidecar(t *testing.T) {
 	source, err := os.ReadFile("../nginx/settings.go")
 	if err != nil {
@@ -130,21 +130,21 @@ func TestVariablesOfTheSidecar(t *testing.T) {
 	}
 }
 
-// Sidecar and service meet on the loopback interface, and nobody else reaches the plain port.
+// Sidecar and service communicate over the loopback interface, and the plain port cannot be reached from outside.
 func TestServiceIsBehindTheSidecar(t *testing.T) {
 	m := build(t, "example")
 	app, sidecar := environment(t, m, 0), environment(t, m, 1)
 	if app["LISTENADDRESS"] != "127.0.0.1:8080" || app["TRUSTEDPROXY"] != "127.0.0.1" || app["ADMINADDRESS"] != ":9090" {
 		t.Errorf("LISTENADDRESS=%s, TRUSTEDPROXY=%s, ADMINADDRESS=%s", app["LISTENADDRESS"], app["TRUSTEDPROXY"], app["ADMINADDRESS"])
 	}
-	if sidecar["APP_ADDRESS"]+sidecar["APP_ADMIN_ADDRESS"] != "" { // its defaults are the service's
+	if sidecar["APP_ADDRESS"]+sidecar["APP_ADMIN_ADDRESS"] != "" { // its defaults are those of the service
 		t.Errorf("the sidecar asks %s and %s", sidecar["APP_ADDRESS"], sidecar["APP_ADMIN_ADDRESS"])
 	}
 	spec := m.deployments[0].Spec.Template.Spec
 	for _, c := range spec.Containers {
 		for _, mount := range c.VolumeMounts {
 			i := slices.IndexFunc(spec.Volumes, func(v core.Volume) bool { return v.Name == mount.Name })
-			if i < 0 || mount.SubPath != "" { // a subPath is never renewed
+			if i < 0 || mount.SubPath != "" { // a subPath is never updated
 				t.Errorf("%s mounts %+v", c.Name, mount)
 			}
 		}
@@ -164,7 +164,7 @@ func TestMemoryLimitIsAboveTheBudget(t *testing.T) {
 	}
 }
 
-// After SIGTERM the service has STOPTIMEOUT and 8 s (docs/operations.md, systemd/stowrs.service), the sidecar STOP_TIMEOUT and 3 s; both after preStop.
+// After SIGTERM, the service has STOPTIMEOUT and 8 s (docs/operations.md, systemd/stowrs.service), the sidecar STOP_TIMEOUT and 3 s; both begin after preStop.
 func TestUploadsAreFinishedBeforeThePodIsKilled(t *testing.T) {
 	m := build(t, "example")
 	spec := m.deployments[0].Spec.Template.Spec
@@ -183,7 +183,7 @@ func TestUploadsAreFinishedBeforeThePodIsKilled(t *testing.T) {
 	}
 }
 
-// The metric of the autoscaler is one of the service.
+// The autoscaler uses a metric of the service.
 func TestMetricOfTheAutoscaler(t *testing.T) {
 	source, err := os.ReadFile("../app/server/metrics.go")
 	if err != nil {

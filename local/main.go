@@ -125,7 +125,7 @@ func (f flags) checkAddresses() error {
 	return errors.Join(violations...)
 }
 
-// displayed is the path as people want to read it: relative, where it lies below the working directory.
+// displayed is the path for the output: relative if it is below the working directory.
 func displayed(path string) string {
 	here, err := os.Getwd()
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// sendAlert opens a connection without a certificate, and sends a warning of this number in place of a request (RFC 8446 §6). The
-// library sends none that its user chooses, so that the record is made here, the first of the connection (§5.2, §7.3).
+// sendAlert opens a connection without a certificate, and sends a warning alert with this number instead of a request (RFC 8446 §6). crypto/tls
+// cannot send a chosen alert, so the record is made here: the first one of the connection (§5.2, §7.3).
 func (s *sidecar) sendAlert(t *testing.T, number byte) {
 	t.Helper()
 	var secrets bytes.Buffer
@@ -63,7 +63,7 @@ func (s *sidecar) sendAlert(t *testing.T, number byte) {
 	io.Copy(io.Discard, below) // until nginx has read it
 }
 
-// What strangers send below HTTP is a refusal, whatever nginx calls it: it is no error, and hides none.
+// What strangers send below HTTP is logged as a refusal, even if nginx calls it an error, and hides no real error.
 func TestAlertsHideNoError(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

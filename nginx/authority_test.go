@@ -39,14 +39,14 @@ func authority(c *x509.Certificate) {
 	c.ExtKeyUsage = nil
 }
 
-// newAuthority is a root of its own.
+// newAuthority makes a root CA.
 func newAuthority(t testing.TB, name string, changes ...template) identity {
 	t.Helper()
 	return identity{}.issue(t, name, append([]template{authority}, changes...)...)
 }
 
-// issue signs a certificate for client and server, valid for a day. The zero
-// identity lets it sign itself.
+// issue signs a certificate for client and server, valid for a day. With the zero
+// identity, the certificate is self-signed.
 func (i identity) issue(t testing.TB, name string, changes ...template) identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -82,7 +82,7 @@ func (i identity) issue(t testing.TB, name string, changes ...template) identity
 	return issued
 }
 
-// pem of the certificate alone.
+// pem is the certificate alone, in PEM.
 func (i identity) pem() string { return string(encodeCertificates([]*x509.Certificate{i.certificate})) }
 
 // chainPEM is the content of certificate.crt: without the root, as is usual.
@@ -103,7 +103,7 @@ func (i identity) keyPEM(t testing.TB) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// tls is the identity as a client shows it: with its chain, without the root.
+// tls is the identity of a client: with its chain, without the root.
 func (i identity) tls() *tls.Certificate {
 	c := &tls.Certificate{PrivateKey: i.key, Certificate: [][]byte{i.certificate.Raw}}
 	for n, issuer := range i.chain {
@@ -114,7 +114,7 @@ func (i identity) tls() *tls.Certificate {
 	return c
 }
 
-// revoke makes the CA's revocation list, due at nextUpdate.
+// revoke makes a revocation list of the CA with this NextUpdate.
 func (i identity) revoke(t testing.TB, nextUpdate time.Time, revoked ...identity) string {
 	t.Helper()
 	return i.list(t, func(list *x509.RevocationList) {
@@ -126,7 +126,7 @@ func (i identity) revoke(t testing.TB, nextUpdate time.Time, revoked ...identity
 	})
 }
 
-// list makes a revocation list that is edited before it is signed.
+// list makes a revocation list, which edit changes before it is signed.
 func (i identity) list(t testing.TB, edit func(*x509.RevocationList)) string {
 	t.Helper()
 	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: tomorrow}
@@ -138,7 +138,7 @@ func (i identity) list(t testing.TB, edit func(*x509.RevocationList)) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
 }
 
-// partly makes a list that does not have all that is revoked: with the extension id and its value in DER.
+// partly makes a list that does not contain all revocations: with the extension id and its value in DER.
 func (i identity) partly(t testing.TB, id asn1.ObjectIdentifier, value ...byte) string {
 	t.Helper()
 	return i.list(t, func(list *x509.RevocationList) {
@@ -146,7 +146,7 @@ func (i identity) partly(t testing.TB, id asn1.ObjectIdentifier, value ...byte) 
 	})
 }
 
-// entry makes a list that revokes a certificate by an entry with this reason (RFC 5280 §5.3.1; 0: none) and these extensions.
+// entry makes a list with one entry, with this reason (RFC 5280 §5.3.1; 0: none) and these extensions.
 func (i identity) entry(t testing.TB, revoked identity, reason int, extensions ...pkix.Extension) string {
 	t.Helper()
 	return i.list(t, func(list *x509.RevocationList) {
@@ -169,7 +169,7 @@ func otherIssuer(t testing.TB, name string) pkix.Extension {
 	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: value}
 }
 
-// damaged is a list of which one bit of the signature has changed.
+// damaged flips one bit in the signature of a list.
 func damaged(t testing.TB, list string) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(list))

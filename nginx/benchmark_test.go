@@ -13,20 +13,20 @@ import (
 	"time"
 )
 
-// BenchmarkUploadAmongStrangers compares uploads of a known client alone and while strangers without a certificate come at 200 a
-// second, 20,000 in all, each with a long body of which a byte drips. It reports both rates, their ratio, what a stranger costs nginx and
-// certsync, and what his own half of the handshake costs; and fails when /health is not 200, or says busy.
+// BenchmarkUploadAmongStrangers compares the uploads of a known client alone with those during 200 connections per second of strangers
+// without a certificate, 20,000 in total, each with a long body that is sent byte by byte. It reports both rates, their ratio, the cost of a stranger for
+// nginx and certsync, and for the stranger's own half of the handshake. It fails if /health is not 200, or says busy.
 //
-// Strangers and the known client have machines of their own. In the form "own" the server (nginx, certsync, the service and S3) has one of two
-// processors for itself, and all clients another: a server of one processor, which strangers slow more than one of more. There is a
-// client as fast as can be, and one behind 1 Gbit/s. In the form "shared" all share all processors, so that the strangers' own half takes from the server as well.
+// In the form "own", the server (nginx, certsync, the service and S3) has one of two processors for itself, and all clients have
+// the other. Strangers slow a server with one processor more than a larger one. There is a
+// client at full speed, and one with 1 Gbit/s. In the form "shared", all processes share all processors, so the strangers' own half also takes time from the server.
 //
 //	go test -run '^$' -bench Strangers -benchtime 1x
 func BenchmarkUploadAmongStrangers(b *testing.B) {
 	for _, form := range []struct {
 		name           string
 		own            bool
-		bytesPerSecond float64 // 0: as fast as can be
+		bytesPerSecond float64 // 0: no limit
 	}{{"own", true, 0}, {"own-gigabit", true, 125e6}, {"shared", false, 0}} {
 		b.Run(form.name, func(b *testing.B) {
 			for range b.N {
@@ -49,8 +49,8 @@ func uploadAmongStrangers(b *testing.B, own bool, bytesPerSecond float64) {
 	if own {
 		processes := append(s.workers(b), s.nginxID(b), s.cmd.Process.Pid, s.app.cmd.Process.Pid, s.s3.cmd.Process.Pid)
 		pin(b, "0", processes...)
-		pin(b, "1", os.Getpid()) // and the strangers, whom it starts
-		b.Cleanup(func() {       // most of them are shared
+		pin(b, "1", os.Getpid()) // and the strangers, which it starts
+		b.Cleanup(func() {       // in the other cases, all processors are shared
 			pin(b, fmt.Sprintf("0-%d", runtime.NumCPU()-1), s.app.cmd.Process.Pid, s.s3.cmd.Process.Pid, os.Getpid())
 		})
 	}
@@ -74,7 +74,7 @@ func uploadAmongStrangers(b *testing.B, own bool, bytesPerSecond float64) {
 		return rate
 	}
 
-	upload() // the first is slower
+	upload() // the first upload is slower
 	nginx, certsync := s.nginxSeconds(b), cpuSeconds(b, s.cmd.Process.Pid)
 	ownSeconds := startStrangers(b, s.address, perSecond, all/rounds).wait(b)
 	perStranger := func(seconds float64) float64 { return seconds / (all / rounds) * 1e3 }
@@ -99,10 +99,10 @@ func uploadAmongStrangers(b *testing.B, own bool, bytesPerSecond float64) {
 		return rates
 	}
 	for range rounds {
-		time.Sleep(2 * time.Second) // as below
+		time.Sleep(2 * time.Second) // like the pause below
 		alone = append(alone, uploads("alone", 5*time.Second)...)
 		those := startStrangers(b, s.address, perSecond, all/rounds)
-		time.Sleep(2 * time.Second) // until those who come and those who go are as many
+		time.Sleep(2 * time.Second) // until as many strangers leave as arrive
 		among = append(among, uploads("among", (all/rounds/perSecond-4)*time.Second)...)
 		those.wait(b)
 	}
@@ -116,16 +116,16 @@ func uploadAmongStrangers(b *testing.B, own bool, bytesPerSecond float64) {
 	b.ReportMetric(median(among)/median(alone), "ratio")
 }
 
-// link lets as much through as a network of this rate: what was not sent in time is not made up for.
+// link limits the rate of a reader to that of a network. Time in which nothing was sent cannot be made up for later.
 type link struct {
 	io.Reader
 	bytesPerSecond float64
-	free           time.Time // when it has sent all that it was given
+	free           time.Time // when everything so far will have been sent
 }
 
 // Read implements io.Reader.
 func (l *link) Read(p []byte) (int, error) {
-	const burst = 5 * time.Millisecond // of which a queue on the way makes up
+	const burst = 5 * time.Millisecond // which the queues of a network can make up for
 	time.Sleep(time.Until(l.free) - burst)
 	n, err := l.Reader.Read(p)
 	if earliest := time.Now().Add(-burst); l.free.Before(earliest) {
@@ -135,7 +135,7 @@ func (l *link) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// BenchmarkDoor compares what 1 GiB costs by the service alone, over plain HTTP, with what it costs behind the sidecar over TLS:
+// BenchmarkDoor compares the cost of 1 GiB over plain HTTP to the service with its cost behind the sidecar over TLS:
 // processor seconds of the service, and of nginx.
 //
 //	go test -run '^$' -bench Door -benchtime 5x
@@ -177,7 +177,7 @@ func BenchmarkDoor(b *testing.B) {
 	b.ReportMetric(nginx/n, "s/GiB-nginx")
 }
 
-// cpuSeconds is the processor time that a process has had.
+// cpuSeconds is the processor time that a process has used.
 func cpuSeconds(t testing.TB, id int) float64 {
 	t.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))

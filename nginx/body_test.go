@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// files of nginx beside what certsync writes: those in RUN_FOLDER, and the open ones
-// of its processes that have no name any more.
+// temporaryFiles returns the files of nginx that certsync did not write: those in RUN_FOLDER, and the open
+// files of its processes that have been removed.
 func (s *sidecar) temporaryFiles(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -44,7 +44,7 @@ func (s *sidecar) temporaryFiles(t *testing.T) []string {
 	return found
 }
 
-// workers of nginx.
+// workers returns the process ids of nginx's workers.
 func (s *sidecar) workers(t testing.TB) []int {
 	t.Helper()
 	id := s.nginxID(t)
@@ -73,7 +73,7 @@ func (s *sidecar) memory(t *testing.T) int64 {
 	return sumBytes
 }
 
-// vmHWM is the largest resident size that a process had, in bytes.
+// vmHWM is the peak resident size of a process, in bytes.
 func vmHWM(t *testing.T, id int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
@@ -88,7 +88,7 @@ func vmHWM(t *testing.T, id int) int64 {
 	return kib << 10
 }
 
-// 1 GiB passes through: neither disk nor memory of nginx sees it.
+// An upload of 1 GiB uses neither the disk nor the memory of nginx.
 func TestOneGiBLeavesNoTemporaryFile(t *testing.T) {
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
 	u := s.startUpload(t, s.client(nil), newInstance(t, gib))
@@ -104,8 +104,8 @@ func TestOneGiBLeavesNoTemporaryFile(t *testing.T) {
 	}
 }
 
-// A refusal while 1 GiB is in flight reaches the client as what it is, not as 502 or
-// a reset: whether the client reads while it sends, or sends all before it reads.
+// A refusal while 1 GiB is in flight reaches the client with its own status, not as 502 or
+// as a reset, both if the client reads while it sends and if it reads only after its last byte.
 func TestRefusalsReachAClientThatSends(t *testing.T) {
 	program := nginxProgram(t)
 	s3, _ := startSystem(t)
@@ -131,7 +131,7 @@ func TestRefusalsReachAClientThatSends(t *testing.T) {
 	} {
 		for _, readsFirst := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, reads while it sends: %v", test.name, readsFirst), func(t *testing.T) {
-				if test.s == occupied { // by an upload that waits
+				if test.s == occupied { // by another upload
 					defer occupied.startUpload(t, occupied.client(nil), newInstance(t, 20*mib)).wantStored(t, occupied)
 				}
 				i := newInstance(t, gib)
@@ -148,8 +148,8 @@ func TestRefusalsReachAClientThatSends(t *testing.T) {
 	}
 }
 
-// sendRaw is a client of its own: one that gives up when the answer is there, or one
-// that looks for it after its last byte.
+// sendRaw is a client that stops sending when the answer arrives, or that
+// reads only after its last byte.
 func (s *sidecar) sendRaw(t *testing.T, i instance, contentType string, chunked, readsFirst bool) (status int, sentBytes int64, err error) {
 	t.Helper()
 	connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
@@ -209,8 +209,8 @@ func (c chunks) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A client that trickles its header is cut by nginx; one that is silent in its body is
-// answered by the app, with what was stored until then.
+// nginx cuts a client that sends its header slowly. The app answers a client that is silent in its
+// body, and says what was stored until then.
 func TestSlowLoris(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -272,7 +272,7 @@ func TestSlowLoris(t *testing.T) {
 	})
 }
 
-// CONNECTIONS_PER_ADDRESS is off by default: a hospital is one address.
+// CONNECTIONS_PER_ADDRESS is off by default, because a whole hospital may have one address.
 func TestConnectionsPerAddress(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[string]int{"0": http.StatusOK, "1": http.StatusServiceUnavailable} {

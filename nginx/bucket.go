@@ -14,7 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// requestTimeout bounds one request for a file of kilobytes.
+// requestTimeout limits one request; the files have kilobytes.
 const requestTimeout = 10 * time.Second
 
 // bucket is the source of CERT_MODE=FROMS3. The role needs s3:GetObject on the
@@ -28,14 +28,14 @@ type bucket struct {
 	known map[string]object // by file name
 }
 
-// object is what was last read of a file; while its ETag stays, it is not sent again.
+// object is the content of a file when it was last read. While the ETag is the same, S3 does not send it again.
 type object struct {
 	etag    string
 	content []byte
 }
 
 // newBucket makes the client from the AWS environment. A custom endpoint is
-// addressed path-style, as S3-compatible servers want.
+// addressed path-style, because S3-compatible servers need this.
 func newBucket(ctx context.Context, name string) (*bucket, error) {
 	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout)))
 	if err != nil {
@@ -108,8 +108,8 @@ func (b *bucket) explain(err error, name string) error {
 	return problem{file, fmt.Sprintf("S3 answers %d %s", status, code), "see the status page of S3; the file is asked for again every CERT_REFRESH"}
 }
 
-// rootCause is the innermost error: those around it have request ids and ports,
-// with which one outage would look like a new one at every look.
+// rootCause is the innermost error. The errors around it contain request ids and ports,
+// which would make the same outage a new problem each time.
 func rootCause(err error) string {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What has the same ETag is not sent again; what has another one is.
+// S3 sends a file again only if its ETag has changed.
 func TestBucketAsksByETag(t *testing.T) {
 	content, etag, sent, asked := "first", `"1"`, 0, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// documentedCap is the file of nftables in docs/operations.md.
+// documentedCap is the nftables file in docs/operations.md.
 func documentedCap(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile("../docs/operations.md")
@@ -27,13 +27,13 @@ func documentedCap(t *testing.T) string {
 	return string(found)
 }
 
-// The cap that docs/operations.md puts in front of TLS holds back whoever comes too often or holds too much, and nobody else. The test runs
-// itself again in a network of its own, where it may load the rules.
+// The limit of docs/operations.md in front of TLS holds back addresses with too many new or open connections, and nobody else. The test runs
+// itself again in its own network namespace, where it may load the rules.
 func TestDocumentedCap(t *testing.T) {
 	t.Parallel()
 	const inside = "IN_A_NETWORK_OF_ITS_OWN"
 	if os.Getenv(inside) == "" {
-		path := os.Getenv("PATH") + ":/usr/sbin" // which only root has in PATH
+		path := os.Getenv("PATH") + ":/usr/sbin" // which is only in root's PATH
 		if err := exec.Command("env", "PATH="+path, "nft", "--version").Run(); err != nil {
 			const remedy = "nft is not installed: apt-get install nftables"
 			if os.Getenv("CI") == "true" {
@@ -55,7 +55,7 @@ func TestDocumentedCap(t *testing.T) {
 	for _, command := range []string{"ip link set lo up", "ip address add fd00::2/64 dev lo nodad", "ip address add fd00::3/64 dev lo nodad"} {
 		runCommand(t, "", command)
 	}
-	for _, address := range []string{"127.0.0.1:443", "[::1]:443"} { // the kernel takes what comes
+	for _, address := range []string{"127.0.0.1:443", "[::1]:443"} { // no listener accepts: the kernel completes the connections
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestDocumentedCap(t *testing.T) {
 		const all = 100
 		began := time.Now()
 		opened := open(t, all, burst.from...)
-		atMost := 21 + int(20*time.Since(began).Seconds()) // the burst, and 20 a second
+		atMost := 21 + int(20*time.Since(began).Seconds()) // the burst, and 20 per second
 		if opened < 20 || burst.limits && opened > atMost || !burst.limits && opened < all {
 			t.Errorf("of %d connections from %s %d were let through, limit %v", all, burst.from, opened, burst.limits)
 		}
@@ -97,7 +97,7 @@ func TestDocumentedCap(t *testing.T) {
 	}
 }
 
-// open opens so many connections at once from these addresses in turn, and returns how many there are. They stay open until the test ends.
+// open opens so many connections at once, from these addresses in turn, and returns how many succeed. They stay open until the test ends.
 func open(t *testing.T, connections int, from ...string) int {
 	t.Helper()
 	var all sync.WaitGroup
@@ -106,7 +106,7 @@ func open(t *testing.T, connections int, from ...string) int {
 		all.Go(func() {
 			source := net.ParseIP(from[n%len(from)])
 			to := map[bool]string{true: "127.0.0.1", false: "::1"}[source.To4() != nil]
-			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: source}, Timeout: 500 * time.Millisecond} // sooner than a second packet would come
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: source}, Timeout: 500 * time.Millisecond} // shorter than the time until a second SYN packet
 			connection, err := dialer.Dial("tcp", net.JoinHostPort(to, strconv.Itoa(443)))
 			if err == nil {
 				opened.Add(1)
@@ -118,7 +118,7 @@ func open(t *testing.T, connections int, from ...string) int {
 	return int(opened.Load())
 }
 
-// runCommand runs a command, words separated by spaces, with this input.
+// runCommand runs a command, whose words are separated by spaces, with this input.
 func runCommand(t *testing.T, input, command string) {
 	t.Helper()
 	words := strings.Fields(command)

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// record writes what an auditor asks after a change of what is in use: of which files, with which hash, from where, and
-// who vouches for clients.
+// record logs a change of the files in use for an auditor: the files and their hashes, their source, and the CAs that
+// issue client certificates.
 func (k *keeper) record(ctx context.Context, before setting, files map[string][]byte) {
 	attrs := []any{"generation", k.generation, "from", k.source.place()}
-	for _, name := range []string{certificateFile, truststoreFile, crlFile} { // of the key not even the hash
+	for _, name := range []string{certificateFile, truststoreFile, crlFile} { // not the key, not even its hash
 		if content, found := files[name]; found {
 			sum := sha256.Sum256(content)
 			attrs = append(attrs, name, "sha256:"+hex.EncodeToString(sum[:]))

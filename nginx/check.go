@@ -15,7 +15,7 @@ type pair struct {
 	certificate, key string    // the chain, leaf first; its private key
 	notAfter         time.Time // the earliest of the chain
 	ocsp             bool      // it names a responder, and its issuer is in the chain
-	selfMade         bool      // by newSelfSigned: nobody needs to be told of its end
+	selfMade         bool      // made by newSelfSigned: its end needs no warning
 }
 
 // checkPair checks certificate.crt and certificate.key before nginx sees them. The
@@ -52,7 +52,7 @@ func checkPair(certificate, key []byte, now time.Time) (pair, error) {
 	return checked, nil
 }
 
-// issued says whether child names parent as its issuer. Signatures are left to the clients.
+// issued says whether child names parent as its issuer. Signatures are not checked here; clients check them.
 func issued(parent, child *x509.Certificate) bool {
 	if !sameName(parent.RawSubject, child.RawIssuer) {
 		return false
@@ -70,8 +70,8 @@ func checkTime(file string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// parseCertificates reads all certificates of a file in PEM, one at least. Beside them, odd
-// names those that cannot be read here. A file that was cut is refused as a whole.
+// parseCertificates reads all certificates of a file in PEM; without any, it fails. odd
+// names the certificates that cannot be parsed. A file that was cut is refused as a whole.
 func parseCertificates(file string, content []byte) (certificates []*x509.Certificate, odd []problem, err error) {
 	if len(bytes.TrimSpace(content)) == 0 {
 		return nil, nil, problem{file, "it is empty", "put certificates in PEM"}
@@ -108,8 +108,8 @@ func parseCertificates(file string, content []byte) (certificates []*x509.Certif
 	return nil, nil, problem{file, "it has no certificate in PEM", "put blocks that begin with -----BEGIN CERTIFICATE-----"}
 }
 
-// pemBlocks are the blocks of a file in PEM. Text between them explains (RFC 7468 §2); what is left
-// of another block shows that the file was cut.
+// pemBlocks returns the blocks of a file in PEM. Explanatory text between them is allowed (RFC 7468 §2); the rest
+// of an incomplete block shows that the file was cut.
 func pemBlocks(file string, content []byte) ([]*pem.Block, error) {
 	var blocks []*pem.Block
 	for rest := withoutMark(content); ; {
@@ -128,7 +128,7 @@ func pemBlocks(file string, content []byte) ([]*pem.Block, error) {
 	}
 }
 
-// pemMarks counts the lines that can only be the beginning or the end of a block, or what is left of one (RFC 7468 §2).
+// pemMarks counts the lines that can only be the beginning or the end line of a block, or the rest of such a line (RFC 7468 §2).
 func pemMarks(text []byte) int {
 	n := 0
 	for line := range strings.Lines(string(text)) {
@@ -152,7 +152,7 @@ func isDER(content []byte) bool {
 	return err == nil
 }
 
-// findKey returns the one private key of a file in PEM. nginx could not ask for a passphrase.
+// findKey returns the first private key of a file in PEM. A key with a passphrase is refused, because nginx could not ask for it.
 func findKey(content []byte) ([]byte, error) {
 	if len(bytes.TrimSpace(content)) == 0 {
 		return nil, problem{keyFile, "it is empty", "put the private key in PEM"}
@@ -175,12 +175,12 @@ func findKey(content []byte) ([]byte, error) {
 func encodeCertificates(certificates []*x509.Certificate) []byte {
 	var b bytes.Buffer
 	for _, c := range certificates {
-		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes all
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a write to a buffer never fails
 	}
 	return b.Bytes()
 }
 
-// withoutMark drops the byte order mark that some editors write.
+// withoutMark removes the byte order mark that some editors write.
 func withoutMark(content []byte) []byte { return bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")) }
 
 // name of a certificate for people: its subject.

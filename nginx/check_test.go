@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Each rule of the files, with the words of its refusal and of its remedy.
+// Each rule of the files, with the text of its problem and its remedy.
 func TestCheckPair(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -23,7 +23,7 @@ func TestCheckPair(t *testing.T) {
 	key := leaf.keyPEM(t)
 	for name, test := range map[string]struct {
 		certificate, key string
-		words            []string // of the problem; none: it is good
+		words            []string // of the problem; none: there is no problem
 	}{
 		"whole chain":          {leaf.chainPEM() + ca.pem(), key, nil},
 		"without the root":     {leaf.chainPEM(), key, nil},
@@ -80,7 +80,7 @@ func wantProblemWords(t *testing.T, err error, words []string) {
 	}
 }
 
-// A store is usable when one of its certificates is; the others are named.
+// A store is usable if one of its certificates is; the others are named.
 func TestCheckTruststoreNamesWhatIsOfNoUse(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -102,7 +102,7 @@ func TestCheckTruststoreNamesWhatIsOfNoUse(t *testing.T) {
 	}
 }
 
-// RFC 8446 §4.2.4: what nginx asks a client with has the names of all whom it trusts, and no more than 65,535 bytes of them.
+// RFC 8446 §4.2.4: a CertificateRequest contains the names of all trusted CAs, in at most 65,535 bytes.
 func TestCheckTruststoreOfTooManyNames(t *testing.T) {
 	t.Parallel()
 	long := func(n int) string {
@@ -114,7 +114,7 @@ func TestCheckTruststoreOfTooManyNames(t *testing.T) {
 	for n := range 10 {
 		store += long(n)
 	}
-	if _, _, err := checkTruststore([]byte(store+store), time.Now()); err != nil { // each name counts once
+	if _, _, err := checkTruststore([]byte(store+store), time.Now()); err != nil { // each name counts only once
 		t.Error(err)
 	}
 	for n := range 20 {
@@ -148,7 +148,7 @@ func TestParseErrorLine(t *testing.T) {
 	}
 }
 
-// One certificate that cannot be read takes no other with it; a file that was cut is refused as a whole.
+// A certificate that cannot be parsed does not prevent the use of the others; a file that was cut is refused as a whole.
 func TestOddAndCutStores(t *testing.T) {
 	t.Parallel()
 	ca, other := newAuthority(t, "CA").pem(), newAuthority(t, "other CA").pem()

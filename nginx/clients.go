@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// clients are those that may store, as ALLOWED_CLIENTS names them.
+// clients is the list of clients that may store, from ALLOWED_CLIENTS.
 type clients struct {
 	fingerprints map[string]bool // SHA-256 of the certificate, in lower case hexadecimal
 	subjects     map[string]bool // in the form of RFC 4514, as nginx and OpenSSL write it
@@ -22,10 +22,10 @@ const issuedBy = " issued by "
 
 var fingerprintSyntax = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// parseClients reads ALLOWED_CLIENTS: entries separated by semicolons or line ends that no backslash escapes (RFC 4514 §2.4).
+// parseClients reads ALLOWED_CLIENTS: entries separated by semicolons or line ends that are not escaped by a backslash (RFC 4514 §2.4).
 // Each is one of
 //
-//	CN=modality-1,O=Hospital                            a subject, whichever CA of truststore.crt has issued it
+//	CN=modality-1,O=Hospital                            a subject, issued by any CA of truststore.crt
 //	CN=modality-1,O=Hospital issued by CN=Hospital CA   a subject of one issuer
 //	sha256:3A:0F:…                                      one certificate, with or without colons
 func parseClients(list string) (clients, error) {
@@ -56,10 +56,10 @@ func parseClients(list string) (clients, error) {
 	return parsed, nil
 }
 
-// nameSyntax is a name of types and values; a backslash stands before a special character or two hexadecimal digits (RFC 4514 §3).
+// nameSyntax matches a name of types and values; a backslash precedes a special character or two hexadecimal digits (RFC 4514 §3).
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9.-]+=(?:[^\\,+]|\\.)*(?:[,+][A-Za-z0-9.-]+=(?:[^\\,+]|\\.)*)*$`)
 
-// jsonEscape is a byte that OpenSSL writes as \C3, as it stands in JSON. A backslash in front of such digits is none of a value in use.
+// jsonEscape matches a byte that OpenSSL writes as \C3, in the form that it has in JSON. Real names do not contain a backslash before such digits.
 var jsonEscape = regexp.MustCompile(`\\\\[0-9A-F]{2}`)
 
 func isName(s string) bool {
@@ -74,7 +74,7 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-// openSSLName writes what is not ASCII as OpenSSL does in a name: \C3\BC.
+// openSSLName writes the bytes of a name that are not ASCII as OpenSSL does: \C3\BC.
 func openSSLName(name string) string {
 	var b strings.Builder
 	for _, c := range []byte(name) {
@@ -87,7 +87,7 @@ func openSSLName(name string) string {
 	return b.String()
 }
 
-// splitEscaped separates at semicolons and line ends that no backslash escapes.
+// splitEscaped splits at semicolons and line ends that are not escaped by a backslash.
 func splitEscaped(list string) []string {
 	var entries []string
 	var entry strings.Builder
@@ -110,10 +110,10 @@ func splitEscaped(list string) []string {
 	return entries
 }
 
-// all says that there is no list: whom truststore.crt verifies may store.
+// all says that there is no list: every client that truststore.crt verifies may store.
 func (c clients) all() bool { return len(c.fingerprints)+len(c.subjects)+len(c.of) == 0 }
 
-// has tells whether a client is on the list. Its names are those that nginx tells.
+// has tells whether a client is on the list. The names are in the form of nginx.
 func (c clients) has(subject, issuer, fingerprint string) bool {
 	return c.fingerprints[fingerprint] || c.subjects[subject] || c.of[subject+issuedBy+issuer]
 }

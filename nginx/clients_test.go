@@ -16,7 +16,7 @@ func TestClientCertificates(t *testing.T) {
 	revoked := ca.issue(t, "revoked")
 	selfSigned := identity{}.issue(t, "self-signed")
 	intermediate := ca.issue(t, "intermediate", authority)
-	below := func(depth int) identity { // a leaf with so many CAs between it and the root
+	below := func(depth int) identity { // a client certificate with so many CAs between it and the root
 		issuer := ca
 		for n := range depth {
 			issuer = issuer.issue(t, fmt.Sprintf("intermediate %d of %d", n+1, depth), authority)
@@ -83,7 +83,7 @@ func TestClientCertificates(t *testing.T) {
 	})
 }
 
-// ALLOWED_CLIENTS narrows a CA to the subjects named, which match as a whole.
+// ALLOWED_CLIENTS limits a CA to the named subjects, which must match completely.
 func TestAllowedClients(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -93,7 +93,7 @@ func TestAllowedClients(t *testing.T) {
 	subject := func(name pkix.Name) template { return func(c *x509.Certificate) { c.Subject = name } }
 	oddClient := ca.issue(t, "", subject(odd)).tls()
 
-	// What an operator does: copy client_dn of the access log. RFC 4514 escapes semicolons in it.
+	// As an operator does: copy client_dn from the access log. RFC 4514 escapes semicolons in it.
 	s := startLocal(t, clientAuth, files)
 	s.wantStored(t, oddClient)
 	oddDN, _ := s.record(t, "request", "Hospital")["client_dn"].(string)
@@ -110,8 +110,8 @@ func TestAllowedClients(t *testing.T) {
 	s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 }
 
-// Fail closed: without a truststore nobody is let in, with or without a certificate;
-// with one, clients are, within the refresh time and without a restart.
+// Without a truststore every client is refused, with or without a certificate. When the truststore
+// arrives, clients are accepted within the refresh time, without a restart.
 func TestTruststoreIsPutLater(t *testing.T) {
 	t.Parallel()
 	ca, server := newAuthority(t, "CA"), newAuthority(t, "CA of the server").issue(t, "server")
@@ -143,7 +143,7 @@ func TestTruststoreIsPutLater(t *testing.T) {
 			s := start(t, clientAuth, files)
 			s.wantProblem(t, truststoreFile, test.problem)
 			s.wantMetric(t, "certsync_refusing 1")
-			s.wantServes(t, server) // the server's own certificate does not wait for it
+			s.wantServes(t, server) // the server's own certificate does not wait for the truststore
 			for _, shown := range []*tls.Certificate{nil, client} {
 				r := s.wantRefused(t, shown, http.StatusServiceUnavailable, "client certificates cannot be verified")
 				if r.header.Get("Retry-After") == "" {
@@ -166,7 +166,7 @@ func TestTruststoreIsPutLater(t *testing.T) {
 	}
 }
 
-// A truststore that goes bad, or is taken away, leaves the last good one in use.
+// If the truststore becomes invalid, or is removed, the last good one stays in use.
 func TestBadTruststoreLeavesTheGoodOne(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -181,7 +181,7 @@ func TestBadTruststoreLeavesTheGoodOne(t *testing.T) {
 		s.wantStored(t, client)
 		s.wantRefused(t, nil, http.StatusBadRequest, "no client certificate was sent")
 	}
-	// A client that is taken out of the store is refused.
+	// A client that is removed from the store is refused.
 	other := newAuthority(t, "another CA")
 	s.certificates(truststoreFile, other.pem())
 	s.wantGood(t)

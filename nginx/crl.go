@@ -11,10 +11,10 @@ import (
 )
 
 // checkCRL adds the revocation lists of crl.pem to a trust that has passed
-// checkTruststore: one of every key of a CA, up to the root, as nginx wants them, and those of CAs that only clients show. An
-// expired one refuses all clients of its CA, which is a problem beside a usable
-// file; but it does not replace a list that is still valid. newest are the lists that were in use, by keyName. Trust never
-// grows by an older one: it would let in again who was revoked since (RFC 5280 §5.2.3).
+// checkTruststore: one for each key of a CA, up to the root, because nginx needs all of them, and those of CAs that only clients send. With an
+// expired list, all clients of its CA are refused; this is a problem, but the
+// file is usable. However, an expired list does not replace one that is still valid. newest contains the lists that were in use, by keyName. An older
+// list never replaces them, because it would allow clients again that have been revoked since (RFC 5280 §5.2.3).
 func (t trust) checkCRL(content []byte, newest map[string]*x509.RevocationList, now time.Time) (trust, []problem, error) {
 	lists, err := parseLists(content)
 	if err != nil {
@@ -27,7 +27,7 @@ func (t trust) checkCRL(content []byte, newest map[string]*x509.RevocationList, 
 	var problems []problem
 	for _, list := range lists {
 		if list.ThisUpdate.After(now) {
-			problems = append(problems, notYet(list)) // beside one that is valid; alone it is an error below
+			problems = append(problems, notYet(list)) // if another list of the key is valid; otherwise this is an error below
 		}
 	}
 	var encoded bytes.Buffer
@@ -44,27 +44,27 @@ func (t trust) checkCRL(content []byte, newest map[string]*x509.RevocationList, 
 			t.nextUpdate = c.list.NextUpdate
 		}
 		t.lists[c.key] = c.list
-		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: c.list.Raw}) // a buffer takes all
+		_ = pem.Encode(&encoded, &pem.Block{Type: "X509 CRL", Bytes: c.list.Raw}) // a write to a buffer never fails
 	}
 	t.crl = encoded.String()
 	return t, problems, nil
 }
 
-// choice is the list of a key that signs lists.
+// choice is the list that was chosen for a key.
 type choice struct {
-	key    string // keyName: of a CA that is not in the store, with the identifier of its key
+	key    string // keyName; for a CA that is not in the store, with the identifier of its key instead of the key
 	list   *x509.RevocationList
 	ofRoot bool
 }
 
-// choose finds the list of every key of the store, and then the newest of each other.
+// choose finds the list of every key of the store, and then the newest list of each other key.
 func (t trust) choose(lists []*x509.RevocationList, now time.Time) ([]choice, error) {
 	var chosen []choice
 	known := map[string]bool{}
 	for _, c := range t.parsed {
 		key := keyName(c.RawSubject, c.RawSubjectPublicKeyInfo)
 		if !c.IsCA && !selfIssued(c) || known[key] {
-			continue // a client's, below one of the CAs; a certificate of a key that had one before
+			continue // a client's certificate below one of the CAs, or a second certificate of the same key
 		}
 		list, err := listOf(c, lists, now)
 		if err != nil {
@@ -73,10 +73,10 @@ func (t trust) choose(lists []*x509.RevocationList, now time.Time) ([]choice, er
 		known[key] = true
 		chosen = append(chosen, choice{key, list, selfIssued(c)})
 	}
-	others := map[string]int{} // where they are in chosen
+	others := map[string]int{} // key → index in chosen
 	for _, list := range lists {
 		if slices.ContainsFunc(t.parsed, func(c *x509.Certificate) bool { return sameName(c.RawSubject, list.RawIssuer) }) {
-			continue // chosen, older than that, or of a key that nobody has any more
+			continue // it is chosen already, is older than the chosen one, or is of a key that is no longer in the store
 		}
 		key := keyName(list.RawIssuer, list.AuthorityKeyId)
 		n, found := others[key]
@@ -99,7 +99,7 @@ func (t trust) choose(lists []*x509.RevocationList, now time.Time) ([]choice, er
 	return chosen, nil
 }
 
-// check says why a list may not be used beside the newest that was, which may be nil. late is a problem beside a list that may.
+// check says why a list may not replace the newest one that was in use (nil: none was). late is a problem of a list that may be used.
 func (c choice) check(used *x509.RevocationList, now time.Time) (late *problem, err error) {
 	list := c.list
 	switch why := unread(list, c.ofRoot); {
@@ -119,7 +119,7 @@ func (c choice) check(used *x509.RevocationList, now time.Time) (late *problem, 
 	return nil, nil
 }
 
-// better tells whether a list counts rather than another one of the same key: one that is valid now, or else the newer.
+// better tells whether a list is preferred to another one of the same key: a list that is valid now comes first, then the newer one.
 func better(list, other *x509.RevocationList, now time.Time) bool {
 	valid := func(l *x509.RevocationList) bool { return !l.ThisUpdate.After(now) && !overdue(l, now) }
 	return valid(list) && !valid(other) || valid(list) == valid(other) && older(other, list)
@@ -130,7 +130,7 @@ func older(list, other *x509.RevocationList) bool {
 	return list.ThisUpdate.Before(other.ThisUpdate) || other.Number != nil && (list.Number == nil || list.Number.Cmp(other.Number) < 0)
 }
 
-// overdue tells whether the next list is due.
+// overdue tells whether the time of the next list has passed.
 func overdue(list *x509.RevocationList, now time.Time) bool {
 	return !list.NextUpdate.IsZero() && now.After(list.NextUpdate)
 }
@@ -168,8 +168,8 @@ func parseLists(content []byte) ([]*x509.RevocationList, error) {
 	return lists, nil
 }
 
-// unread says why OpenSSL would not take a list for what it has to check; empty: it does. nginx has it check each certificate up to the
-// root, so that the root's list is asked for a certificate of a CA that names no distribution point (RFC 5280 §5.2, §5.2.5).
+// unread says why OpenSSL would not use a list; empty: it does. nginx makes OpenSSL check every certificate of a chain, so the root's list
+// must also be valid for CA certificates without a distribution point (RFC 5280 §5.2, §5.2.5).
 func unread(list *x509.RevocationList, ofRoot bool) string {
 	for _, entry := range list.RevokedCertificateEntries {
 		for _, extension := range entry.Extensions {
@@ -198,8 +198,8 @@ func unread(list *x509.RevocationList, ofRoot bool) string {
 	return ""
 }
 
-// partial says why a list does not have all that a CA has revoked; empty: it has (RFC 5280 §5.2.4, §5.2.5). OpenSSL goes by what its
-// entries say, whether or not the list says that it has such: one may be of another CA, or let a certificate in again (§5.3.1, §5.3.3).
+// partial says why a list does not contain everything that a CA has revoked; empty: it does (RFC 5280 §5.2.4, §5.2.5). OpenSSL applies the
+// entries even if the extensions of the list do not announce them: an entry can be of another CA, or remove a revocation (§5.3.1, §5.3.3).
 func partial(list *x509.RevocationList) string {
 	const removeFromCRL = 8
 	for _, entry := range list.RevokedCertificateEntries {
@@ -231,7 +231,7 @@ func partial(list *x509.RevocationList) string {
 	return ""
 }
 
-// listOf finds the list that a CA's key has signed: of several, the newest that is valid now.
+// listOf finds the list that a CA's key has signed. Of several, it is the one that better prefers.
 func listOf(ca *x509.Certificate, lists []*x509.RevocationList, now time.Time) (*x509.RevocationList, error) {
 	var newest *x509.RevocationList
 	var other error // of a list of the same name

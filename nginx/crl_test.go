@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A list of every CA is needed, up to the root; that of an intermediate CA revokes its clients.
+// A list of every CA is needed, up to the root; the list of an intermediate CA revokes its clients.
 func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
 	intermediate := ca.issue(t, "intermediate", authority)
 	selfSigned := identity{}.issue(t, "self-signed")
 	both := ca.revoke(t, tomorrow) + intermediate.revoke(t, tomorrow)
-	next := newAuthority(t, "CA") // its new key
+	next := newAuthority(t, "CA") // the same CA with a new key
 	for name, test := range map[string]struct {
 		store, lists string
 		words        []string
@@ -28,12 +28,12 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 		"broken":             {ca.pem(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", []string{"list 1 in it cannot be parsed"}},
 		"a certificate":      {ca.pem(), ca.pem(), []string{"has a block \"CERTIFICATE\", which is no revocation list"}},
 		"in DER":             {ca.pem(), "0\x82", []string{"no revocation list in PEM", "openssl crl -inform der"}},
-		// RFC 5280 §5.2.4, §5.2.5: these have not all that is revoked.
+		// RFC 5280 §5.2.4, §5.2.5: these do not contain all revocations.
 		"a delta list":              {ca.pem(), both + ca.partly(t, deltaIndicator, 2, 1, 1), []string{"list 3 in it, of CN=CA, is a delta list"}},
 		"an indirect list":          {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0xFF), []string{"is an indirect one"}},
 		"a list of some reasons":    {ca.pem(), ca.partly(t, distributionPoint, 0x30, 4, 0x83, 2, 6, 0x40), []string{"is one of some reasons only"}},
 		"a list of CA certificates": {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x82, 1, 0xFF), []string{"is one of CA certificates only"}},
-		// RFC 5280 §5.3.1, §5.3.3: OpenSSL believes the entries, and of one that is critical and unknown to it refuses the list.
+		// RFC 5280 §5.3.1, §5.3.3: OpenSSL applies such entries, and refuses a list with an entry that is critical and unknown to it.
 		"an entry of another CA": {ca.pem(), ca.entry(t, selfSigned, 0, otherIssuer(t, "other")), []string{"is an indirect one"}},
 		"an entry that lets in":  {ca.pem(), ca.entry(t, selfSigned, 8), []string{"is a delta list", "takes the revocation of"}},
 		"a critical entry":       {ca.pem(), ca.entry(t, selfSigned, 0, pkix.Extension{Id: unknown, Critical: true, Value: []byte{5, 0}}), []string{"an entry with the critical extension 1.3.6.1.4.1.99999.1", "would refuse all clients"}},
@@ -41,7 +41,7 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 		"a damaged list beside":  {ca.pem(), ca.revoke(t, tomorrow) + damaged(t, ca.revoke(t, tomorrow)), []string{"is damaged: it names the key of that CA"}},
 		"a list by another name": {ca.pem(), ca.revoke(t, tomorrow) + strings.ReplaceAll(ca.revoke(t, tomorrow), "X509 CRL", "CRL"), []string{"has a block \"CRL\""}},
 		"a list of all":          {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x84, 1, 0), nil},
-		// nginx has OpenSSL look into the root's list for the root, too.
+		// nginx makes OpenSSL check the root's own certificate as well, with the root's list.
 		"a root's list of users":         {ca.pem(), ca.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), []string{"for certificates of users", "would refuse all clients"}},
 		"a root's list of one point":     {ca.pem(), ca.partly(t, distributionPoint, 0x30, 9, 0xA0, 7, 0xA0, 5, 0x86, 3, 'u', ':', 'x'), []string{"for one distribution point"}},
 		"a list of users of another CA":  {ca.pem() + intermediate.pem(), ca.revoke(t, tomorrow) + intermediate.partly(t, distributionPoint, 0x30, 3, 0x81, 1, 0xFF), nil},
@@ -61,7 +61,7 @@ func TestCheckCRLWantsAListOfEveryCA(t *testing.T) {
 	}
 }
 
-// Of several lists of a key the newest that is valid counts, and no list replaces a newer one.
+// Of several lists of a key, the newest one that is valid is used, and no list replaces a newer one.
 func TestNewestListCounts(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// documentedRequest is a command of the documents that makes a certificate, in one or more lines.
+// documentedRequest matches a command in the documents that makes a certificate, in one or more lines.
 var documentedRequest = regexp.MustCompile(`(?m)^ +(openssl req -x509 (?:.*\\\n)*.*)$`)
 
-// The commands that the documents give for a trial make certificates that can sign no others, except for the one of the CA, which may.
+// The commands in the documents for a trial make certificates that cannot issue others, except for the certificate of the CA.
 func TestDocumentedCommandsMakeLeaves(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"aws.md", "on-premises.md"} {

@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// doorName is that of the socket in RUN_FOLDER where nginx asks for a client (auth_request).
+// doorName is the socket in RUN_FOLDER where nginx asks whether a client may store (auth_request).
 const doorName = "door.sock"
 
-// door decides whether a client whose certificate OpenSSL has verified may store. OpenSSL lets every
-// certificate of truststore.crt vouch for others that could be a CA; the door lets those only
-// whose duty it is, and knows the clients of ALLOWED_CLIENTS.
+// door decides whether a client whose certificate OpenSSL has verified may store. OpenSSL accepts every
+// certificate of truststore.crt as an issuer if it could be a CA; the door accepts only certificates that
+// are meant to issue others (see mayVouch), and knows the clients of ALLOWED_CLIENTS.
 //
-// A client may store if its certificate is in truststore.crt itself, or if it is one that a CA of
-// truststore.crt vouches for; and if it is on the list, where there is one.
+// A client may store if its certificate is in truststore.crt itself, or was issued by a CA of
+// truststore.crt; and, if there is a list, if it is on the list.
 type door struct {
 	allowed clients
 	log     *slog.Logger
@@ -34,11 +34,11 @@ type door struct {
 
 	mu       sync.Mutex
 	trust    trust
-	verdicts map[[sha256.Size]byte]verdict // by the hash of the certificate as nginx gives it, which may have 300 KB
+	verdicts map[[sha256.Size]byte]verdict // by the hash of the certificate as nginx sends it; it can have 300 KB
 	ending   map[string]time.Time
 }
 
-// verdict is what nginx is told of a client.
+// verdict is the decision about a client.
 type verdict struct {
 	refusal     string // empty: it may store
 	fingerprint string
@@ -46,20 +46,20 @@ type verdict struct {
 }
 
 const (
-	// maxVerdicts bounds the memory for clients: some 300 bytes each.
+	// maxVerdicts limits the memory for clients, about 300 bytes each.
 	maxVerdicts = 1000
-	// endingEvery is how often the end of a client's certificate is recorded.
+	// endingEvery is how often the approaching end of a client's certificate is logged.
 	endingEvery = 24 * time.Hour
 )
 
-// trusts makes the door decide by another trust.
+// trusts makes the door decide with this trust from now on.
 func (d *door) trusts(t trust) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.trust, d.verdicts = t, map[[sha256.Size]byte]verdict{}
 }
 
-// ServeHTTP answers nginx: 204, or 403 with the reason. Names of the client are in headers.
+// ServeHTTP answers nginx: 204, or 403 with the reason in X-Refusal. The names of the client are in headers.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := func(name string) string { return r.Header.Get("X-Client-" + name) }
 	subject, issuer := header("Subject"), header("Issuer")
@@ -78,7 +78,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// judge looks at a certificate, in PEM and percent-encoded, and at its names as nginx writes them.
+// judge decides about a certificate, in PEM and percent-encoded, with its names as nginx writes them.
 func (d *door) judge(escaped, subject, issuer string) verdict {
 	hash := sha256.Sum256([]byte(escaped))
 	d.mu.Lock()
@@ -105,7 +105,7 @@ func (d *door) look(escaped, subject, issuer string) verdict {
 	}
 	v := verdict{}
 	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil { // OpenSSL can, and its names are the same
+	if err != nil { // although OpenSSL could parse it
 		return verdict{refusal: "the client certificate is of a kind that cannot be read here"}
 	}
 	v.fingerprint, v.notAfter = fingerprint(c), c.NotAfter
@@ -118,7 +118,7 @@ func (d *door) look(escaped, subject, issuer string) verdict {
 	return v
 }
 
-// noteEnd records, once a day, that a client's certificate ends soon.
+// noteEnd logs once a day that a client's certificate ends soon.
 func (d *door) noteEnd(ctx context.Context, client string, v verdict) {
 	left := v.notAfter.Sub(d.now())
 	if left > expiresSoon {
@@ -147,8 +147,8 @@ func (d *door) listen(ctx context.Context, runFolder string) (net.Listener, erro
 	if err != nil {
 		return nil, fmt.Errorf("open the door: %w", err)
 	}
-	if os.Getuid() == 0 { // the workers of nginx are nobody's then; what they ask is no secret
-		if err := errors.Join(os.Chmod(runFolder, 0o711), os.Chmod(path, 0o666)); err != nil { //nolint:gosec // as said
+	if os.Getuid() == 0 { // then the workers of nginx run as nobody, and need access; the answers of the door are no secret
+		if err := errors.Join(os.Chmod(runFolder, 0o711), os.Chmod(path, 0o666)); err != nil { //nolint:gosec // see above
 			return nil, fmt.Errorf("open the door: %w", err)
 		}
 		for folder := filepath.Dir(runFolder); ; folder = filepath.Dir(folder) {
@@ -163,8 +163,8 @@ func (d *door) listen(ctx context.Context, runFolder string) (net.Listener, erro
 	return listener, nil
 }
 
-// vouchesFor tells whether the trust lets a certificate in that OpenSSL has verified. strict: its
-// issuer must be in the store itself, since a CA between could take any name.
+// vouchesFor tells whether the trust accepts a certificate that OpenSSL has verified. strict: its
+// issuer must be in the store itself, because an intermediate CA could issue a certificate with any name.
 func (t trust) vouchesFor(c *x509.Certificate, strict bool) bool {
 	for _, own := range t.parsed {
 		if own.Equal(c) {
@@ -179,13 +179,13 @@ func (t trust) vouchesFor(c *x509.Certificate, strict bool) bool {
 	return !strict && !t.hasOwn
 }
 
-// mayVouch: a CA has the duty to sign certificates (RFC 5280 §4.2.1.3). Without it, "openssl req -x509"
-// makes a certificate that could, and is meant to be a client's.
+// mayVouch tells whether a certificate is a CA with the key usage keyCertSign (RFC 5280 §4.2.1.3). "openssl req -x509" makes
+// certificates without this usage, which could be a CA, but are meant for one client.
 func mayVouch(c *x509.Certificate) bool {
 	return c.IsCA && c.KeyUsage&x509.KeyUsageCertSign != 0
 }
 
-// clientAuthConf asks for certificates, and the door for whose they are.
+// clientAuthConf makes nginx ask clients for certificates, and the door whether they may store.
 func (c settings) clientAuthConf(s setting) string {
 	const names = "auth_request_set $client_name $upstream_http_x_client_name;\n" +
 		"auth_request_set $client_sha256 $upstream_http_x_client_sha256;\n" +

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// withoutDuty is what "openssl req -x509" makes: a CA certificate without the duty to sign others.
+// withoutDuty makes a certificate like "openssl req -x509": a CA without the key usage keyCertSign.
 func withoutDuty(c *x509.Certificate) {
 	authority(c)
 	c.KeyUsage = 0
 }
 
-// RFC 5280 §4.2.1.3: only who has the duty vouches for others, whatever OpenSSL makes of it.
+// RFC 5280 §4.2.1.3: only a certificate with keyCertSign may issue others, although OpenSSL accepts them all.
 func TestOwnCertificateVouchesForNobodyElse(t *testing.T) {
 	t.Parallel()
 	own := newAuthority(t, "device-A", withoutDuty)
@@ -44,7 +44,7 @@ func TestOwnCertificateVouchesForNobodyElse(t *testing.T) {
 	}
 }
 
-// A name on the list is that of a client that a CA of the store has named, not a sister of that CA.
+// A name on the list means the client that a CA of the store has issued, not one with the same name by another CA of the same root.
 func TestListIsNotPassedByAnotherCAOfTheRoot(t *testing.T) {
 	t.Parallel()
 	root := newAuthority(t, "root")
@@ -67,7 +67,7 @@ func TestListIsNotPassedByAnotherCAOfTheRoot(t *testing.T) {
 	}
 }
 
-// A client without a subject is not anonymous: its certificate is its name.
+// A client without a subject is not anonymous: it is named by the fingerprint of its certificate.
 func TestClientWithoutSubject(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -124,7 +124,7 @@ func TestParseClients(t *testing.T) {
 	}
 }
 
-// A public CA that vouches for everybody is warned about.
+// A public CA, which issues certificates to everybody, causes a warning.
 func TestPublicCA(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "public CA")
@@ -140,7 +140,7 @@ func TestPublicCA(t *testing.T) {
 	}
 }
 
-// The memory for clients is bounded, whatever they put into certificates that they sign themselves.
+// The memory for clients is bounded, even if their certificates are self-signed and large.
 func TestVerdictsAreBounded(t *testing.T) { //nolint:paralleltest // it looks at the memory of all
 	d := &door{now: time.Now}
 	d.trusts(trust{})

@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// errorLine is a line of nginx's error log, as it may be kept.
+// errorLine is a line of nginx's error log, without what must not be logged.
 type errorLine struct {
 	level  slog.Level
 	text   string
 	client string // address
-	early  bool   // of a connection of a client, before there was a request
+	early  bool   // is about a connection of a client before its first request
 }
 
 var (
 	errorLineSyntax = regexp.MustCompile(`(?s)^(?:nginx: )?(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$`)
-	// uids are paths of the service, and everything that looks like a UID.
+	// uids matches paths of the service, and everything that looks like a UID.
 	uids = regexp.MustCompile(`/(?:studies|commitment-requests)/[^\s"',;]*|[0-9]+(?:\.[0-9]+){4,}`)
 )
 
-// What nginx says of a connection without a PROXY header, around the bytes that it got instead, line ends included.
+// The text of nginx about a connection without a PROXY header, before and after the bytes that it received instead, which can include line ends.
 const (
 	brokenHeader       = "broken header"
 	behindBrokenHeader = `" while reading PROXY protocol`
 )
 
-// connectionRefusal tells why a connection ended before there was a request, which is up to whoever made it: what OpenSSL says,
-// without the place in its source, or nginx of the PROXY header.
+// connectionRefusal tells why a connection ended before its first request, which is the fault of the client: the reason of OpenSSL,
+// without the place in its source, or that of nginx about the PROXY header.
 func connectionRefusal(line errorLine) (reason string, refused bool) {
 	handshake := strings.Contains(line.text, "SSL handshak") || strings.Contains(line.text, "SSL_do_handshake() failed")
 	match := openSSLReason.FindStringSubmatch(line.text)
@@ -44,12 +44,12 @@ func connectionRefusal(line errorLine) (reason string, refused bool) {
 	return line.text, line.early && line.level >= slog.LevelWarn && strings.Contains(line.text, "PROXY protocol")
 }
 
-// openSSLReason is in what OpenSSL says: error:0A000102:SSL routines::unsupported protocol. One without a name is a number.
+// openSSLReason matches the reason in a text of OpenSSL: error:0A000102:SSL routines::unsupported protocol. A reason without a name is a number.
 var openSSLReason = regexp.MustCompile(`SSL: error:[0-9A-F]+:[^:]*:[^:]*:(reason|[^:)]+)`)
 
-// parseErrorLine takes a line of nginx's error log apart. What nginx appends after
-// the client's address (request line, upstream, host, referrer) carries study UIDs,
-// and is dropped; the access log's record of the same request has its route.
+// parseErrorLine parses a line of nginx's error log. What nginx appends after
+// the client's address (request line, upstream, host, referrer) can contain study UIDs,
+// and is dropped; the access log's record of the same request contains its route.
 func parseErrorLine(line string) errorLine {
 	line = strings.TrimSpace(line)
 	parsed := errorLine{level: slog.LevelError, text: line}
@@ -62,7 +62,7 @@ func parseErrorLine(line string) errorLine {
 			parsed.level = slog.LevelInfo
 		}
 	}
-	if strings.HasPrefix(parsed.text, brokenHeader) { // what a stranger sent, whatever it looks like, and then nginx's own
+	if strings.HasPrefix(parsed.text, brokenHeader) { // then follow the bytes of a stranger, which can be anything, and then again the text of nginx
 		behind := parsed.text[max(0, strings.LastIndex(parsed.text, behindBrokenHeader)):]
 		if parsed.text = brokenHeader; strings.HasPrefix(behind, behindBrokenHeader) {
 			parsed.text += behind[len(`"`):]
@@ -73,7 +73,7 @@ func parseErrorLine(line string) errorLine {
 		parsed.client, _, _ = strings.Cut(context, ",")
 		parsed.early = !strings.Contains(context, ", request: ") && !strings.Contains(context, ", upstream: ")
 	}
-	for _, field := range []string{", server: ", ", request: ", ", upstream: ", ", host: ", ", referrer: "} { // without a client
+	for _, field := range []string{", server: ", ", request: ", ", upstream: ", ", host: ", ", referrer: "} { // in lines without a client
 		parsed.text, _, _ = strings.Cut(parsed.text, field)
 	}
 	parsed.text = uids.ReplaceAllString(parsed.text, "…")

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// clientHello is the first record of a client of RSA, which costs the server a signature whenever somebody sends it (RFC 8446 §4.1.2).
+// clientHello is the first record of a client that accepts only RSA. Each time somebody sends it, it costs the server a signature (RFC 8446 §4.1.2).
 func clientHello(t *testing.T) []byte {
 	t.Helper()
 	here, there := net.Pipe()
@@ -30,7 +30,7 @@ func clientHello(t *testing.T) []byte {
 	return record[:n]
 }
 
-// Strangers who take all of the processor make nginx busy, not dead. A worker that hangs is dead.
+// Strangers that use the whole processor make nginx busy, not dead. A worker that hangs is dead.
 func TestBusyServerIsNotDead(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 4096) // a signature takes milliseconds
@@ -70,7 +70,7 @@ func TestBusyServerIsNotDead(t *testing.T) {
 		defer connection.Close()
 		strangers = append(strangers, connection)
 	}
-	signal(syscall.SIGSTOP) // until all have spoken
+	signal(syscall.SIGSTOP) // until all strangers have sent their record
 	for _, connection := range strangers {
 		connection.Write(hello)
 	}

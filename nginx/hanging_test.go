@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A file that hangs is named, holds up no other, and no stop.
+// A file that hangs is reported, and delays neither the other files nor a stop.
 func TestHangingFiles(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -47,7 +47,7 @@ func TestHangingFiles(t *testing.T) {
 		}
 		address := serveHTTP(t, http.HandlerFunc(answer))
 		defer close(hang)
-		startSystem(t) // it takes its time where it is the first
+		startSystem(t) // the first start takes some time
 		began := time.Now()
 		s := startSidecar(t, "AUTH_MODE=clientauth", "CERT_MODE=FROMS3", "CERT_BUCKETNAME=certificates",
 			"AWS_ENDPOINT_URL_S3=http://"+address, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b")
@@ -61,7 +61,7 @@ func TestHangingFiles(t *testing.T) {
 	})
 }
 
-// A folder whose file server is gone has one read at a time waiting for it.
+// If a folder does not answer, only one read of each file waits for it.
 func TestHangingFolderIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t.TempDir())

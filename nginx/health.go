@@ -14,20 +14,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// answer is the body of /health. Live is what a load balancer asks; a certificate
-// that is missing or bad makes the task degraded, not dead: it can only be put
-// after the first deployment.
+// answer is the body of /health. A load balancer needs only Live. A certificate
+// that is missing or invalid makes the task degraded, but not dead, because the files can only be
+// uploaded after the first deployment.
 type answer struct {
-	Live     bool      `json:"live"`  // both that follow
+	Live     bool      `json:"live"`  // Nginx and App
 	Nginx    bool      `json:"nginx"` // nginx answers, or is busy
-	Busy     bool      `json:"busy"`  // it has no connection, or no time, left to answer
-	App      bool      `json:"app"`   // the app's /livez does
+	Busy     bool      `json:"busy"`  // nginx has no connection, or no time, left to answer
+	App      bool      `json:"app"`   // the app's /livez answers 200
 	Degraded bool      `json:"degraded"`
-	Refusing bool      `json:"refusing"` // every request, because no client can be verified
+	Refusing bool      `json:"refusing"` // every request is refused, because no client can be verified
 	Problems []problem `json:"problems"`
 }
 
-// newHealth lays out the routes of HEALTH_ADDRESS.
+// newHealth makes the server of HEALTH_ADDRESS.
 func newHealth(c settings, n *nginx, s *status, m *metrics) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func newHealth(c settings, n *nginx, s *status, m *metrics) *http.Server {
 		if !a.Live {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(a) // the asker is gone
+		_ = json.NewEncoder(w).Encode(a) // it fails only if the client has left
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
@@ -49,9 +49,9 @@ func ask(ctx context.Context, c settings, n *nginx) answer {
 	var a answer
 	var both sync.WaitGroup
 	both.Go(func() {
-		before, _ := n.workers() // none are known
+		before, _ := n.workers() // with an error, no workers are known
 		_, err := n.serving(ctx, liveTimeout)
-		a.Busy = err != nil && (n.full() || n.worked(before)) // a full server serves; what fills it must not have it replaced
+		a.Busy = err != nil && (n.full() || n.worked(before)) // a full server works; a load balancer must not replace it because of its load
 		a.Nginx = err == nil || a.Busy
 	})
 	both.Go(func() {
@@ -82,8 +82,8 @@ func get(ctx context.Context, url string) (status int, body []byte, err error) {
 	return response.StatusCode, body, nil
 }
 
-// health is the subcommand: it asks certsync on this machine, prints its answer,
-// and returns the exit status, 0 when it is live.
+// health is the subcommand: it asks certsync on this machine, prints the answer,
+// and returns the exit status: 0 if it is live.
 func health(c settings) int {
 	host, port, err := net.SplitHostPort(c.HealthAddress)
 	if err != nil {

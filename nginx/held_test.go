@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// raw sends text by a client with this certificate, and returns all that comes back.
+// raw sends text as a client with this certificate, and returns everything that it receives.
 func (s *sidecar) raw(t *testing.T, certificate *tls.Certificate, text string) string {
 	t.Helper()
 	config := &tls.Config{InsecureSkipVerify: true}
@@ -35,7 +35,7 @@ func (s *sidecar) raw(t *testing.T, certificate *tls.Certificate, text string) s
 	return string(got)
 }
 
-// RFC 9112 §6, §11.2: no request hides in the body of another, and none takes the name of another client.
+// RFC 9112 §6, §11.2: a request cannot be hidden in the body of another, and a client cannot take the name of another.
 func TestSmugglingAndForgedHeaders(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
@@ -93,7 +93,7 @@ func TestSmugglingAndForgedHeaders(t *testing.T) {
 	}
 }
 
-// Methods and targets for proxies lead nowhere (RFC 9110 §9.3.6, §9.3.8; RFC 9112 §3.2).
+// Methods and targets for proxies are refused (RFC 9110 §9.3.6, §9.3.8; RFC 9112 §3.2).
 func TestMethodsAndTargetsOfProxies(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -115,7 +115,7 @@ func TestMethodsAndTargetsOfProxies(t *testing.T) {
 	}
 }
 
-// Whatever a CA lets a subject be, records stay records, and the name one value.
+// With any subject that a CA can issue, each record remains one record, and the name one value.
 func TestOddSubjects(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -156,7 +156,7 @@ func TestOddSubjects(t *testing.T) {
 	}
 }
 
-// A hundred reloads while uploads wait leave memory and processes bounded.
+// After a hundred reloads during uploads, memory and number of processes are still bounded.
 func TestReloadStorm(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

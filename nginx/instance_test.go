@@ -16,7 +16,7 @@ const (
 	gib = int64(1) << 30
 )
 
-// Of ../dcm-samples/slice-1.dcm.
+// UIDs of ../dcm-samples/slice-1.dcm.
 const (
 	sampleStudyUID    = "2.25.289846586119708389785202274281271797771"
 	sampleInstanceUID = "2.25.204323656306592224556198627257499024338"
@@ -24,8 +24,8 @@ const (
 
 var serial atomic.Int64
 
-// instance is a sample with a Study and a SOP Instance UID of its own, and Data Set
-// Trailing Padding (PS3.10 §7.2) that gives it its size.
+// instance is a sample with its own Study and SOP Instance UID, and with Data Set
+// Trailing Padding (PS3.10 §7.2) up to its size.
 type instance struct {
 	head      []byte
 	study     string
@@ -76,7 +76,7 @@ func sum(t testing.TB, r io.Reader) [sha256.Size]byte {
 	return [sha256.Size]byte(hash.Sum(nil))
 }
 
-// pattern is an endless reader, the same for all sizes of reads.
+// pattern is an endless reader. Its bytes do not depend on the sizes of the reads.
 type pattern struct{ offset int }
 
 var patternBytes = bytes.Repeat([]byte("stowrs-to-s3 "), 4096)
@@ -91,10 +91,10 @@ func (r *pattern) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// gate lets the first half of a body pass, and the second when it is opened.
+// gate lets the first half of a body pass, and the second half after it is opened.
 type gate struct {
 	first, second io.Reader
-	passed        chan struct{} // closed when the first half is read
+	passed        chan struct{} // closed when the first half has been read
 	open          chan struct{}
 	firstEnded    bool
 }

@@ -13,33 +13,33 @@ import (
 	"time"
 )
 
-// fetchTimeout bounds one look at one set of files. nginx starts without certificates
-// when the first takes longer.
+// fetchTimeout limits how long one set of files is read. If the first reading takes longer, nginx
+// starts without certificates.
 const fetchTimeout = 10 * time.Second
 
-// keeper keeps nginx's files as the source has them, as long as they are good.
+// keeper updates the files of nginx from the source, if they pass the checks.
 type keeper struct {
 	settings   settings
-	source     source // nil: CERT_MODE=ACM, nothing to look for
+	source     source // nil: CERT_MODE=ACM, which needs no files
 	nginx      *nginx
 	version    string // of nginx
 	status     *status
 	door       *door
 	log        *slog.Logger
 	inUse      setting
-	newest     map[string]*x509.RevocationList // that were in use, by keyName: trust grows by no older one
-	generation int                             // that is in use
-	written    int                             // the last one that was written: none is used twice
-	wanted     chan request                    // looks that somebody asked for
-	lock       *os.File                        // of RUN_FOLDER, as long as this process lives
+	newest     map[string]*x509.RevocationList // the newest lists that were in use, by keyName; older ones are refused
+	generation int                             // in use
+	written    int                             // the last generation that was written; no number is used twice
+	wanted     chan request                    // from signals
+	lock       *os.File                        // on RUN_FOLDER, as long as this process lives
 }
 
-// request is what a signal asks for.
+// request is a request by a signal to look at the certificates.
 type request struct {
-	kick bool // end what began before the last change of certificates, too
+	kick bool // also end the requests that began before the last change of certificates
 }
 
-// begin writes the first generation: a self-signed certificate, and nobody to trust.
+// begin writes the first generation: a self-signed certificate, and an empty trust.
 func (k *keeper) begin(ctx context.Context) error {
 	selfSigned, err := newSelfSigned(time.Now())
 	if err != nil {
@@ -52,7 +52,7 @@ func (k *keeper) begin(ctx context.Context) error {
 	return nil
 }
 
-// keep looks at the source every CERT_REFRESH, and when it is asked to, until ctx ends.
+// keep looks at the source every CERT_REFRESH, and after each request, until ctx ends.
 func (k *keeper) keep(ctx context.Context) {
 	tick := time.NewTicker(k.settings.CertRefresh)
 	defer tick.Stop()
@@ -72,8 +72,8 @@ func (k *keeper) keep(ctx context.Context) {
 	}
 }
 
-// set is one that is taken or left as a whole: a bad truststore does not hold a renewed certificate
-// back, nor does one of them that hangs the other.
+// set is a set of files that is used or refused as a whole. The sets are independent: an invalid truststore does not
+// delay a renewed certificate, and a file that hangs does not delay the other set.
 type set struct {
 	names []string
 	take  func(context.Context, map[string][]byte) []problem
@@ -106,13 +106,13 @@ func (k *keeper) refresh(ctx context.Context) {
 		(<-fetched)()
 	}
 	if ctx.Err() != nil {
-		return // stopping
+		return // certsync stops
 	}
 	k.status.set(ctx, k.inUse, k.settings.refusing(k.inUse), k.generation, compact(slices.Concat(problems...)))
 }
 
-// fetch reads the files of a set. It fails as a whole, so that no set is judged by half of its files. Files that are absent are
-// not in the map.
+// fetch reads the files of a set. If one fails, fetch fails, so that no set is checked with only some of its files. Files that are
+// absent are not in the map.
 func (k *keeper) fetch(ctx context.Context, names []string) (map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -130,7 +130,7 @@ func (k *keeper) fetch(ctx context.Context, names []string) (map[string][]byte, 
 	return files, nil
 }
 
-// compact drops a problem that both sets have: a source that does not answer.
+// compact removes duplicates: both sets have the same problem if the source does not answer.
 func compact(problems []problem) []problem {
 	var different []problem
 	for _, p := range problems {
@@ -186,8 +186,8 @@ func (k *keeper) refreshTrust(ctx context.Context, files map[string][]byte) []pr
 	return problems
 }
 
-// adopt makes next, of these files, what nginx serves. file is the one to blame when nginx does not take it, which is asked
-// at each look: what it says may be of something else, such as a name that was not resolved, and a revocation must not wait for other bytes.
+// adopt makes nginx serve next, which was read from files. If nginx refuses it, the problem names file. nginx is asked again at
+// each look, although the files are the same, because the cause may be something else, such as a name that could not be resolved.
 func (k *keeper) adopt(ctx context.Context, next setting, file string, files map[string][]byte) error {
 	if next.same(k.inUse) {
 		return nil
@@ -205,13 +205,13 @@ func (k *keeper) adopt(ctx context.Context, next setting, file string, files map
 	return nil
 }
 
-// refusedError is what nginx -t says of files that have passed our own checks: a key too
-// short for OpenSSL's security level, for example.
+// refusedError is the message of nginx -t about files that have passed our own checks, for example a key that is too
+// short for OpenSSL's security level.
 type refusedError struct{ words string }
 
 func (e *refusedError) Error() string { return e.words }
 
-// apply writes a generation, has nginx test it, and serves it if nginx runs.
+// apply writes a generation, lets nginx test it, and makes nginx serve it if it runs.
 func (k *keeper) apply(ctx context.Context, next setting) error {
 	k.written++
 	generation := k.written
@@ -228,7 +228,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 	if err := k.settings.switchTo(generation); err != nil {
 		return err
 	}
-	k.door.trusts(next.trust) // both the old and the new must let a client in meanwhile
+	k.door.trusts(next.trust) // until the reload is done, a client needs the old trust of nginx and the new trust of the door
 	if k.nginx.process.Load() != nil {
 		err := k.nginx.reload(ctx, generation)
 		if ctx.Err() != nil {
@@ -249,7 +249,7 @@ func (k *keeper) apply(ctx context.Context, next setting) error {
 	return nil
 }
 
-// asProblem finds the problem in an error. Errors that are none have no file to blame.
+// asProblem returns the problem in an error. Any other error is a problem of RUN_FOLDER.
 func asProblem(err error) problem {
 	var p problem
 	if errors.As(err, &p) {

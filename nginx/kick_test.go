@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// nginx tells its old workers a moment after the new ones serve. A kick in between ends what they have all the same.
+// nginx tells its old workers to stop only a moment after the new ones serve. A kick between these moments still ends the old workers.
 func TestKickBeforeOldWorkersAreTold(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -33,11 +33,11 @@ func TestKickBeforeOldWorkersAreTold(t *testing.T) {
 			now = served
 		}
 	}
-	if err := master.Signal(syscall.SIGSTOP); err != nil { // as on a machine that has no time for it
+	if err := master.Signal(syscall.SIGSTOP); err != nil { // like a machine that is overloaded
 		t.Fatal(err)
 	}
 	s.signal(t, kickSignal)
-	time.Sleep(time.Second) // certsync must not take it for done meanwhile
+	time.Sleep(time.Second) // meanwhile, certsync must not report that it is done
 	if err := master.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

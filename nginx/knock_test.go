@@ -17,22 +17,22 @@ import (
 	"time"
 )
 
-// strangersVariable makes the test binary a process of strangers: it has the address, how many come a second, and how many in all.
+// strangersVariable makes the test binary a process of strangers. Its value is the address, the number of strangers per second, and the total number.
 const strangersVariable = "STRANGERS"
 
-// strangers is a process whose clients have no certificate. It is one of its own, so that its processor time can be told from that of the server, and kept from it.
+// strangers is a process with clients that have no certificate. It is a separate process, so that its processor time can be measured and limited apart from the server's.
 type strangers struct {
 	*process
 	all int
 }
 
-// startStrangers lets strangers come to an address at this rate.
+// startStrangers sends strangers to an address at this rate.
 func startStrangers(t testing.TB, address string, perSecond, all int) *strangers {
 	t.Helper()
 	return &strangers{start(t, []string{fmt.Sprintf("%s=%s %d %d", strangersVariable, address, perSecond, all)}, os.Args[0]), all}
 }
 
-// wait returns the processor seconds of the strangers' own half, when the last of them is gone. All must have seen that they are refused.
+// wait returns the processor seconds of the strangers' own half, after the last of them has ended. Each of them must have received the refusal.
 func (s *strangers) wait(t testing.TB) (seconds float64) {
 	t.Helper()
 	if code := s.exitCode(t, 5*time.Minute); code != 0 {
@@ -44,7 +44,7 @@ func (s *strangers) wait(t testing.TB) (seconds float64) {
 	return (s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()).Seconds()
 }
 
-// come is the process. Each stranger announces a body of 1 GiB, and sends a byte of it a second until the server cuts the connection.
+// come is the body of the process. Each stranger announces a body of 1 GiB, and sends one byte per second until the server cuts the connection.
 func come(variable string) int {
 	var address string
 	var perSecond, all int
@@ -68,10 +68,10 @@ func come(variable string) int {
 	return 0
 }
 
-// knock is one stranger. It says whether he saw that he is refused.
+// knock is one stranger. It returns whether it received the refusal.
 func knock(address string) bool {
 	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address,
-		&tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}}) // the others cost him more than the server
+		&tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}}) // other curves would cost the stranger more than the server
 	if err != nil {
 		return false
 	}
@@ -86,11 +86,11 @@ func knock(address string) bool {
 			time.Sleep(time.Second)
 		}
 	}()
-	answer, _ := io.ReadAll(connection) // to the end of lingering_time
+	answer, _ := io.ReadAll(connection) // until the end of lingering_time
 	return strings.HasPrefix(string(answer), "HTTP/1.1 400 ")
 }
 
-// pin keeps processes to these processors.
+// pin binds processes to these processors.
 func pin(t testing.TB, processors string, ids ...int) {
 	t.Helper()
 	for _, id := range ids {
@@ -100,10 +100,10 @@ func pin(t testing.TB, processors string, ids ...int) {
 	}
 }
 
-// A stranger costs nginx little, and a client who stores meanwhile nothing.
+// A stranger costs nginx little, and does not disturb a client that stores at the same time.
 func TestStrangersAreCheap(t *testing.T) {
 	t.Parallel()
-	const all, mostSeconds = 300, 0.003 // three times what docs/benchmarks.md has, and on a busy machine
+	const all, mostSeconds = 300, 0.003 // three times the value in docs/benchmarks.md, for a busy machine
 	ca := newAuthority(t, "CA")
 	files := served(t, ca.issue(t, "server"))
 	files[truststoreFile] = ca.pem()
@@ -130,7 +130,7 @@ func TestStrangersAreCheap(t *testing.T) {
 	u.wantStored(t, s)
 }
 
-// nginxSeconds is the processor time that the workers have had.
+// nginxSeconds is the processor time that the workers have used.
 func (s *sidecar) nginxSeconds(t testing.TB) (seconds float64) {
 	t.Helper()
 	for _, id := range s.workers(t) {
@@ -139,7 +139,7 @@ func (s *sidecar) nginxSeconds(t testing.TB) (seconds float64) {
 	return seconds
 }
 
-// Nobody gets a ticket to resume a session: it would outlive the revocation of its client, and OpenSSL makes two of TLS 1.3 unless it is told otherwise.
+// Nobody gets a ticket to resume a session, because it would outlive the revocation of its client. By default, OpenSSL sends two with TLS 1.3.
 func TestNoTickets(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -153,7 +153,7 @@ func TestNoTickets(t *testing.T) {
 	}
 }
 
-// ticketCounter is a session cache that counts what it should keep.
+// ticketCounter is a session cache that only counts.
 type ticketCounter struct{ n int }
 
 func (*ticketCounter) Get(string) (*tls.ClientSessionState, bool) { return nil, false }

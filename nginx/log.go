@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// newLog writes JSON records, one a line, with the names of levels that the app has.
+// newLog writes JSON records, one per line, with the same names of levels as the app.
 func newLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -21,19 +21,20 @@ func newLog(w io.Writer) *slog.Logger {
 }
 
 const (
-	// maxQueued bounds the records that wait while the log is not read: a hundred thousand. Refusals may have a quarter of it.
+	// maxQueued limits the records that wait while nobody reads the log, in bytes: about 100,000 records. Refusals may use a quarter of it.
 	maxQueued = 32 << 20
-	// flushTimeout is left at the end to a log that is not read.
+	// flushTimeout is how long close waits for the reader of the log.
 	flushTimeout = 2 * time.Second
 )
 
-// lines is the one stream of records. A log that nobody reads must not hold up nginx, which waits for each
-// record, nor a stop: records wait here, and are dropped in the end, refusals long before requests. How many is recorded.
+// lines is the queue of all records. A log that nobody reads must delay neither nginx, which waits for each
+// write, nor a stop. So records wait here. If the queue is full, they are dropped, refusals long before requests, and the
+// number of lost records is logged.
 type lines struct {
 	w io.Writer
 
 	mu    sync.Mutex
-	some  sync.Cond // something to write, or the end
+	some  sync.Cond // the queue is not empty, or has ended
 	queue [][]byte
 	bytes int
 	ended bool
@@ -51,7 +52,7 @@ func newLines(w io.Writer) *lines {
 // Write queues one record. It implements io.Writer, and never fails.
 func (l *lines) Write(record []byte) (int, error) { return l.add(record, maxQueued), nil }
 
-// refusals is where records go that may be lost before others.
+// refusals returns a writer for records that are dropped before others.
 func (l *lines) refusals() io.Writer { return refusalLines{l} }
 
 type refusalLines struct{ *lines }
@@ -71,7 +72,7 @@ func (l *lines) add(record []byte, most int) int {
 	return len(record)
 }
 
-// run writes what is queued, until close.
+// run writes the queue, until it is closed and empty.
 func (l *lines) run() {
 	defer close(l.done)
 	for {
@@ -85,18 +86,18 @@ func (l *lines) run() {
 		}
 		record, lost := l.queue[0], 0
 		l.queue, l.bytes = l.queue[1:], l.bytes-len(record)
-		if l.bytes < maxQueued/8 { // it is read again
+		if l.bytes < maxQueued/8 { // the log is read again
 			lost, l.lost = l.lost, 0
 		}
 		l.mu.Unlock()
-		_, _ = l.w.Write(record) // to the container's log; there is nowhere to report that it fails
+		_, _ = l.w.Write(record) // if the container's log cannot be written, there is no other place to report it
 		if lost > 0 {
 			_, _ = fmt.Fprintf(l.w, `{"time":%q,"level":"ERROR","msg":"records lost","records":%d,"reason":"the log was not read fast enough"}`+"\n", time.Now().Format(time.RFC3339Nano), lost)
 		}
 	}
 }
 
-// close writes what is left, while the log is read.
+// close waits until the queue is written, for at most flushTimeout.
 func (l *lines) close() {
 	l.mu.Lock()
 	l.ended = true

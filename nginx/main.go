@@ -29,7 +29,7 @@ const (
 	exitConfiguration = 2
 )
 
-// cutTimeout is left to nginx to end at once.
+// cutTimeout is how long nginx may take to end after SIGTERM.
 const cutTimeout = 3 * time.Second
 
 const usage = `certsync runs nginx with certificates that it fetches and checks.
@@ -55,7 +55,7 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(exitConfiguration)
 	}
-	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away
+	signal.Ignore(syscall.SIGPIPE) // the reader of the log may end
 	records := newLines(os.Stderr)
 	log := newLog(records)
 	code := exitConfiguration
@@ -72,7 +72,7 @@ func main() {
 func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	looks, kicks := make(chan os.Signal, 1), make(chan os.Signal, 1) // those that come together are one
+	looks, kicks := make(chan os.Signal, 1), make(chan os.Signal, 1) // signals that arrive together count as one
 	signal.Notify(looks, syscall.SIGHUP)
 	signal.Notify(kicks, kickSignal)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -96,7 +96,7 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 		return exitFailed, fmt.Errorf("HEALTH_ADDRESS=%q: %w", c.HealthAddress, err)
 	}
 	health := newHealth(c, k.nginx, k.status, k.status.metrics)
-	if c.ProxyProtocol == on { // a load balancer's checks carry the header, too; others need not
+	if c.ProxyProtocol == on { // the health checks of a load balancer also have the header; for other clients it is optional
 		listener = &proxyproto.Listener{Listener: listener, ReadHeaderTimeout: 5 * time.Second}
 	}
 	go serve(health, listener, log)
@@ -118,7 +118,7 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 		}
 	case <-signals:
 		cancel()
-		<-looked //nolint:errcheck // stopping is no failure of it
+		<-looked //nolint:errcheck // its error is only that of the stop
 		return 0, nil
 	}
 	if err := k.nginx.start(); err != nil {
@@ -134,7 +134,7 @@ func run(c settings, records *lines, log *slog.Logger) (int, error) {
 	return attend(ctx, k, signals, log), nil
 }
 
-// newKeeper puts the parts together, in an empty RUN_FOLDER.
+// newKeeper makes the keeper and everything that it uses, and empties RUN_FOLDER.
 func newKeeper(ctx context.Context, c settings, records *lines, log *slog.Logger) (*keeper, error) {
 	lock, err := c.prepareRunFolder()
 	if err != nil {
@@ -165,14 +165,14 @@ func newKeeper(ctx context.Context, c settings, records *lines, log *slog.Logger
 	return k, nil
 }
 
-// serve is until the server is closed.
+// serve returns when the server is closed.
 func serve(s *http.Server, l net.Listener, log *slog.Logger) {
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		log.Error("a port is not served", "address", l.Addr().String(), "error", err)
 	}
 }
 
-// ask passes signals on as looks at the certificates. They have a channel each: no number of looks may stand in the way of a kick.
+// ask turns signals into requests to the keeper. Each signal has its own channel, so that many looks cannot delay a kick.
 func (k *keeper) ask(ctx context.Context, looks, kicks <-chan os.Signal) {
 	for {
 		var asked request
@@ -191,8 +191,8 @@ func (k *keeper) ask(ctx context.Context, looks, kicks <-chan os.Signal) {
 	}
 }
 
-// attend waits for the end of nginx. The first signal lets it finish what is in
-// flight, for STOP_TIMEOUT; the second ends it. An end that nobody here asked for is a failure.
+// attend waits for the end of nginx, and returns the exit code. After the first signal nginx finishes the requests in
+// flight, for at most STOP_TIMEOUT; the second signal ends it at once. If nginx ends without a signal, this is a failure.
 func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.Logger) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -209,7 +209,7 @@ func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.
 		log.Info("stopping: no new connections, requests in flight are finished", "signal", s.String())
 	}
 	cancel()
-	<-kept // no reload from here on
+	<-kept // from here on there is no reload
 	k.nginx.signal(syscall.SIGQUIT)
 	if why := k.drain(signals); why != "" {
 		log.Warn("stopping at once: requests in flight are cut", "reason", why)
@@ -225,7 +225,7 @@ func attend(ctx context.Context, k *keeper, signals <-chan os.Signal, log *slog.
 	return k.nginx.code
 }
 
-// drain waits until nginx has finished what is in flight. It returns why that shall be cut; empty: it has ended.
+// drain waits until nginx has finished the requests in flight. It returns why they must be cut; empty: nginx has ended.
 func (k *keeper) drain(signals <-chan os.Signal) string {
 	over := time.After(k.settings.StopTimeout)
 	for {
@@ -237,7 +237,7 @@ func (k *keeper) drain(signals <-chan os.Signal) string {
 		case <-over:
 			return "STOP_TIMEOUT is over"
 		case asked := <-k.wanted:
-			if asked.kick { // all that is in flight began before
+			if asked.kick { // all requests in flight began before it
 				return "kicked"
 			}
 		}

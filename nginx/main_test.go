@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// binaries are what the tests start, built when the first of them asks.
+// binaries are the programs that the tests start. They are built when the first test needs them.
 type binaries struct {
-	certsync string // with the race detector when the tests have it
+	certsync string // built with the race detector if the tests are
 	stowrs   string // the app
-	local    string // whose S3 server the tests use
+	local    string // provides the S3 server of the tests
 }
 
 var built struct {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	if variable := os.Getenv(strangersVariable); variable != "" {
 		os.Exit(come(variable))
 	}
-	// Most tests wait: for CERT_REFRESH, for a reload, for nginx to cut somebody. -parallel on the command line wins.
+	// Most tests wait: for CERT_REFRESH, for a reload, for nginx to cut a connection. -parallel on the command line takes precedence.
 	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
@@ -88,7 +88,7 @@ func buildAll() error {
 	return nil
 }
 
-// nginxProgram finds nginx. A machine without it skips the tests that need it, but not in CI.
+// nginxProgram finds nginx. Without it, the tests that need it are skipped, except in CI.
 func nginxProgram(t testing.TB) string {
 	t.Helper()
 	if program := os.Getenv("NGINX_PROGRAM"); program != "" {

@@ -49,7 +49,7 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// watch adds what is known of nginx when somebody asks.
+// watch adds the metrics of nginx, which are read at each scrape.
 func (m *metrics) watch(n *nginx) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

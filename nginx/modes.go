@@ -7,11 +7,11 @@ import (
 
 // Values of AUTH_MODE: who may store.
 const (
-	anonymous  = "anonymous"  // whoever reaches the port
-	clientAuth = "clientauth" // who has a client certificate that truststore.crt verifies
+	anonymous  = "anonymous"  // everybody who reaches the port
+	clientAuth = "clientauth" // everybody with a client certificate that truststore.crt verifies
 )
 
-// Values of CRL: whether crl.pem has to be there.
+// Values of CRL: whether crl.pem must exist.
 const (
 	crlOptional = "optional"
 	crlRequired = "required"
@@ -25,13 +25,13 @@ const (
 
 // Values of CERT_MODE: where the server's certificate comes from.
 const (
-	modeACM    = "ACM"    // a load balancer has it; here one signed by itself is enough
+	modeACM    = "ACM"    // the load balancer has it; here a self-signed one is sufficient
 	modeFromS3 = "FROMS3" // files in a bucket
 	modeLocal  = "LOCAL"  // files in a folder
 )
 
-// validateModes refuses what is unknown, and a pair that cannot work. Neither has
-// a default: a misspelt variable must not open the door.
+// validateModes refuses unknown values, and combinations that cannot work. AUTH_MODE and CERT_MODE have
+// no default, so that a misspelt variable never gives access.
 func (c settings) validateModes() []error {
 	var violations []error
 	switch c.AuthMode {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// All pairs of CERT_MODE and AUTH_MODE that work. That of ACM and clientauth is
-// among the refusals of settings_test.go.
+// All pairs of CERT_MODE and AUTH_MODE that work. ACM with clientauth is
+// among the refusals in settings_test.go.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

@@ -16,7 +16,7 @@ var (
 	quoted     = regexp.MustCompile(`"[^"]*"`)
 )
 
-// The dashboard and the alerts of ../monitoring name metrics that the service and the sidecar have.
+// The dashboard and the alerts of ../monitoring name only metrics that the service or the sidecar has.
 func TestMonitoringNamesMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

@@ -13,17 +13,17 @@ import (
 const (
 	utf8String      = 12
 	printableString = 19
-	t61String       = 20 // its characters are taken for those of Latin-1, as OpenSSL does
+	t61String       = 20 // decoded as Latin-1, like OpenSSL
 	ia5String       = 22
 	visibleString   = 26
 	bmpString       = 30
 )
 
-// sameName compares two names in DER as OpenSSL does: their strings may be of another type, in capitals or not, and spaced otherwise
+// sameName compares two names in DER as OpenSSL does: string types, upper and lower case, and white space may differ
 // (RFC 5280 §7.1).
 func sameName(a, b []byte) bool { return bytes.Equal(a, b) || canonicalName(a) == canonicalName(b) }
 
-// canonicalName is the same for all names that are the same. One that cannot be read is itself alone.
+// canonicalName is equal for all names that are the same. A name that cannot be parsed is returned unchanged.
 func canonicalName(der []byte) string {
 	type attributeSET []struct {
 		Type  asn1.ObjectIdentifier
@@ -65,7 +65,7 @@ func canonicalValue(value asn1.RawValue) string {
 	default:
 		return string(value.FullBytes)
 	}
-	lower := func(r rune) rune { // of ASCII alone
+	lower := func(r rune) rune { // only ASCII
 		if 'A' <= r && r <= 'Z' {
 			r += 'a' - 'A'
 		}
@@ -74,7 +74,7 @@ func canonicalValue(value asn1.RawValue) string {
 	return strings.Join(strings.FieldsFunc(strings.Map(lower, text), func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }), " ")
 }
 
-// keyName names a key that signs, and whose it is.
+// keyName identifies a signing key by the name of its owner and the key, or its identifier.
 func keyName(name, key []byte) string { return canonicalName(name) + string(key) }
 
 func selfIssued(c *x509.Certificate) bool { return sameName(c.RawIssuer, c.RawSubject) }

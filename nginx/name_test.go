@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// nameDER is a name of one CN and one O, each a string of a type.
+// nameDER is a name with one CN and one O, each a string of this type.
 func nameDER(t *testing.T, tag int, cn, o string) []byte {
 	t.Helper()
 	type attribute struct {
@@ -28,7 +28,7 @@ func nameDER(t *testing.T, tag int, cn, o string) []byte {
 	return der
 }
 
-// RFC 5280 §7.1: names are compared without regard to the type of their strings, capitals, and spaces.
+// RFC 5280 §7.1: the comparison of names ignores string types, upper and lower case, and white space.
 func TestSameName(t *testing.T) {
 	t.Parallel()
 	name := nameDER(t, printableString, "Issuing CA", "Hospital")
@@ -53,7 +53,7 @@ func TestSameName(t *testing.T) {
 	}
 }
 
-// A CA that writes its name otherwise in what it issues is the same to OpenSSL, and to the door, and to the lists.
+// A CA that writes its name in another form in its certificates is still the same CA for OpenSSL, for the door and for the lists.
 func TestIssuerIsWrittenOtherwise(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "Issuing CA", func(c *x509.Certificate) { c.Subject.Organization = []string{"Hospital"} })
@@ -74,7 +74,7 @@ func TestIssuerIsWrittenOtherwise(t *testing.T) {
 	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 }
 
-// Of a CA that only clients show, the list is used as well, and a newer one is not undone.
+// For a CA that only clients send, the list is used as well, and a newer list is not replaced by an older one.
 func TestListOfACABelow(t *testing.T) {
 	t.Parallel()
 	root := newAuthority(t, "root")
@@ -93,7 +93,7 @@ func TestListOfACABelow(t *testing.T) {
 	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 }
 
-// What has been revoked stays so when the CA was out of the store meanwhile.
+// A revocation remains in force even if the CA was not in the store for some time.
 func TestNewestListIsRemembered(t *testing.T) {
 	t.Parallel()
 	ca, other := newAuthority(t, "CA"), newAuthority(t, "another CA")
@@ -113,14 +113,14 @@ func TestNewestListIsRemembered(t *testing.T) {
 	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 }
 
-// Lists that do not say of which key they are would be taken for each other by OpenSSL, and are refused before.
+// OpenSSL would confuse the lists of two keys that do not contain an identifier of the key, so they are refused.
 func TestListsOfTwoKeysWithoutIdentifier(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t, "CA"), newAuthority(t, "CA")
 	without := func(i identity) string {
 		copied := *i.certificate
 		copied.SubjectKeyId = nil
-		der, err := copied.CreateCRL(rand.Reader, i.key, nil, time.Now().Add(-time.Hour), tomorrow) // the only one that can leave it out
+		der, err := copied.CreateCRL(rand.Reader, i.key, nil, time.Now().Add(-time.Hour), tomorrow) // the only function of the library that can omit the identifier
 		if err != nil {
 			t.Fatal(err)
 		}

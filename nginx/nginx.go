@@ -27,25 +27,25 @@ import (
 const (
 	testTimeout   = 30 * time.Second // of nginx -t
 	reloadTimeout = 30 * time.Second // until the new workers answer
-	answerTimeout = 10 * time.Second // of one question which files nginx serves, which may wait behind a thousand handshakes
+	answerTimeout = 10 * time.Second // of one question which files nginx serves; it may wait behind a thousand handshakes
 	liveTimeout   = 2 * time.Second  // of one question whether nginx lives
 )
 
-// nginx is the program, and its process once it is started.
+// nginx is the program and, after start, its process.
 type nginx struct {
 	program string
 	folder  string // RUN_FOLDER
 	records io.Writer
 	log     *slog.Logger
-	refused *sampler // what strangers cause
+	refused *sampler // for records that strangers can cause
 
-	before  []worker                   // the workers of before the last reload
+	before  []worker                   // the workers that ran before the last reload
 	process atomic.Pointer[os.Process] // nil until it is started
 	exited  chan struct{}              // closed when it has ended, with the exit status in code
 	code    int
 }
 
-// version of the program, such as 1.28.0.
+// version is the version of the program, such as 1.28.0.
 func (n *nginx) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
@@ -60,13 +60,13 @@ func (n *nginx) version(ctx context.Context) (string, error) {
 	return version, nil
 }
 
-// arguments of nginx. -e: until it has read the configuration it would write to the
-// error log that its packager has chosen, which this user may not.
+// arguments are those of nginx. -e: until it has read its configuration, nginx writes to the
+// error log that was chosen at build time, which this user may not write.
 func (n *nginx) arguments(folder string, more ...string) []string {
 	return append([]string{"-e", "stderr", "-p", n.folder, "-c", filepath.Join(n.folder, folder, "nginx.conf")}, more...)
 }
 
-// test lets nginx read a generation, without serving it. The error has nginx's words.
+// test lets nginx read a generation without serving it. The error contains nginx's message.
 func (n *nginx) test(ctx context.Context, generation int) error {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
@@ -85,17 +85,17 @@ func (n *nginx) test(ctx context.Context, generation int) error {
 	return fmt.Errorf("nginx -t: %w: %s", err, strings.Join(words, "; "))
 }
 
-// childEnvironment is without the credentials, which nginx does not need, and
-// without NGINX, in which it would look for sockets.
+// childEnvironment is the environment without the AWS credentials, which nginx does not need, and
+// without NGINX, in which nginx would look for inherited sockets.
 func childEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "AWS_") || strings.HasPrefix(variable, "NGINX=")
 	})
 }
 
-// start starts nginx over the current generation. What it writes becomes records.
+// start starts nginx with the current generation. Its output becomes records.
 func (n *nginx) start() error {
-	access, accessWriter, err := os.Pipe() // as a pipe of this user, nginx may open it by its name /dev/stdout
+	access, accessWriter, err := os.Pipe() // a pipe of this user, so that nginx may open it as /dev/stdout
 	if err != nil {
 		return fmt.Errorf("make a pipe: %w", err)
 	}
@@ -109,9 +109,9 @@ func (n *nginx) start() error {
 	n.exited = make(chan struct{})
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // that of the fork: nginx is told when it ends
+		runtime.LockOSThread() // Pdeathsig is sent when the thread of the fork ends, so this thread must live
 		err := cmd.Start()
-		_, _ = accessWriter.Close(), errorWriter.Close() // nginx has its own
+		_, _ = accessWriter.Close(), errorWriter.Close() // nginx has its own copies
 		started <- err
 		if err != nil {
 			return
@@ -120,8 +120,8 @@ func (n *nginx) start() error {
 		copies.Go(func() { n.copyAccess(access) })
 		copies.Go(func() { n.copyErrors(errorLog) })
 		err = cmd.Wait()
-		// A master that was killed leaves its workers, who would go on and hold the ports.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // none, as a rule
+		// If the master was killed, its workers would continue and occupy the ports.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // it fails if there are none, which is the normal case
 		copies.Wait()
 		n.code = exitCode(cmd.ProcessState, err)
 		close(n.exited)
@@ -133,7 +133,7 @@ func (n *nginx) start() error {
 	return nil
 }
 
-// exitCode as a shell has it: 128 and the number of the signal that ended the process.
+// exitCode is the exit code as a shell reports it: 128 plus the number of the signal, if one ended the process.
 func exitCode(state *os.ProcessState, err error) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())
@@ -145,7 +145,7 @@ func exitCode(state *os.ProcessState, err error) int {
 	return state.ExitCode()
 }
 
-// copyAccess passes the records of requests on: nginx writes them as they shall be. Refusals are sampled.
+// copyAccess passes on the records of requests, which nginx writes in their final form. Refusals are sampled.
 func (n *nginx) copyAccess(r io.ReadCloser) {
 	defer r.Close()
 	reader := bufio.NewReaderSize(r, 64<<10)
@@ -154,7 +154,7 @@ func (n *nginx) copyAccess(r io.ReadCloser) {
 		if refusal, is := bytes.CutPrefix(line, []byte("refused ")); is {
 			n.addRefusal(refusal)
 		} else if json.Valid(line) {
-			_, _ = n.records.Write(line) // it never fails
+			_, _ = n.records.Write(line) // lines.Write never fails
 		} else if len(line) > 0 {
 			n.refused.add(sample{kind{slog.LevelWarn, "nginx"}, "", "a record that cannot be read"})
 		}
@@ -164,10 +164,10 @@ func (n *nginx) copyAccess(r io.ReadCloser) {
 	}
 }
 
-// copyErrors reads the error log, of which a read gets one message, whatever strangers put into it.
+// copyErrors reads the error log. Each read returns exactly one message, even if strangers put line ends into it.
 func (n *nginx) copyErrors(r io.ReadCloser) {
 	defer r.Close()
-	message := make([]byte, 4<<10) // those of nginx have 2 KiB at most: NGX_MAX_ERROR_STR
+	message := make([]byte, 4<<10) // a message of nginx has at most 2 KiB: NGX_MAX_ERROR_STR
 	for {
 		size, err := r.Read(message)
 		if record := parseErrorLine(string(message[:size])); record.text != "" {
@@ -191,7 +191,7 @@ func (n *nginx) addRefusal(line []byte) {
 	n.refused.add(sample{kind{slog.LevelWarn, refused}, r.Remote, r.Reason}, "tls", r.TLS, "client_dn", r.ClientDN)
 }
 
-// addError samples a line of the error log. Of what is of no more than INFO, only refused handshakes are told.
+// addError samples a line of the error log. Of lines below WARN, only refused connections are logged.
 func (n *nginx) addError(line errorLine) {
 	switch reason, is := connectionRefusal(line); {
 	case is:
@@ -201,22 +201,22 @@ func (n *nginx) addError(line errorLine) {
 	}
 }
 
-// kill ends nginx and its workers whatever they do.
-func (n *nginx) kill() { _ = syscall.Kill(-n.process.Load().Pid, syscall.SIGKILL) } // it has a group of its own
+// kill ends nginx and its workers at once, even if they hang.
+func (n *nginx) kill() { _ = syscall.Kill(-n.process.Load().Pid, syscall.SIGKILL) } // nginx has its own process group
 
-// signal tells nginx: SIGHUP to reload, SIGQUIT to finish what is in flight and end, SIGTERM to end.
+// signal sends a signal to nginx: SIGHUP to reload, SIGQUIT to finish the requests in flight and end, SIGTERM to end at once.
 func (n *nginx) signal(s os.Signal) {
 	if err := n.process.Load().Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		n.log.Error("nginx cannot be signalled", "signal", s.String(), "error", err)
 	}
 }
 
-// reload makes nginx read the current generation, and waits until it serves it, and no worker of before takes connections.
-// Requests in flight go on in those, which end after them.
+// reload makes nginx read the current generation, and waits until nginx serves it and no old worker takes connections.
+// Requests in flight continue in the old workers, which then end.
 func (n *nginx) reload(ctx context.Context, generation int) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	before, _ := n.workers() // none are known
+	before, _ := n.workers() // with an error, no workers are known
 	n.signal(syscall.SIGHUP)
 	if err := n.await(ctx, generation); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (n *nginx) await(ctx context.Context, generation int) error {
 	}, "nginx does not serve the new files within %s; its records say why")
 }
 
-// until waits for a condition, as long as nginx runs. late is the error when ctx ends before.
+// until waits for a condition, as long as nginx runs. late is the text of the error if ctx ends before.
 func (n *nginx) until(ctx context.Context, condition func() bool, late string) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -254,7 +254,7 @@ func (n *nginx) until(ctx context.Context, condition func() bool, late string) e
 	return nil
 }
 
-// serving asks nginx for the generation that it serves: it lives when it answers.
+// serving asks nginx for the generation that it serves. If it answers, nginx is alive.
 func (n *nginx) serving(ctx context.Context, within time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// responder answers for a CA whether certificates are revoked (RFC 6960). Until up is set it answers nothing.
+// responder answers for a CA whether certificates are revoked (RFC 6960). It does not answer until up is set.
 func responder(t *testing.T, ca identity, up *atomic.Bool, revoked func(serial string) bool) (url string) {
 	t.Helper()
 	return "http://" + serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,7 @@ func responder(t *testing.T, ca identity, up *atomic.Bool, revoked func(serial s
 	}))
 }
 
-// With CLIENT_OCSP nobody is let in of whom the CA does not say that he is good.
+// With CLIENT_OCSP, a client is accepted only if its CA answers that the certificate is good.
 func TestClientOCSP(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -64,7 +64,7 @@ func TestClientOCSP(t *testing.T) {
 	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "certificate revoked")
 }
 
-// With OCSP_STAPLING a handshake has the CA's word on the server's certificate, once it was asked for.
+// With OCSP_STAPLING, handshakes contain the CA's answer about the server's certificate, after nginx has asked for it.
 func TestStapling(t *testing.T) {
 	t.Parallel()
 	root := newAuthority(t, "root")

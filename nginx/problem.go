@@ -2,8 +2,7 @@ package main
 
 import "fmt"
 
-// Names of the files, in the bucket and in the folder. The first three are those
-// of the project from its beginning.
+// Names of the files, in the bucket and in the folder. Do not change them: users have files with these names.
 const (
 	certificateFile = "certificate.crt" // the server's certificate and the chain behind it
 	keyFile         = "certificate.key" // its private key
@@ -11,7 +10,7 @@ const (
 	crlFile         = "crl.pem"         // optional: revocation lists of all CAs of truststore.crt
 )
 
-// problem is what keeps a file from being used, or from being of full use.
+// problem says why a file is not used, or only in part.
 type problem struct {
 	File   string `json:"file"`
 	Reason string `json:"reason"`

@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// endWithTests ends the process even when the tests are killed.
+// endWithTests ends the process even if the tests are killed.
 func endWithTests(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

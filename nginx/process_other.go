@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// processAttributes: nginx does not get the signals of the terminal, which end it at once.
+// processAttributes keeps the signals of the terminal from nginx, which would end it at once.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// messagePipe is a pipe of which each read gets one line.
+// messagePipe makes a pipe in which each read returns one line.
 func messagePipe() (io.ReadCloser, *os.File, error) {
 	r, w, err := os.Pipe()
 	return &lineReader{bufio.NewReader(r), r}, w, err //nolint:wrapcheck // it names the call

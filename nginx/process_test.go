@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// process is a child of the tests.
+// process is a child process of the tests.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr output
 	exited         chan struct{}
 }
 
-// shared processes end with the last test.
+// shared processes are ended after the last test.
 var shared []*process
 
 // launch runs the binary with only these variables in its environment.
@@ -46,13 +46,13 @@ func launch(t testing.TB, stderr *os.File, environment []string, binary string, 
 	return p
 }
 
-// start runs it for one test.
+// start runs the binary until the end of one test.
 func start(t testing.TB, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	return startWith(t, nil, environment, binary, arguments...)
 }
 
-// startWith starts it with this file as its stderr; nil: it is collected.
+// startWith starts it with this file as stderr; nil: its stderr is collected.
 func startWith(t testing.TB, stderr *os.File, environment []string, binary string, arguments ...string) *process {
 	t.Helper()
 	p := launch(t, stderr, environment, binary, arguments...)
@@ -68,7 +68,7 @@ func startWith(t testing.TB, stderr *os.File, environment []string, binary strin
 	return p
 }
 
-// kill is kill -9. It returns when the process is gone.
+// kill sends SIGKILL, and returns when the process has ended.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	<-p.exited
@@ -81,7 +81,7 @@ func (p *process) signal(t testing.TB, signal os.Signal) {
 	}
 }
 
-// exitCode waits for the process to end by itself; -1: a signal ended it.
+// exitCode waits until the process ends by itself; -1: a signal ended it.
 func (p *process) exitCode(t testing.TB, within time.Duration) int {
 	t.Helper()
 	select {
@@ -92,7 +92,7 @@ func (p *process) exitCode(t testing.TB, within time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// records are the JSON records on stderr that have the message.
+// records returns the JSON records on stderr with this message.
 func (p *process) records(message string) []map[string]any {
 	var found []map[string]any
 	for line := range strings.Lines(p.stderr.String()) {
@@ -104,7 +104,7 @@ func (p *process) records(message string) []map[string]any {
 	return found
 }
 
-// record waits for a record that has the message, and all the words in it.
+// record waits for a record with this message and all these words.
 func (p *process) record(t testing.TB, message string, words ...string) map[string]any {
 	t.Helper()
 	var found map[string]any
@@ -143,7 +143,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// tail is enough of it to see why a test failed.
+// tail is the end of the output, enough to see why a test failed.
 func (o *output) tail() string {
 	const most = 8 << 10
 	s := o.String()
@@ -153,7 +153,7 @@ func (o *output) tail() string {
 	return s
 }
 
-// eventually waits for the condition, which must become true in time.
+// eventually waits for a condition, and fails the test if it does not become true in time.
 func eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(within)
@@ -168,8 +168,8 @@ func eventually(t testing.TB, within time.Duration, what string, condition func(
 	}
 }
 
-// freeAddress is an address of this machine that nothing listens on, below the
-// ports that systems give to outgoing connections.
+// freeAddress is a loopback address that nobody listens on, with a port below
+// those that systems give to outgoing connections.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {

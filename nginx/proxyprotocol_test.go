@@ -13,7 +13,7 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// behindProxy is a client whose connections begin with headers of a load balancer, as PROXY protocol version 2 has them.
+// behindProxy is a client whose connections begin with the header of a load balancer (PROXY protocol version 2).
 func (s *sidecar) behindProxy(certificate *tls.Certificate, clients ...string) *http.Client {
 	client := s.client(certificate)
 	client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -36,7 +36,7 @@ func (s *sidecar) behindProxy(certificate *tls.Certificate, clients ...string) *
 	return client
 }
 
-// With PROXY_PROTOCOL the first header says who the client is, and none may do without.
+// With PROXY_PROTOCOL, the first header contains the address of the client, and a connection without a header is refused.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -74,7 +74,7 @@ func TestProxyProtocol(t *testing.T) {
 			if r, err := s.send(t.Context(), s.behindProxy(modality, "203.0.113.7", "198.51.100.1"), "/studies", nil, 0); err == nil {
 				t.Errorf("with a second header, of the client's own: status %d", r.status)
 			}
-			// The checks of a load balancer carry a header without an address; those of the container none.
+			// The checks of a load balancer have a header without an address; those of the container have none.
 			for _, clients := range [][]string{nil, {""}, {"203.0.113.7"}} {
 				client := s.behindProxy(nil, clients...)
 				response, err := client.Get("http://" + s.health + "/health")
@@ -88,7 +88,7 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
-// What comes in place of a PROXY header can have the form of nginx's own lines: it is one refusal of who has sent it, and is not in the log.
+// The bytes instead of a PROXY header can look like lines of nginx itself. They count as one refusal of their sender, and are not in the log.
 func TestLinesInPlaceOfAHeader(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")

@@ -19,23 +19,23 @@ var nginxConf string
 // Names in RUN_FOLDER.
 const (
 	currentName = "current"    // a link to the generation that is served
-	socketName  = "nginx.sock" // where nginx answers certsync
-	unusedName  = "unused"     // folders that nginx wants at its start
+	socketName  = "nginx.sock" // on which nginx answers certsync
+	unusedName  = "unused"     // folders that nginx requires at its start
 )
 
-// setting is what nginx is to serve.
+// setting is what nginx serves: a server certificate, and the trust for clients.
 type setting struct {
 	pair  pair
 	trust trust
 }
 
-// same says whether nginx would behave the same.
+// same says whether nginx would behave the same with both settings.
 func (s setting) same(other setting) bool {
 	return s.pair.certificate == other.pair.certificate && s.pair.key == other.pair.key &&
 		s.trust.certificates == other.trust.certificates && s.trust.crl == other.trust.crl
 }
 
-// refusing says that clients must have a certificate, and that none can be verified.
+// refusing says that clients need a certificate, but none can be verified.
 func (c settings) refusing(s setting) bool {
 	return c.AuthMode == clientAuth && s.trust.certificates == ""
 }
@@ -44,7 +44,7 @@ func (c settings) refusing(s setting) bool {
 func (c settings) render(s setting, generation int) map[string]string {
 	files := map[string]string{
 		"nginx.conf":       nginxConf,
-		"processes.conf":   fmt.Sprintf("worker_processes %d;\nworker_rlimit_nofile %d;\n", runtime.GOMAXPROCS(0), openFiles()), // Go knows the limits of the container
+		"processes.conf":   fmt.Sprintf("worker_processes %d;\nworker_rlimit_nofile %d;\n", runtime.GOMAXPROCS(0), openFiles()), // GOMAXPROCS follows the CPU limit of the container
 		"connections.conf": fmt.Sprintf("worker_connections %d;\n", workerConnections()),                                        // a request has two
 		"app.conf":         fmt.Sprintf("server %s;\n", c.AppAddress),
 		"door.conf":        fmt.Sprintf("server unix:%s;\n", filepath.Join(c.RunFolder, doorName)),
@@ -67,7 +67,7 @@ func (c settings) render(s setting, generation int) map[string]string {
 }
 
 // openFiles is how many files a worker may have open: 8192, or the hard limit of the
-// container where it is lower, which nginx could not raise.
+// container if it is lower, because nginx could not raise it.
 func openFiles() uint64 {
 	const enough = 8192
 	var limit syscall.Rlimit
@@ -77,20 +77,20 @@ func openFiles() uint64 {
 	return min(limit.Max, enough)
 }
 
-// workerConnections is how many a worker may have: a request has two.
+// workerConnections is how many connections a worker may have; a request needs two.
 func workerConnections() uint64 { return openFiles() / 2 }
 
-// listenConf: the keepalive finds clients that are gone without a word, and keeps
-// firewalls from forgetting a connection that waits for its answer.
+// listenConf is the listen directive. The keepalive detects clients that have disappeared, and keeps
+// firewalls from dropping a connection that waits for its answer.
 func (c settings) listenConf() string {
-	address := strings.TrimPrefix(c.TLSAddress, ":") // nginx wants the port alone
+	address := strings.TrimPrefix(c.TLSAddress, ":") // nginx expects only the port
 	if c.ProxyProtocol == on {
 		address += " proxy_protocol"
 	}
 	return fmt.Sprintf("listen %s ssl so_keepalive=60s:15s:4;\n", address)
 }
 
-// ocspConf: nginx asks the responder that the certificates name, and of a certificate that names none there is nothing to staple.
+// ocspConf switches OCSP stapling on if the server's certificate names a responder, and sets the DNS servers by which nginx finds responders.
 func (c settings) ocspConf(s setting) string {
 	var conf strings.Builder
 	if c.OCSPStapling == on && s.pair.ocsp {
@@ -102,7 +102,7 @@ func (c settings) ocspConf(s setting) string {
 	return conf.String()
 }
 
-// resolvers writes the addresses of DNS servers as nginx wants them, and leaves out what it does not know: zones.
+// resolvers writes the addresses of DNS servers in the syntax of nginx. It leaves out addresses with a zone, which nginx does not support.
 func resolvers(addresses []string) string {
 	var known []string
 	for _, text := range addresses {
@@ -118,9 +118,9 @@ func resolvers(addresses []string) string {
 	return strings.Join(known, " ")
 }
 
-// systemResolvers are the DNS servers of this machine, as nginx has them.
+// systemResolvers returns the DNS servers of this machine in the syntax of nginx.
 func systemResolvers() string {
-	content, _ := os.ReadFile("/etc/resolv.conf") // without one no name is resolved
+	content, _ := os.ReadFile("/etc/resolv.conf") // without it, no name is resolved
 	var addresses []string
 	for line := range strings.Lines(string(content)) {
 		fields := strings.Fields(line)
@@ -140,7 +140,7 @@ func (c settings) limitsConf() string {
 	return conf
 }
 
-// generationFolder is where the files of a generation lie.
+// generationFolder is the folder with the files of a generation.
 func (c settings) generationFolder(generation int) string {
 	return filepath.Join(c.RunFolder, generationName(generation))
 }
@@ -150,7 +150,7 @@ func generationName(generation int) string { return "generation-" + strconv.Itoa
 // writeGeneration writes the files, which only this user may read.
 func (c settings) writeGeneration(s setting, generation int) error {
 	folder := c.generationFolder(generation)
-	if err := os.RemoveAll(folder); err != nil { // of an earlier process
+	if err := os.RemoveAll(folder); err != nil { // from an earlier process
 		return fmt.Errorf("remove an old generation: %w", err)
 	}
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -165,7 +165,7 @@ func (c settings) writeGeneration(s setting, generation int) error {
 }
 
 // switchTo makes the generation the one that nginx reads at its start and at a
-// reload. The link changes at once: nginx never sees half of it.
+// reload. The link changes atomically.
 func (c settings) switchTo(generation int) error {
 	link := filepath.Join(c.RunFolder, currentName)
 	next := link + ".next"
@@ -181,13 +181,13 @@ func (c settings) switchTo(generation int) error {
 	return nil
 }
 
-// prepareRunFolder empties RUN_FOLDER of what an earlier process has left. It is this process's as long as lock is open.
+// prepareRunFolder removes from RUN_FOLDER what an earlier process has left. The folder belongs to this process as long as lock is open.
 func (c settings) prepareRunFolder() (lock *os.File, err error) {
 	remedy := fmt.Sprintf("mount a writable folder there that user %d owns: a tmpfs, or an empty volume", os.Getuid())
 	if err := os.MkdirAll(filepath.Join(c.RunFolder, unusedName), 0o700); err != nil {
 		return nil, problem{c.RunFolder, "RUN_FOLDER cannot be written to: " + err.Error(), remedy}
 	}
-	if lock, err = c.writePID(); err != nil { // before anything of another's is removed
+	if lock, err = c.writePID(); err != nil { // first of all, so that nothing of a running process is removed
 		return nil, problem{c.RunFolder, "RUN_FOLDER cannot be used: " + err.Error(), remedy}
 	}
 	old, err := filepath.Glob(filepath.Join(c.RunFolder, "generation-*"))

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// nginxPrograms are those that the configuration must be valid for. NGINX_PINNED is
-// of the version of the image, where the machine's own is another one.
+// nginxPrograms are the programs for which the configuration must be valid. NGINX_PINNED is
+// the version of the image, if that of the machine is another one.
 func nginxPrograms(t *testing.T) []string {
 	t.Helper()
 	programs := []string{nginxProgram(t)}
@@ -26,7 +26,7 @@ func nginxPrograms(t *testing.T) []string {
 	return programs
 }
 
-// nginx takes what is written for it, in all modes, without a warning.
+// nginx accepts the generated configuration in all modes, without a warning.
 func TestConfigurationIsValid(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -101,7 +101,7 @@ func weakPair(t *testing.T) (certificate, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)}))
 }
 
-// Only the user of the sidecar reads keys.
+// Only the user of the sidecar can read keys.
 func TestGenerationIsPrivate(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -116,7 +116,7 @@ func TestGenerationIsPrivate(t *testing.T) {
 	}
 }
 
-// nginx -t has the last word: a key that Go takes and OpenSSL does not leaves the good one in use.
+// If nginx -t refuses a key that Go accepts, the last good one stays in use.
 func TestWhatNginxDoesNotTakeIsNotServed(t *testing.T) {
 	t.Parallel()
 	good := newAuthority(t, "CA").issue(t, "good")
@@ -142,7 +142,7 @@ func TestWhatNginxDoesNotTakeIsNotServed(t *testing.T) {
 	}
 }
 
-// What ended a test of nginx may not be of the files, such as a kernel without memory: it is asked again at the next look.
+// A test by nginx can fail for reasons outside the files, such as lack of memory, so it is repeated at the next look.
 func TestNginxIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// upload is a request that stops in the middle of its body until it is let go on.
+// upload is a request that stops in the middle of its body until it is released.
 type upload struct {
 	*gate
 	instance instance
@@ -42,7 +42,7 @@ func (s *sidecar) startUpload(t *testing.T, client *http.Client, i instance) *up
 	return u
 }
 
-// wantStored lets the upload go on. It must end well.
+// wantStored releases the upload, which must succeed.
 func (u *upload) wantStored(t *testing.T, s *sidecar) {
 	t.Helper()
 	close(u.open)
@@ -54,7 +54,7 @@ func (u *upload) wantStored(t *testing.T, s *sidecar) {
 }
 
 // A renewed certificate is served within the refresh time, without a restart, and
-// an upload that began under the old one goes on.
+// an upload that began with the old one continues.
 func TestRotationDuringAnUpload(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -67,7 +67,7 @@ func TestRotationDuringAnUpload(t *testing.T) {
 			s.wantServes(t, old)
 			u := s.startUpload(t, s.client(ca.issue(t, "modality-1").tls()), newInstance(t, 500*mib))
 			for name, content := range served(t, renewed) {
-				s.certificates(name, content) // in two steps: the pair does not match in between
+				s.certificates(name, content) // one file after the other: in between, they do not match
 			}
 			s.wantServes(t, renewed)
 			s.wantStored(t, ca.issue(t, "modality-2").tls())
@@ -88,14 +88,14 @@ func TestRotationDuringAnUpload(t *testing.T) {
 	}
 }
 
-// prometheusNumber is how the text format writes seconds.
+// prometheusNumber is a time as the Prometheus text format writes it.
 func prometheusNumber(at time.Time) string {
 	s := fmt.Sprintf("%.9e", float64(at.Unix()))
 	mantissa, exponent, _ := strings.Cut(s, "e+")
 	return strings.TrimRight(mantissa, "0") + "e+" + exponent
 }
 
-// A bad certificate leaves the last good one in use, and is named with its remedy.
+// If a certificate is invalid, the last good one stays in use, and the problem is reported with its remedy.
 func TestBadCertificateLeavesTheGoodOne(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -129,7 +129,7 @@ func TestBadCertificateLeavesTheGoodOne(t *testing.T) {
 	s.wantGood(t)
 }
 
-// Without certificates the task is live and serves a self-signed one: they can be put after the first deployment only.
+// Without certificates the task is live, with a self-signed certificate, because the files can only be uploaded after the first deployment.
 func TestCertificatesArePutLater(t *testing.T) {
 	t.Parallel()
 	server := newAuthority(t, "CA").issue(t, "server")
@@ -148,7 +148,7 @@ func TestCertificatesArePutLater(t *testing.T) {
 	}
 }
 
-// The whole chain is served, so that a client that knows the root alone can verify it.
+// The whole chain is served, so that a client that knows only the root can verify it.
 func TestTheChainIsServed(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -163,8 +163,8 @@ func TestTheChainIsServed(t *testing.T) {
 	}
 }
 
-// A sidecar that starts without crl.pem cannot know who is revoked: with CRL=required it lets nobody in
-// until the lists are there, and goes on with them when they are gone.
+// A sidecar that starts without crl.pem does not know which clients are revoked. With CRL=required it refuses all of them
+// until the lists exist, and continues with the last lists if they are removed later.
 func TestRevocationListsAreRequired(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -192,7 +192,7 @@ func TestRevocationListsAreRequired(t *testing.T) {
 	s.wantRefused(t, revoked.tls(), http.StatusBadRequest, "the client certificate was not verified")
 }
 
-// An expired list refuses everybody of its CA: it is a problem at once, and mended by a new one.
+// With an expired list, all clients of its CA are refused. This is reported at once, and a new list solves it.
 func TestRevocationLists(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -222,7 +222,7 @@ func TestRevocationLists(t *testing.T) {
 		return s.post(t, revoked.tls(), newInstance(t, 0)).status == http.StatusBadRequest
 	})
 	s.wantStored(t, client.tls())
-	// What must not open the door, or shut it for all: the good list stays in use.
+	// Lists that would allow revoked clients, or refuse all clients, are refused: the last good list stays in use.
 	for _, bad := range []struct{ content, problem string }{
 		{"garbage", "no revocation list in PEM"},
 		{newAuthority(t, "another CA").revoke(t, tomorrow), "the list of CN=CA is missing"},
@@ -243,8 +243,8 @@ func TestRevocationLists(t *testing.T) {
 	}
 }
 
-// A CA that changes its key has clients of both: each is verified, and revoked, by the key that has signed it (RFC 5280 §4.2.1.1). Neither
-// an old list beside them, nor a certificate that cannot be read, keeps the rest from being used, also at the start.
+// After a change of its key, a CA has clients of both keys: each is verified, and revoked, with the key that signed it (RFC 5280 §4.2.1.1). Neither
+// an additional old list, nor a certificate that cannot be parsed, prevents the use of the others, not even at the start.
 func TestClientsOfBothKeysOfACA(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t, "CA"), newAuthority(t, "CA")

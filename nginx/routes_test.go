@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// request without a body.
+// request sends a request without a body.
 func (s *sidecar) request(t *testing.T, method, path string, header http.Header) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, "https://"+s.address+path, nil)
@@ -30,14 +30,14 @@ func (s *sidecar) request(t *testing.T, method, path string, header http.Header)
 	return r
 }
 
-// /studies… and OPTIONS reach the app, everything else is 404 of nginx.
+// Only /studies… and OPTIONS reach the app; nginx answers 404 to everything else.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
 	for _, test := range []struct {
 		method, path string
 		status       int
-		app          bool // it has answered
+		app          bool // the app has answered
 		route        string
 	}{
 		{"OPTIONS", "/", 200, true, "/"},
@@ -77,7 +77,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// The study of the path arrives at the app as it was sent.
+// The study in the path reaches the app unchanged.
 func TestPathAndStudyUIDAreIntact(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -99,7 +99,7 @@ func TestPathAndStudyUIDAreIntact(t *testing.T) {
 	s.s3.wantNotStored(t, i)
 }
 
-// What a client says about itself is dropped; what nginx knows arrives.
+// Headers in which a client names itself are removed; those of nginx reach the app.
 func TestSpoofedHeadersAreDropped(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -130,7 +130,7 @@ func TestSpoofedHeadersAreDropped(t *testing.T) {
 	}
 }
 
-// The base URI of the service is https, as the client sees it, whatever the client says.
+// The base URI is https, as the client sees it, even if the client sends other headers.
 func TestBaseURIIsHTTPS(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -140,7 +140,7 @@ func TestBaseURIIsHTTPS(t *testing.T) {
 	}
 }
 
-// TLS 1.2 and 1.3 with forward secrecy, and HTTP/1.1; nothing older, and no HTTP/2, even for who prefers it.
+// TLS 1.2 and 1.3 with forward secrecy, and HTTP/1.1; no older version, and no HTTP/2, even if the client prefers it.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -160,7 +160,7 @@ func TestProtocols(t *testing.T) {
 		}
 	}
 	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
-		if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) || strings.Contains(suite.Name, "_ECDSA_") { // its key is RSA
+		if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) || strings.Contains(suite.Name, "_ECDSA_") { // the server's key is RSA
 			continue
 		}
 		_, err := handshake(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID}})
@@ -184,7 +184,7 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// A body of unknown length, chunked, is streamed as well.
+// A chunked body, whose length is unknown, is streamed as well.
 func TestChunkedUpload(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -196,7 +196,7 @@ func TestChunkedUpload(t *testing.T) {
 	s.s3.wantStored(t, i)
 }
 
-// The fields of the access log are read by metric filters: their names and types are kept.
+// Metric filters read the fields of the access log, so their names and types must not change.
 func TestAccessLog(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -236,12 +236,12 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// Neither log has a UID, a query, a header or a body, whatever goes wrong; each line is a JSON record.
+// Neither log contains a UID, a query, a header or a body, even after errors; each line is a JSON record.
 func TestLogsHaveNoPHI(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
 	s3, _ := startSystem(t)
-	gone := &app{address: freeAddress(t), admin: freeAddress(t)} // nginx has much to say about it
+	gone := &app{address: freeAddress(t), admin: freeAddress(t)} // the app is down, so nginx logs errors
 	s := startSidecarOf(t, program, s3, gone, "CERT_MODE=ACM", "AUTH_MODE=anonymous", "CLIENT_MAX_BODY_SIZE=1m")
 	const secret = "Doe^John"
 	i := newInstance(t, 0)
@@ -288,7 +288,7 @@ func TestLogsHaveNoPHI(t *testing.T) {
 	}
 }
 
-// A bucket that does not answer, and one that may not be read: live, degraded, with the remedy.
+// With a bucket that does not answer, or that may not be read, the task is live and degraded, and names the remedy.
 func TestProblemsOfTheSource(t *testing.T) {
 	t.Parallel()
 	nginxProgram(t)

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// sampleEvery is how long a record stands for all that are like it.
+	// sampleEvery is the period in which equal samples are counted instead of logged.
 	sampleEvery = time.Minute
-	// maxSampled bounds the different records of a kind in that time: with more, strangers of many addresses are one.
+	// maxSampled limits the different records of a kind in this period. Further ones are only counted together.
 	maxSampled = 200
 )
 
-// refused is the message of a refusal of a client, for what it is.
+// refused is the message of a record about a client that was refused.
 const refused = "refused"
 
-// sampler records what strangers can cause as often as they like: the first of those that are alike
-// at once, and how many followed when a minute is over. A flood of them neither fills the log, nor drives others out of it.
+// sampler logs events that strangers can cause in any number: of equal events, the first one
+// at once and, after a minute, how many followed. So a flood neither fills the log nor displaces other records.
 type sampler struct {
 	log     *slog.Logger
 	now     func() time.Time
-	counter prometheus.Counter // of refusals
+	counter prometheus.Counter // counts refusals
 
 	mu    sync.Mutex
 	began time.Time
@@ -32,19 +32,19 @@ type sampler struct {
 	kinds map[kind]*counted
 }
 
-// kind of records. Each has a bound of its own, so that no number of strangers hides an error.
+// kind is a kind of records. Each kind has its own limit, so that no number of strangers hides an error.
 type kind struct {
 	level slog.Level
 	msg   string
 }
 
-// counted are the records of a kind.
+// counted counts the records of a kind.
 type counted struct {
-	told int // different ones
-	more int // that are like none of them
+	told int // different records
+	more int // records above maxSampled
 }
 
-// sample is what records have in common.
+// sample is what equal records have in common.
 type sample struct {
 	kind
 	client string // address
@@ -56,7 +56,7 @@ type sampled struct {
 	count int
 }
 
-// add records one, or counts it. attrs are of the first of those alike.
+// add logs an event, or counts it if an equal one was logged. attrs are logged only with the first one.
 func (s *sampler) add(key sample, attrs ...any) {
 	if key.msg == refused {
 		s.counter.Inc()
@@ -92,7 +92,7 @@ func (s *sampler) record(key sample, attrs []any, count int) {
 	s.log.Log(context.Background(), key.level, key.msg, append(append(all, "reason", key.reason, "count", count), attrs...)...)
 }
 
-// flush records how many followed, when a minute is over or all shall be told.
+// flush logs how many equal events followed, if a minute is over, or if all is true.
 func (s *sampler) flush(all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *sampler) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.flush(false) //nolint:contextcheck // records have none
+			s.flush(false) //nolint:contextcheck // records need no context
 		}
 	}
 }

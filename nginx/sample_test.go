@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Strangers of many addresses do not hide what nginx reports as an error.
+// Strangers with many addresses do not displace the errors of nginx.
 func TestStrangersHideNoError(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

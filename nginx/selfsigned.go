@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// selfSignedYears outlives every container: it is made anew at each start.
+// selfSignedYears is longer than any container lives; the certificate is new at each start.
 const selfSignedYears = 10
 
-// newSelfSigned makes a key and a certificate that it signs itself: for
-// CERT_MODE=ACM, where the load balancer does not look at it, and until there is a
-// better one. RSA, since every load balancer and old client can do it.
+// newSelfSigned makes a key and a self-signed certificate: for
+// CERT_MODE=ACM, where the load balancer does not check it, and until another certificate is
+// available. It is RSA, which every load balancer and every old client supports.
 func newSelfSigned(now time.Time) (pair, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -30,7 +30,7 @@ func newSelfSigned(now time.Time) (pair, error) {
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "stowrs-to-s3, self-signed"},
 		DNSNames:     []string{"localhost"},
-		NotBefore:    now.Add(-time.Hour), // clocks differ
+		NotBefore:    now.Add(-time.Hour), // the client's clock may be slow
 		NotAfter:     now.AddDate(selfSignedYears, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

@@ -19,18 +19,18 @@ type settings struct {
 	AuthMode string `env:"AUTH_MODE"` // anonymous or clientauth; required
 	CertMode string `env:"CERT_MODE"` // ACM, FROMS3 or LOCAL; required
 
-	CertBucketName string        `env:"CERT_BUCKETNAME"`                     // of FROMS3
-	CertFolder     string        `env:"CERT_FOLDER"     envDefault:"/certs"` // of LOCAL
-	CertRefresh    time.Duration `env:"CERT_REFRESH"    envDefault:"60s"`    // between two looks at the files, a second or more
+	CertBucketName string        `env:"CERT_BUCKETNAME"`                     // for FROMS3
+	CertFolder     string        `env:"CERT_FOLDER"     envDefault:"/certs"` // for LOCAL
+	CertRefresh    time.Duration `env:"CERT_REFRESH"    envDefault:"60s"`    // between two looks at the files; 1 s to 24 h
 
 	// AllowedClients narrows the clients that truststore.crt verifies; see parseClients. Empty: all of them.
 	AllowedClients        string        `env:"ALLOWED_CLIENTS"`
-	CRL                   string        `env:"CRL"                     envDefault:"optional"` // required: nobody is let in without revocation lists
+	CRL                   string        `env:"CRL"                     envDefault:"optional"` // required: without revocation lists, nobody is allowed
 	ClientOCSP            string        `env:"CLIENT_OCSP"             envDefault:"off"`      // on: the CA is asked for the status of each client's certificate
-	OCSPStapling          string        `env:"OCSP_STAPLING"           envDefault:"off"`      // on: handshakes have the CA's word on the server's certificate
+	OCSPStapling          string        `env:"OCSP_STAPLING"           envDefault:"off"`      // on: handshakes contain the CA's statement about the server's certificate
 	Resolver              string        `env:"RESOLVER"`                                      // DNS servers for OCSP; empty: those of /etc/resolv.conf
-	ClientMaxBodySize     string        `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // of nginx: bytes, or with k, m, g; 0: no limit
-	ConnectionsPerAddress int           `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // requests at a time of one client address; 0: no limit
+	ClientMaxBodySize     string        `env:"CLIENT_MAX_BODY_SIZE"    envDefault:"0"`        // in bytes, or with k, m, g; 0: no limit
+	ConnectionsPerAddress int           `env:"CONNECTIONS_PER_ADDRESS" envDefault:"0"`        // concurrent requests of one client address; 0: no limit
 	WorkerShutdownTimeout time.Duration `env:"WORKER_SHUTDOWN_TIMEOUT" envDefault:"1h"`       // for requests that began before certificates changed
 	StopTimeout           time.Duration `env:"STOP_TIMEOUT"            envDefault:"119s"`     // for requests in flight at a stop
 	ProxyProtocol         string        `env:"PROXY_PROTOCOL"          envDefault:"off"`      // on: each connection must begin with a PROXY header
@@ -40,7 +40,7 @@ type settings struct {
 	AppAddress      string `env:"APP_ADDRESS"       envDefault:"127.0.0.1:8080"` // LISTENADDRESS of the app
 	AppAdminAddress string `env:"APP_ADMIN_ADDRESS" envDefault:"127.0.0.1:9090"` // ADMINADDRESS of the app
 
-	RunFolder string `env:"RUN_FOLDER" envDefault:"/run/certsync"` // the one folder that is written to
+	RunFolder string `env:"RUN_FOLDER" envDefault:"/run/certsync"` // the only folder that certsync writes to
 	Nginx     string `env:"NGINX_PROGRAM" envDefault:"nginx"`      // the program
 }
 
@@ -52,7 +52,7 @@ const maxRunFolder = 90
 func loadSettings(environment map[string]string) (settings, error) {
 	clean := make(map[string]string, len(environment))
 	for name, value := range environment {
-		if value = strings.TrimSpace(value); value != "" { // files of variables have empty ones, which stand for the default
+		if value = strings.TrimSpace(value); value != "" { // an empty variable means the default
 			clean[name] = value
 		}
 	}
@@ -67,7 +67,7 @@ func loadSettings(environment map[string]string) (settings, error) {
 	return c, errors.Join(violations...)
 }
 
-// readable names the variables of an error of the env library, which knows fields only.
+// readable names the variables in an error of the env library, which knows only the fields.
 func readable(err error, environment map[string]string) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -86,7 +86,7 @@ func readable(err error, environment map[string]string) error {
 	return errors.Join(violations...)
 }
 
-// isBodySize: nginx counts in 64 bits with a sign.
+// isBodySize checks the syntax of a size, and that nginx can represent it in a signed 64-bit integer.
 func isBodySize(s string) bool {
 	digits := strings.TrimRight(strings.ToLower(s), "kmg")
 	unit := map[string]int64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[strings.ToLower(s[len(digits):])]
@@ -124,7 +124,8 @@ func (c settings) validateRest() []error {
 	return violations
 }
 
-// isAddress: nginx gets it as well, so that names and numbers only may pass, and not what it takes for the path of a socket.
+// isAddress checks a host and port. nginx gets the address as well, so only characters of names and numbers are allowed, and not the prefix unix, which
+// would be the path of a socket.
 func isAddress(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "unix" || strings.ContainsFunc(host, func(r rune) bool {

@@ -26,10 +26,10 @@ type sidecar struct {
 	address, health string
 	scheme          string // empty: https
 	runFolder       string
-	certificates    func(name, content string) // puts a file; an empty content removes it
+	certificates    func(name, content string) // writes a file; an empty content removes it
 }
 
-// startSidecar starts it in front of the shared app. Later variables win over earlier ones.
+// startSidecar starts a sidecar in front of the shared app. Later variables take precedence.
 func startSidecar(t testing.TB, variables ...string) *sidecar {
 	t.Helper()
 	program := nginxProgram(t)
@@ -53,7 +53,7 @@ func startSidecarOf(t testing.TB, program string, s3 *storage, app *app, variabl
 	return s
 }
 
-// newRunFolder has a short name: that of the socket in it may have 108 bytes.
+// newRunFolder has a short name, because the address of the socket in it can have only 108 bytes.
 func newRunFolder(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "certsync-run-") //nolint:usetesting // it has the name of the test in it
@@ -64,7 +64,7 @@ func newRunFolder(t testing.TB) string {
 	return folder
 }
 
-// startLocal starts it with CERT_MODE=LOCAL over a folder with these files.
+// startLocal starts a sidecar with CERT_MODE=LOCAL and a folder with these files.
 func startLocal(t testing.TB, authMode string, files map[string]string, variables ...string) *sidecar {
 	t.Helper()
 	folder := t.TempDir()
@@ -89,7 +89,7 @@ func startLocal(t testing.TB, authMode string, files map[string]string, variable
 	return s
 }
 
-// startFromS3 starts it with CERT_MODE=FROMS3 over a bucket with these files.
+// startFromS3 starts a sidecar with CERT_MODE=FROMS3 and a bucket with these files.
 func startFromS3(t testing.TB, authMode string, files map[string]string, variables ...string) *sidecar {
 	t.Helper()
 	nginxProgram(t)
@@ -110,22 +110,22 @@ func startFromS3(t testing.TB, authMode string, files map[string]string, variabl
 	return s
 }
 
-// served are the files of certificate.crt and certificate.key.
+// served returns the files certificate.crt and certificate.key.
 func served(t testing.TB, i identity) map[string]string {
 	t.Helper()
 	return map[string]string{certificateFile: i.chainPEM(), keyFile: i.keyPEM(t)}
 }
 
-// client of STOW-RS. A nil certificate is none. Each has connections of its own.
+// client is a STOW-RS client with its own connections. A nil certificate is none.
 func (s *sidecar) client(certificate *tls.Certificate) *http.Client {
 	config := &tls.Config{InsecureSkipVerify: true}
-	if certificate != nil { // shown whatever CAs nginx names
+	if certificate != nil { // is sent even if nginx does not name its CA
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: 3 * time.Minute}
 }
 
-// answer of the service, or of nginx.
+// reply is the answer of the service, or of nginx.
 type reply struct {
 	status int
 	header http.Header
@@ -143,7 +143,7 @@ func (s *sidecar) post(t testing.TB, certificate *tls.Certificate, i instance, h
 	return r
 }
 
-// send POSTs a body to a path. header are names and values in turn.
+// send POSTs a body to a path. header contains names and values in turn.
 func (s *sidecar) send(ctx context.Context, client *http.Client, path string, body io.Reader, lengthBytes int64, header ...string) (reply, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, cmp.Or(s.scheme, "https")+"://"+s.address+path, body)
 	if err != nil {
@@ -168,7 +168,7 @@ func do(client *http.Client, request *http.Request) (reply, error) {
 	return reply{response.StatusCode, response.Header, string(content), response.TLS}, err
 }
 
-// wantStored sends an instance, which must be stored; the answer is returned.
+// wantStored sends an instance, which must be stored, and returns the answer.
 func (s *sidecar) wantStored(t testing.TB, certificate *tls.Certificate) reply {
 	t.Helper()
 	i := newInstance(t, 0)
@@ -180,7 +180,7 @@ func (s *sidecar) wantStored(t testing.TB, certificate *tls.Certificate) reply {
 	return r
 }
 
-// wantRefused sends an instance, which must be refused with the status and words, and not be stored.
+// wantRefused sends an instance, which must be refused with this status and text, and must not be stored.
 func (s *sidecar) wantRefused(t testing.TB, certificate *tls.Certificate, status int, words string) reply {
 	t.Helper()
 	i := newInstance(t, 0)
@@ -192,7 +192,7 @@ func (s *sidecar) wantRefused(t testing.TB, certificate *tls.Certificate, status
 	return r
 }
 
-// wantServes: new connections see this certificate, or will within the refresh time.
+// wantServes waits until new connections get this certificate, for at most the refresh time.
 func (s *sidecar) wantServes(t testing.TB, i identity) {
 	t.Helper()
 	eventually(t, 10*time.Second, "new connections see "+i.certificate.Subject.String(), func() bool {
@@ -201,7 +201,7 @@ func (s *sidecar) wantServes(t testing.TB, i identity) {
 	})
 }
 
-// servedCertificate is what a new connection sees, in DER.
+// servedCertificate is the certificate that a new connection gets, in DER.
 func (s *sidecar) servedCertificate(t testing.TB) string {
 	t.Helper()
 	connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
@@ -225,8 +225,8 @@ func (s *sidecar) state(t testing.TB) (status int, a answer) {
 	return status, a
 }
 
-// wantProblem: within the refresh time health says 200 and degraded, with a problem
-// of the file that has the words in its reason or remedy; the log and the metric too.
+// wantProblem waits, for at most the refresh time, until /health says 200 and degraded, with a problem
+// of this file with these words in its reason or remedy; the log and the metric must agree.
 func (s *sidecar) wantProblem(t testing.TB, file, words string) {
 	t.Helper()
 	var last answer
@@ -248,7 +248,7 @@ func (s *sidecar) wantProblem(t testing.TB, file, words string) {
 	s.wantMetric(t, "certsync_degraded 1")
 }
 
-// wantGood: within the refresh time there is no problem left.
+// wantGood waits, for at most the refresh time, until there is no problem.
 func (s *sidecar) wantGood(t testing.TB) {
 	t.Helper()
 	var last answer

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// SIGHUP looks at the certificates at once, however long CERT_REFRESH is.
+// SIGHUP makes certsync look at the certificates at once, with any CERT_REFRESH.
 func TestHangupLooksNow(t *testing.T) {
 	t.Parallel()
 	old, renewed := newAuthority(t, "CA").issue(t, "old"), newAuthority(t, "CA").issue(t, "renewed")
@@ -25,7 +25,7 @@ func TestHangupLooksNow(t *testing.T) {
 	s.wantServes(t, renewed)
 }
 
-// A client that is withdrawn ends at once by a kick, and after WORKER_SHUTDOWN_TIMEOUT without.
+// The requests of a client that is withdrawn end at once after a kick, otherwise after WORKER_SHUTDOWN_TIMEOUT.
 func TestWithdrawnClientEnds(t *testing.T) {
 	t.Parallel()
 	nginxProgram(t)
@@ -36,7 +36,7 @@ func TestWithdrawnClientEnds(t *testing.T) {
 	kick := func(t *testing.T, s *sidecar) {
 		t.Helper()
 		s.certificates(truststoreFile, other.pem()+newAuthority(t, "a third CA").pem())
-		for range 5 { // looks that wait for a reload must not stand in the way
+		for range 5 { // many looks that wait for a reload must not delay a kick
 			s.signal(t, syscall.SIGHUP)
 			time.Sleep(5 * time.Millisecond)
 		}
@@ -90,7 +90,7 @@ func TestWithdrawnClientEnds(t *testing.T) {
 	}
 }
 
-// A pid file that a certsync has left may name any process by now: none is told, and a second certsync does not take the folder of the first.
+// An old pid file may name any other process: no process gets a signal by it, and a second certsync does not take the folder of the first.
 func TestOnlyALivingCertsyncIsTold(t *testing.T) {
 	t.Parallel()
 	b := build(t)
@@ -151,7 +151,7 @@ func TestStopBeforeNginxStarts(t *testing.T) {
 	}
 }
 
-// A client that drips does not hold up a stop beyond STOP_TIMEOUT.
+// A client that sends slowly does not delay a stop beyond STOP_TIMEOUT.
 func TestStopHasAnEnd(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous", "STOP_TIMEOUT=2s")
@@ -165,7 +165,7 @@ func TestStopHasAnEnd(t *testing.T) {
 	}
 }
 
-// An end of nginx that certsync did not ask for is a failure, for whoever restarts it.
+// If nginx ends without a request of certsync, the exit status is a failure, so that the supervisor restarts it.
 func TestGracefulEndOfNginxIsAFailure(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -177,7 +177,7 @@ func TestGracefulEndOfNginxIsAFailure(t *testing.T) {
 	}
 }
 
-// Whoever reads the log may go away: requests are served on, and a stop ends orderly.
+// If the reader of the log ends, requests are still served, and a stop is still graceful.
 func TestReaderOfTheLogIsGone(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
@@ -207,7 +207,7 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	}
 }
 
-// Nobody can tell what nginx read of a reload that failed: its number is never used again, and the next look makes a new one.
+// After a failed reload nobody knows which files nginx has read. So its number is not used again, and the next look makes a new generation.
 func TestFailedReloadsNumberIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -218,7 +218,7 @@ func TestFailedReloadsNumberIsNotUsedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := master.Signal(syscall.SIGSTOP); err != nil { // as a machine without memory does for a while
+	if err := master.Signal(syscall.SIGSTOP); err != nil { // like a machine without free memory
 		t.Fatal(err)
 	}
 	for name, content := range served(t, renewed) {

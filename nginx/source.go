@@ -12,22 +12,22 @@ import (
 	"syscall"
 )
 
-// maxFileBytes bounds each file: some 500 client certificates.
+// maxFileBytes limits each file, to about 500 client certificates.
 const maxFileBytes = 1 << 20
 
-// errAbsent: the source answers, and has no such file.
+// errAbsent reports that the source answers, but has no such file.
 var errAbsent = errors.New("no such file")
 
 // source has the certificates: a bucket or a folder.
 type source interface {
-	// read returns the content of a file; errAbsent when it is not there, else a
-	// problem that names the remedy.
+	// read returns the content of a file. The error is errAbsent if there is no such file, otherwise a
+	// problem with its remedy.
 	read(ctx context.Context, name string) ([]byte, error)
-	// place is where people put the files.
+	// place describes the source for people.
 	place() string
 }
 
-// folder is the source of CERT_MODE=LOCAL. It may be one that hangs, such as that of a file server that is gone.
+// folder is the source of CERT_MODE=LOCAL. Its file system may hang, for example if it is on a file server that is down.
 type folder struct {
 	path string
 
@@ -49,9 +49,9 @@ func (f *folder) read(ctx context.Context, name string) ([]byte, error) {
 		err     error
 	}
 	read := make(chan outcome, 1)
-	go func() { // a system call that hangs ends with no context
+	go func() { // a context does not end a system call that hangs
 		content, err := f.readFile(path)
-		f.end(name) // before the next look can find it begun
+		f.end(name) // before the result is sent, so that the next look does not find it still being read
 		read <- outcome{content, err}
 	}()
 	select {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// What can be wrong with a mount, each with its remedy.
+// The possible problems of a mount, each with its remedy.
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, keyFile), 0o700); err != nil { // what docker makes of a file that is not there
+	if err := os.Mkdir(filepath.Join(dir, keyFile), 0o700); err != nil { // Docker makes a folder if the mounted file does not exist
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, truststoreFile), make([]byte, maxFileBytes+1), 0o600); err != nil {
@@ -29,7 +29,7 @@ func TestFolder(t *testing.T) {
 		_, err := newFolder(dir).read(t.Context(), name)
 		wantProblemWords(t, err, words)
 	}
-	// A mount that is gone must not look like a revocation list that was never there.
+	// A mount that is missing must not look like a folder without revocation lists.
 	if err := os.Symlink(filepath.Join(dir, "unmounted"), filepath.Join(dir, crlFile)); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestFolder(t *testing.T) {
 	wantProblemWords(t, err, []string{"the folder does not exist", "mount the folder"})
 }
 
-// A file that a pipe takes the place of while it is looked at hangs no reader: it would never be read again.
+// If a file is replaced by a pipe while it is read, the reader must not hang; otherwise the file would never be read again.
 func TestFileIsSwappedForAPipe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

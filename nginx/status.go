@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// statusEvery is how often the status is recorded: alarms read it, and need it while it lasts.
+	// statusEvery is how often the status is logged. Alarms read it, and need it regularly.
 	statusEvery = 5 * time.Minute
-	// expiresSoon is when the record of the status becomes a warning.
+	// expiresSoon is how long before the end of a certificate the status becomes a warning.
 	expiresSoon = 30 * 24 * time.Hour
 	listDueSoon = 24 * time.Hour // of a revocation list, which may live for days only
 )
 
-// status is what certsync knows of its certificates, for health, metrics and log.
+// status is the state of the certificates, for health, metrics and log.
 type status struct {
 	log     *slog.Logger
 	metrics *metrics
-	always  bool          // the status is worth a record even if all is well
-	old     time.Duration // after which the files should have been looked at again
+	always  bool          // the status is logged even if there is no problem
+	old     time.Duration // if the last look is longer ago, this is a problem
 
 	mu         sync.Mutex
 	inUse      setting
@@ -32,8 +32,8 @@ type status struct {
 	looked     time.Time // when set was called
 }
 
-// set takes the outcome of one look at the certificates. What is new is logged at
-// once; the status in all every few minutes.
+// set takes the outcome of one look at the certificates. Changes are logged at
+// once, the whole status every few minutes.
 func (s *status) set(ctx context.Context, inUse setting, refusing bool, generation int, problems []problem) {
 	s.mu.Lock()
 	before, changed := s.problems, s.generation != generation || s.refusing != refusing || !slices.Equal(s.problems, problems)
@@ -71,7 +71,7 @@ func meanwhile(inUse setting, refusing bool) string {
 	return "the last good files stay in use"
 }
 
-// record writes the one record that alarms read.
+// record logs the record that alarms read.
 func (s *status) record(ctx context.Context, inUse setting, refusing bool, generation, problems int) {
 	level := slog.LevelInfo
 	attrs := []any{"degraded", number(problems > 0), "refusing", number(refusing), "problems", problems, "generation", generation}
@@ -108,7 +108,7 @@ func (s *status) reloaded(err error) {
 	s.metrics.reloads.WithLabelValues(result).Inc()
 }
 
-// now is the status at this moment. That nobody has looked for long is a problem of its own.
+// now is the present status. If the last look at the files was too long ago, this is an additional problem.
 func (s *status) now() (refusing bool, problems []problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The record that alarms read comes at once when something has changed, and every
-// few minutes while nothing has; its level and days follow from the first end.
+// The record that alarms read is written at once after a change, and otherwise every
+// few minutes. Its level and its days follow from the earliest end.
 func TestStatusRecord(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -70,7 +70,7 @@ func TestStatusRecord(t *testing.T) {
 	}
 }
 
-// Files that nobody has looked at for long are a problem: a revocation may wait in them.
+// It is a problem if the files were not read for a long time, because they may contain a revocation.
 func TestOldLookIsAProblem(t *testing.T) {
 	t.Parallel()
 	s := &status{log: newLog(io.Discard), metrics: newMetrics("test"), always: true, old: time.Hour}

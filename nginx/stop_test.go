@@ -33,7 +33,7 @@ func (s *sidecar) nginxID(t testing.TB) int {
 
 func alive(id int) bool { return syscall.Kill(id, 0) == nil }
 
-// SIGTERM takes no new connections, finishes the upload in flight, and ends with nginx's status.
+// After SIGTERM, nginx accepts no new connections, finishes the upload in flight, and certsync ends with the status of nginx.
 func TestStopFinishesAnUpload(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -46,7 +46,7 @@ func TestStopFinishesAnUpload(t *testing.T) {
 		}
 		return err != nil
 	})
-	time.Sleep(time.Second) // it stays so
+	time.Sleep(time.Second) // the upload continues to be open
 	select {
 	case <-u.done:
 		t.Fatalf("the upload ended with the signal: status %d, error %v", u.reply.status, u.err)
@@ -61,7 +61,7 @@ func TestStopFinishesAnUpload(t *testing.T) {
 	s.record(t, "stopped", `"exit_status":0`)
 }
 
-// A second signal ends at once.
+// A second signal ends nginx at once.
 func TestSecondSignalCuts(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -76,7 +76,7 @@ func TestSecondSignalCuts(t *testing.T) {
 	}
 }
 
-// A kick ends what a stop would wait for: all of it began before.
+// A kick during a stop ends all requests, because all of them began before it.
 func TestKickWhileStopping(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -92,7 +92,7 @@ func TestKickWhileStopping(t *testing.T) {
 	}
 }
 
-// Where certsync is root, the workers of nginx are not: a folder that they cannot enter is refused, since they could let nobody in.
+// If certsync is root, the workers of nginx are not. A folder that they cannot enter is refused, because they could not reach the door.
 func TestRunFolderThatOnlyRootEnters(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -120,7 +120,7 @@ func TestExitStatusOfNginx(t *testing.T) {
 	s.record(t, "nginx has ended by itself", `"level":"ERROR"`)
 }
 
-// A certsync that is killed leaves no nginx behind, and the next one starts in its folder.
+// A certsync that is killed leaves no nginx behind, and the next one starts in the same folder.
 func TestKilledCertsyncLeavesNoNginx(t *testing.T) {
 	t.Parallel()
 	s := startSidecar(t, "CERT_MODE=ACM", "AUTH_MODE=anonymous")
@@ -131,7 +131,7 @@ func TestKilledCertsyncLeavesNoNginx(t *testing.T) {
 	again.wantStored(t, nil)
 }
 
-// Live is nginx and the app; the container's check says so by its exit status.
+// Live means that nginx and the app answer; the exit status of the container's check says the same.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
@@ -160,7 +160,7 @@ func TestHealth(t *testing.T) {
 	check(1)
 }
 
-// What cannot work ends the process at once, with all violations in one record.
+// An invalid configuration ends the process at once, with all violations in one record.
 func TestConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)

@@ -29,7 +29,7 @@ type storage struct {
 	client          *s3.Client
 }
 
-// environment of a process that uses it.
+// environment is that of a process that uses it.
 func (s *storage) environment(more ...string) []string {
 	return append([]string{"AWS_ENDPOINT_URL_S3=http://" + s.address, "AWS_REGION=us-east-1",
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey}, more...)
@@ -59,7 +59,7 @@ func (s *storage) remove(t testing.TB, bucket, name string) {
 	}
 }
 
-// wantStored: the bucket has the instance, byte for byte. It is removed: some are large.
+// wantStored checks that the bucket contains exactly the bytes of the instance, and removes it, because some are large.
 func (s *storage) wantStored(t testing.TB, i instance) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(s.folder, "s3", dicomBucket, i.study, "*", i.uid))
@@ -77,7 +77,7 @@ func (s *storage) wantStored(t testing.TB, i instance) {
 	os.Remove(paths[0])
 }
 
-// wantNotStored: no request of a client that must be refused leaves an object.
+// wantNotStored checks that a refused request has left no object.
 func (s *storage) wantNotStored(t testing.TB, i instance) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(s.folder, "s3", dicomBucket, i.study, "*"))
@@ -92,12 +92,12 @@ type app struct {
 	address, admin string
 }
 
-// variables of the sidecar in front of it.
+// variables are those of a sidecar in front of the app.
 func (a *app) variables() []string {
 	return []string{"APP_ADDRESS=" + a.address, "APP_ADMIN_ADDRESS=" + a.admin}
 }
 
-// transaction is the audit record of the request that has the id.
+// transaction is the audit record of the request with this id.
 func (a *app) transaction(t testing.TB, requestID string) map[string]any {
 	t.Helper()
 	return a.record(t, "store transaction", `"request_id":"`+requestID+`"`)

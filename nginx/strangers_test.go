@@ -30,7 +30,7 @@ func serveHTTP(t *testing.T, handler http.Handler) string {
 	return server.Listener.Addr().String()
 }
 
-// stranger opens a connection without a certificate, and sends this.
+// stranger opens a connection without a certificate, and sends this text.
 func (s *sidecar) stranger(t *testing.T, text string) *tls.Conn {
 	t.Helper()
 	connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
@@ -45,7 +45,7 @@ func (s *sidecar) stranger(t *testing.T, text string) *tls.Conn {
 
 const longRequest = "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: 1073741824\r\n\r\n"
 
-// Who is refused for what he is sees why, and is gone in two seconds, whatever he still sends.
+// A client that is refused gets the reason, and its connection ends within two seconds, even if it continues to send.
 func TestRefusedStrangersAreGone(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -65,7 +65,7 @@ func TestRefusedStrangersAreGone(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			connection := test.s.stranger(t, longRequest)
-			go func() { // drips until the connection is gone
+			go func() { // sends byte by byte until the connection ends
 				for {
 					if _, err := connection.Write([]byte{0}); err != nil {
 						return
@@ -90,7 +90,7 @@ func TestRefusedStrangersAreGone(t *testing.T) {
 	}
 }
 
-// Strangers who take every connection make nginx busy, not dead, and it serves again when they are gone.
+// Strangers that use all connections make nginx busy, not dead, and it serves again after they have left.
 func TestFullServerIsNotDead(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
@@ -112,9 +112,9 @@ func TestFullServerIsNotDead(t *testing.T) {
 		for range 20 {
 			connection, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
 			if err != nil {
-				break // full
+				break // no connection is left
 			}
-			fmt.Fprint(connection, "POST /studies HTTP/1.1\r\nHost: x\r\n") // it waits for the rest
+			fmt.Fprint(connection, "POST /studies HTTP/1.1\r\nHost: x\r\n") // nginx waits for the rest
 			open = append(open, connection)
 		}
 		status, state := s.state(t)
@@ -137,7 +137,7 @@ func TestFullServerIsNotDead(t *testing.T) {
 	s.wantStored(t, nil)
 }
 
-// A flood of strangers is a few records: the first at once, and how many followed.
+// A flood of strangers causes only a few records: the first at once, and later how many followed.
 func TestFloodIsSampled(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -175,7 +175,7 @@ func TestFloodIsSampled(t *testing.T) {
 	s.record(t, "refused", "TLS handshake: unsupported protocol", fmt.Sprintf(`"count":%d`, flood-1))
 }
 
-// What is no request is refused and counted like a stranger without a certificate, and none of it is in the log at length.
+// Bytes that are not a request are refused and counted like a client without a certificate, and the log contains only their first bytes, if any.
 func TestGarbageIsSampled(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -186,7 +186,7 @@ func TestGarbageIsSampled(t *testing.T) {
 	overTLS := []string{"GET /studies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "GET / HTTP/1.1\r\nHost"}
 	for n := range 10 {
 		connection := s.stranger(t, overTLS[n%2])
-		if n%2 == 1 { // and goes
+		if n%2 == 1 { // and closes the connection
 			connection.CloseWrite()
 		}
 		io.Copy(io.Discard, connection)
@@ -208,7 +208,7 @@ func TestGarbageIsSampled(t *testing.T) {
 	}
 }
 
-// A certificate that a stranger makes as large as they like neither tears the records of others, nor is copied into the log.
+// A certificate of a stranger can be very large. It neither damages the records of others, nor is it copied into the log.
 func TestLargeSubjectIsCut(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "CA")
@@ -228,7 +228,7 @@ func TestLargeSubjectIsCut(t *testing.T) {
 	}
 }
 
-// A log that nobody reads holds up neither requests nor a stop.
+// A log that nobody reads delays neither requests nor a stop.
 func TestLogThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	program := nginxProgram(t)
@@ -240,7 +240,7 @@ func TestLogThatIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	full := bytes.Repeat([]byte("\n"), 1<<16) // as large as a pipe
+	full := bytes.Repeat([]byte("\n"), 1<<16) // as much as fits into a pipe
 	if err := writer.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -270,12 +270,12 @@ func TestLinesDropRefusalsFirst(t *testing.T) {
 	for range many {
 		l.refusals().Write(record)
 	}
-	for range maxQueued / (1 << 11) { // half of what is left
+	for range maxQueued / (1 << 11) { // half of the remaining room
 		l.Write([]byte(strings.Repeat("r", 1<<10-1) + "\n"))
 	}
 	close(stuck.free)
 	l.close()
-	<-l.done // on a busy machine that takes longer than a stop would wait
+	<-l.done // on a busy machine, this takes longer than close would wait
 	if got := strings.Count(stuck.String(), "r\n"); got != maxQueued/(1<<11) {
 		t.Errorf("%d records of requests, want all %d", got, maxQueued/(1<<11))
 	}
@@ -284,7 +284,7 @@ func TestLinesDropRefusalsFirst(t *testing.T) {
 	}
 }
 
-// stuckWriter takes nothing until it is free.
+// stuckWriter blocks until it is released.
 type stuckWriter struct {
 	free chan struct{}
 	output

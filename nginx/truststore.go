@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// trust is what nginx verifies clients against, checked, in PEM. Without
-// certificates, nobody can be verified.
+// trust contains the checked certificates, in PEM, by which nginx verifies clients. Without
+// certificates, no client can be verified.
 type trust struct {
 	certificates string
-	parsed       []*x509.Certificate             // the same
-	hasOwn       bool                            // one of them is a client's own, and may vouch for nobody else
+	parsed       []*x509.Certificate             // the same certificates
+	hasOwn       bool                            // at least one is a client's own certificate, which must not issue others
 	crl          string                          // empty: nothing is revoked
 	notAfter     time.Time                       // the earliest of the usable certificates
 	nextUpdate   time.Time                       // the earliest of the revocation lists; zero: there are none
 	lists        map[string]*x509.RevocationList // by keyName
 }
 
-// maxNames is what a CertificateRequest can hold of names of CAs, with some room for what else is in it (RFC 8446 §4.2.4: 65,535 bytes).
+// maxNames limits the names of CAs in a CertificateRequest, in bytes: 65,535 (RFC 8446 §4.2.4), less some room for its other fields.
 const maxNames = 64_000
 
-// checkTruststore checks truststore.crt. It is usable when one of its certificates
-// is: a CA certificate up to whose root all are there, or a self-signed one.
-// The problems beside a usable store name certificates that are of no use in it; a
-// store that is not usable is the last of them.
+// checkTruststore checks truststore.crt. It is usable if at least one of its certificates
+// is: a CA certificate whose issuers up to the root are all in the file, or a self-signed one.
+// The problems of a usable store name the certificates that cannot be used. If
+// none can be used, the last problem is the error.
 func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
 	blocks, err := pemBlocks(truststoreFile, content)
 	if err != nil {
@@ -72,11 +72,11 @@ func checkTruststore(content []byte, now time.Time) (trust, []problem, error) {
 	return checked, problems, nil
 }
 
-// usable says why nginx could verify nobody with c: OpenSSL wants every certificate
+// usable says why nginx could not verify any client with c; nil: it can. OpenSSL needs all certificates
 // up to a self-signed one.
 func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *problem {
 	at := c
-	cas := 0 // below at
+	cas := 0 // number of CAs below at
 	for range store {
 		if now.After(at.NotAfter) || now.Before(at.NotBefore) {
 			p := problem{truststoreFile, fmt.Sprintf("%s is valid from %s to %s only", name(at), day(at.NotBefore), day(at.NotAfter)), "put the certificate that follows it, and take this one out"}
@@ -108,7 +108,7 @@ func usable(c *x509.Certificate, store []*x509.Certificate, now time.Time) *prob
 	return &p
 }
 
-// unfit says what keeps OpenSSL from verifying clients by a certificate that has as many CAs below it (RFC 5280 §4.2.1.9, §4.2.1.12); empty: nothing.
+// unfit says why OpenSSL would not verify clients by a certificate with so many CAs below it (RFC 5280 §4.2.1.9, §4.2.1.12); empty: it would.
 func unfit(c *x509.Certificate, cas int) string {
 	forAny := slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 	switch {

@@ -13,13 +13,13 @@ import (
 	"syscall"
 )
 
-// kickSignal makes certsync kick.
+// kickSignal is the signal that "certsync kick" sends.
 const kickSignal = syscall.SIGUSR1
 
-// pidName is the file in RUN_FOLDER that has the process of certsync.
+// pidName is the file in RUN_FOLDER that contains the process id of certsync.
 const pidName = "certsync.pid"
 
-// writePID says in RUN_FOLDER which process this is. The lock on the file, which ends with the process, says that this is true.
+// writePID writes the process id of this process into RUN_FOLDER. The lock on the file ends with the process, and shows that the process still runs.
 func (c settings) writePID() (*os.File, error) {
 	path := filepath.Join(c.RunFolder, pidName)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the folder is configured
@@ -37,7 +37,7 @@ func (c settings) writePID() (*os.File, error) {
 	return file, err //nolint:wrapcheck // it names the file
 }
 
-// readPID is the process of a certsync that runs over RUN_FOLDER.
+// readPID returns the process id of the certsync that uses RUN_FOLDER.
 func (c settings) readPID() (int, error) {
 	path := filepath.Join(c.RunFolder, pidName)
 	file, err := os.Open(path) //nolint:gosec // the folder is configured
@@ -52,10 +52,10 @@ func (c settings) readPID() (int, error) {
 	if err != nil {
 		return 0, err //nolint:wrapcheck // it names the file
 	}
-	return strconv.Atoi(strings.TrimSpace(string(content))) //nolint:wrapcheck // it has the text
+	return strconv.Atoi(strings.TrimSpace(string(content))) //nolint:wrapcheck // it contains the text
 }
 
-// kick is the subcommand: it tells the certsync of this machine.
+// kick is the subcommand: it sends kickSignal to the certsync of this machine, and returns the exit status.
 func kick(c settings) int {
 	pid, err := c.readPID()
 	if err == nil {
@@ -69,7 +69,7 @@ func kick(c settings) int {
 	return 0
 }
 
-// endOldWorkers ends those that finish requests of before the last reload, at once. It returns how many.
+// endOldWorkers ends the workers that still finish requests from before the last reload. It returns how many.
 func (n *nginx) endOldWorkers() (int, error) {
 	workers, err := n.workers()
 	ended := 0
@@ -81,23 +81,23 @@ func (n *nginx) endOldWorkers() (int, error) {
 	return ended, err
 }
 
-// isOfBefore tells whether a worker was there before the last reload. nginx tells those to take no more connections a moment after the new ones serve.
+// isOfBefore tells whether a worker existed before the last reload. Such a worker stops taking connections only a moment after the new workers serve.
 func (n *nginx) isOfBefore(w worker) bool {
 	return slices.ContainsFunc(n.before, func(b worker) bool { return b.pid == w.pid })
 }
 
-// full tells whether a worker that takes connections has hardly any left: then nginx is busy, and not dead, though it does not answer.
-// Any worker may be the one that was asked.
+// full tells whether a worker that takes connections has almost none left. Then nginx is busy and not dead, even if it does not answer,
+// because any worker may be the one that was asked.
 func (n *nginx) full() bool {
-	workers, _ := n.workers() // none are known
+	workers, _ := n.workers() // with an error, no workers are known
 	return slices.ContainsFunc(workers, func(w worker) bool {
 		return !w.old && uint64(w.files) >= workerConnections()*7/8 //nolint:gosec // a count
 	})
 }
 
-// fullest is the number of open files of the worker that has most of them.
+// fullest is the number of open files of the worker with the most open files.
 func (n *nginx) fullest() int {
-	workers, _ := n.workers() // none are known
+	workers, _ := n.workers() // with an error, no workers are known
 	most := 0
 	for _, w := range workers {
 		most = max(most, w.files)
@@ -108,17 +108,17 @@ func (n *nginx) fullest() int {
 // worker is a process of nginx.
 type worker struct {
 	pid   int
-	old   bool // of before the last reload: it takes no new connections
-	files int  // open ones, connections most of them
+	old   bool // it is shutting down, and takes no new connections
+	files int  // open files, mostly connections
 	ticks int  // processor time that it has used, in 1/100 s (proc_pid_stat(5))
 }
 
-// workedTicks of processor time between two looks are more than a worker uses that waits.
+// workedTicks is more processor time than a waiting worker uses between two looks, in 1/100 s.
 const workedTicks = 5
 
-// worked tells whether a worker that took connections before has used processor time since: then nginx is busy, too. One that hangs uses none.
+// worked tells whether a worker that takes connections has used processor time since before. Then nginx is busy; a worker that hangs uses none.
 func (n *nginx) worked(before []worker) bool {
-	workers, _ := n.workers() // none are known
+	workers, _ := n.workers() // with an error, no workers are known
 	return slices.ContainsFunc(workers, func(now worker) bool {
 		return slices.ContainsFunc(before, func(then worker) bool {
 			return then.pid == now.pid && !now.old && now.ticks-then.ticks >= workedTicks
@@ -126,7 +126,7 @@ func (n *nginx) worked(before []worker) bool {
 	})
 }
 
-// workers looks at the processes, as Linux shows them.
+// workers returns the worker processes of nginx, from /proc; so it needs Linux.
 func (n *nginx) workers() ([]worker, error) {
 	process := n.process.Load()
 	if process == nil {
@@ -145,10 +145,10 @@ func (n *nginx) workers() ([]worker, error) {
 		}
 		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.pid))
 		if err != nil {
-			continue // it has ended
+			continue // the worker has ended
 		}
 		w.old = strings.Contains(string(title), "shutting down")
-		files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", w.pid)) // it has ended
+		files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", w.pid)) // an error means that it has ended
 		w.files = len(files)
 		w.ticks = ticks(w.pid)
 		workers = append(workers, w)
@@ -156,9 +156,9 @@ func (n *nginx) workers() ([]worker, error) {
 	return workers, nil
 }
 
-// ticks are the 14th and 15th field of stat. The second, a name, may have spaces, and ends with the last bracket.
+// ticks is the sum of the 14th and 15th field of stat. The second field, a name, can contain spaces, and ends with the last bracket.
 func ticks(pid int) int {
-	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // it has ended
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // an error means that it has ended
 	fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
 	if len(fields) < 13 {
 		return 0

@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// fieldName and fieldValue are those of RFC 9110 §5.1 and §5.5.
+// The syntax of a header field (RFC 9110 §5.1, §5.5).
 var (
 	fieldName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 	fieldValue = regexp.MustCompile(`^[\t -~\x80-\xff]*$`)
 )
 
-// ownFields are made by send.
+// ownFields are the headers that send itself sets.
 var ownFields = []string{"Content-Type", "Content-Length", "Transfer-Encoding", "Expect", "Accept", "Connection"}
 
-// validateAccess never repeats the value of a header, which may be a secret.
+// validateAccess checks --header and --token-file. Its errors never contain the value of a header, which may be a secret.
 func (o Options) validateAccess() error {
 	lines, err := o.headerLines()
 	if err != nil {
@@ -59,7 +59,7 @@ func (o Options) authorize(request *http.Request) error {
 	for _, line := range lines {
 		name, value, found := strings.Cut(line, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !found || !fieldName.MatchString(name) || !fieldValue.MatchString(value) { // a file may have changed
+		if !found || !fieldName.MatchString(name) || !fieldValue.MatchString(value) { // the file may have changed since validateAccess
 			return errors.New("--header: a line is not 'Name: value'")
 		}
 		if http.CanonicalHeaderKey(name) == "Host" {
@@ -79,7 +79,7 @@ func (o Options) authorize(request *http.Request) error {
 	return nil
 }
 
-// headerLines are those of --header, and of the files that it names by @FILE, as they are now.
+// headerLines gives the lines of --header. A file that is given as @FILE is read again at each call.
 func (o Options) headerLines() ([]string, error) {
 	var lines []string
 	for _, line := range o.Header {
@@ -92,7 +92,7 @@ func (o Options) headerLines() ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--header: %w", err)
 		}
-		if strings.TrimSpace(string(content)) == "" { // a file that is being written anew: no request without what it had
+		if strings.TrimSpace(string(content)) == "" { // the file is probably being rewritten: a request without its headers would be refused
 			return nil, fmt.Errorf("--header: %s is empty", name)
 		}
 		for line := range strings.Lines(string(content)) {
@@ -116,10 +116,10 @@ func (o Options) token() (string, error) {
 	return token, nil
 }
 
-// hide takes out of an answer what the request had of secrets: some services repeat it where they complain of it. Call it when
-// the answer is understood.
+// hide removes the secrets of the request from the answer, because some services repeat them in error messages. Call it
+// after the answer is parsed.
 func (a *answer) hide(sent http.Header) {
-	const shortest = 6 // bytes; what is shorter may be any word
+	const shortest = 6 // bytes; a shorter value may also be an ordinary word
 	for name, values := range sent {
 		if slices.Contains(ownFields, name) || name == "User-Agent" {
 			continue
@@ -139,17 +139,18 @@ func (a *answer) hide(sent http.Header) {
 	}
 }
 
-// What may be secret in a URL: user and password before the host, and the query.
+// The parts of a URL that may be secret: user and password before the host, and the query.
 var (
 	userInURL  = regexp.MustCompile(`(//)[^/\s]*@`)
 	queryOfURL = regexp.MustCompile(`(://[^\s?"]*\?)[^\s"]*`)
 )
 
+// secretless replaces these parts with "…".
 func secretless(text string) string {
 	return queryOfURL.ReplaceAllString(userInURL.ReplaceAllString(text, "${1}…@"), "${1}…")
 }
 
-// commandLine is a command to be copied, without the values of headers and passwords.
+// commandLine is a command for the user to copy, without the values of headers and passwords.
 func commandLine(args []string) string {
 	var words []string
 	header := false
@@ -175,7 +176,7 @@ func maskHeader(line string) string {
 
 var plainWord = regexp.MustCompile(`^[-\w@%+=:,./]+$`)
 
-// quote is for POSIX shells.
+// quote quotes a word for a POSIX shell.
 func quote(word string) string {
 	if plainWord.MatchString(word) {
 		return word

@@ -25,7 +25,7 @@ func TestHeaders(t *testing.T) {
 	wantEqual(t, "Authorization", "Basic c2VjcmV0", header.Get("Authorization"))
 }
 
-// A secret header need not be on the command line. Its file may be renewed, and is never printed.
+// A secret header need not be on the command line. Its file may be changed during a run, and its content is never printed.
 func TestHeaderFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "header")
@@ -47,7 +47,7 @@ func TestHeaderFile(t *testing.T) {
 	wantContains(t, "command", commandLine([]string{"stowrs", "--header", "@" + file}), "@"+file)
 }
 
-// The file is read again for each request, so that a token may be renewed under a long run.
+// The file is read again for each request, so that a token can be renewed during a long run.
 func TestTokenFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
@@ -97,7 +97,7 @@ func TestUnusableAccess(t *testing.T) {
 	}
 }
 
-// A service may repeat in its answer what it was sent: that is not printed, wherever it is.
+// A service may repeat in its answer what it received. Secrets in it are not printed, wherever they are.
 func TestAnswerThatRepeatsSecrets(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 401, 302, 200} {
@@ -122,7 +122,7 @@ func TestAnswerThatRepeatsSecrets(t *testing.T) {
 	}
 }
 
-// A list that nobody ends must not keep a run that is over from ending.
+// A list that does not end must not delay the end of a run.
 func TestListThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")
@@ -137,7 +137,7 @@ func TestListThatDoesNotEnd(t *testing.T) {
 	wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
 }
 
-// The command to go on can be copied, and tells no secret.
+// The command to continue can be copied, and contains no secret.
 func TestCommandToGoOn(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -155,7 +155,7 @@ func TestCommandToGoOn(t *testing.T) {
 	wantContains(t, "without a journal", describeGoOn(o), "with --journal FILE")
 }
 
-// --bwlimit holds for all requests together.
+// --bwlimit applies to all requests together.
 func TestBandwidthLimit(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -187,7 +187,7 @@ func TestDryRun(t *testing.T) {
 	wantContains(t, "stdout", r.stdout, "1 instance, 910 B, stored before", "1 instance, 910 B, of 1 study would be sent")
 }
 
-// Paths of a list are taken one by one; one that is not there fails alone.
+// The paths of a list are independent: one that does not exist fails alone.
 func TestFilesFrom(t *testing.T) {
 	t.Parallel()
 	folder, list := folderOf(t, "1.1", "1.2", "1.3"), filepath.Join(t.TempDir(), "list")

@@ -16,14 +16,14 @@ import (
 	"strings"
 )
 
-// Bounds of archives, against such as are made to harm.
+// Limits that protect against malicious archives.
 const (
-	// directoryBytes bounds the index of a zip, which is in memory while the archive is walked: at 100 bytes a file, 160,000 files.
+	// directoryBytes limits the index of a zip, which is in memory while the archive is walked: with 100 bytes per file, 160,000 files.
 	directoryBytes = 16 << 20
-	// mostExpansion is how many times its size deflate can unpack to (RFC 1951: 258 bytes of 2 bits).
-	// A zip that says more holds some bytes twice.
+	// mostExpansion is the highest ratio of deflate: 258 bytes from 2 bits (RFC 1951).
+	// A zip that declares more uses the same bytes for several files.
 	mostExpansion = 1032
-	// longestName bounds the path of a file in an archive, in bytes: a tar can have names of a MiB, and a line of the journal has room for this one, escaped.
+	// longestName limits the path of a file in an archive, in bytes: a tar can contain names of a MiB, but a line of the journal has room only for a path of this length, escaped.
 	longestName = 8 << 10
 )
 
@@ -40,7 +40,7 @@ var (
 	errLongName  = fmt.Errorf("its path is longer than %d KiB", longestName>>10)
 )
 
-// archiveKind is that of a file of this name; empty: it is none.
+// archiveKind recognises an archive by its name; empty: the file is not an archive.
 func archiveKind(name string) string {
 	name = strings.ToLower(name)
 	for _, kind := range []string{".zip", ".tar", ".tar.gz", ".tgz"} {
@@ -51,17 +51,17 @@ func archiveKind(name string) string {
 	return ""
 }
 
-// unreadKinds are the names of what may hide instances, but is not looked into.
+// unreadKinds matches the names of archives that may contain instances, but that send cannot read.
 var unreadKinds = regexp.MustCompile(`(?i)\.(gz|bz2|tbz2?|xz|txz|zst|7z|rar)$`)
 
-// What an archive has besides files.
+// Why parts of an archive are skipped.
 const (
 	whyLink  = "a link in an archive, to what is sent from its own place if it is in there"
 	whyEmpty = "an archive with nothing in it"
 )
 
-// archive walks the files in an archive as if it were a folder, in their order there. What
-// keeps it from being read to its end has failed; the files before that are good.
+// archive walks the files in an archive like those of a folder, in the order of the archive. If the archive cannot be
+// read to its end, it is reported as failed; the files before the error are still sent.
 func (w *walk) archive(ctx context.Context, name string, info fs.FileInfo) error {
 	if w.unpacker == nil {
 		w.unpacker = new(unpacker)
@@ -85,10 +85,10 @@ func (w *walk) archive(ctx context.Context, name string, info fs.FileInfo) error
 	return nil
 }
 
-// stoppedError is what ended the walk, and not a fault of an archive.
+// stoppedError marks an error that ends the walk, and is not a fault of the archive.
 type stoppedError struct{ error }
 
-// indexed bounds what is read of a zip before its files are.
+// indexed limits how much of a zip is read before its files: the index and the local headers.
 type indexed struct {
 	*os.File
 	left int64
@@ -122,7 +122,7 @@ func (w *walk) zip(ctx context.Context, name string, info fs.FileInfo) error {
 			return errExpansion
 		}
 		total -= f.UncompressedSize64
-		source.left = directoryBytes // of the local header
+		source.left = directoryBytes // for the local header
 		switch mode := f.Mode(); {
 		case mode&fs.ModeSymlink != 0:
 			w.pass(filepath.Join(name, inArchive(f.Name)), whyLink)
@@ -172,14 +172,14 @@ func (w *walk) tarGzip(ctx context.Context, name string, info fs.FileInfo) error
 	defer reading.file.Close()
 	err = w.headers(ctx, name, reading, func(*tar.Header) (*member, error) {
 		return &member{archive: name, size: info.Size(), offset: reading.at, unpacker: w.unpacker}, nil
-	}, info) // to the checksum of gzip
+	}, info) // this reads to the end, so gzip has checked its checksum
 	if stopped := context.Cause(ctx); stopped != nil {
 		return &stoppedError{stopped}
 	}
 	return err
 }
 
-// headers goes over a tar. It reads one header at a time, and at last what follows the end.
+// headers walks a tar. It reads one header at a time, and finally checks what follows the end of the tar.
 func (w *walk) headers(ctx context.Context, name string, from io.Reader, place func(*tar.Header) (*member, error), info fs.FileInfo) error {
 	reader := tar.NewReader(from)
 	for n := 0; ; n++ {
@@ -218,10 +218,10 @@ func (w *walk) headers(ctx context.Context, name string, from io.Reader, place f
 	}
 }
 
-// dumpDir is a folder in an incremental archive of GNU tar, with the names in it.
+// dumpDir is the type of a folder, with a list of its entries, in an incremental archive of GNU tar.
 const dumpDir = 'D'
 
-// zeros reads to the end. It fails where there is anything but the zeros with which a tar is filled up: a damaged header, or another tar.
+// zeros reads to the end. It fails if it finds anything but the zeros that pad a tar, such as a damaged header or a second tar.
 func zeros(from io.Reader) error {
 	for buffer := make([]byte, 64<<10); ; {
 		n, err := from.Read(buffer)
@@ -246,10 +246,10 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// inArchive is the path of a file from the root of its archive, whatever it is called there.
+// inArchive is the path of a file from the root of its archive: it begins with a slash, and has no "..".
 func inArchive(name string) string { return path.Clean("/" + strings.ReplaceAll(name, `\`, "/")) }
 
-// member tells of one file in an archive; why it cannot be sent, if so.
+// member handles one file in an archive. If the file cannot be sent, why is the reason; otherwise it is nil.
 func (w *walk) member(ctx context.Context, name string, c candidate, why error) error {
 	if err := context.Cause(ctx); err != nil {
 		return &stoppedError{err}

@@ -19,7 +19,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// named is a file to be put into an archive.
+// named is a file in an archive.
 type named struct {
 	name    string
 	content []byte
@@ -75,7 +75,7 @@ func gzipped(t *testing.T, content []byte) []byte {
 	return b.Bytes()
 }
 
-// packed are the archives of each kind with the same files, by name.
+// packed returns the archives of each kind with the same files, by name.
 func packed(t *testing.T, files ...named) map[string][]byte {
 	t.Helper()
 	return map[string][]byte{
@@ -84,7 +84,7 @@ func packed(t *testing.T, files ...named) map[string][]byte {
 	}
 }
 
-// What is in an archive is sent byte for byte, as from a folder, again after a failure as well.
+// Files in an archive are sent byte for byte, like those of a folder, also when they are sent again.
 func TestArchives(t *testing.T) {
 	t.Parallel()
 	originals, uids := t.TempDir(), []string(nil)
@@ -120,7 +120,7 @@ func TestArchives(t *testing.T) {
 	}
 }
 
-// Two files of one name in an archive are two files, in the journal as well.
+// Two files with the same name in an archive are two files, in the journal as well.
 func TestNameTwiceInAnArchive(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -134,11 +134,11 @@ func TestNameTwiceInAnArchive(t *testing.T) {
 	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.2"}}, s.sentUIDs())
 }
 
-// Damage harms what it has met and is told; what is whole arrives, and nothing else does.
+// A damaged part of an archive is reported; everything undamaged arrives, and nothing else.
 func TestDamagedArchives(t *testing.T) {
 	t.Parallel()
 	files := []named{{"1.1.dcm", instanceBytes("1.1", 5000)}, {"1.2.dcm", instanceBytes("1.2", 5000)}, {"1.3.dcm", instanceBytes("1.3", 90_000)}}
-	_, _ = rand.Read(files[2].content[1000:80_000]) // so that it does not become short
+	_, _ = rand.Read(files[2].content[1000:80_000]) // random, so that it is not compressed to almost nothing
 	stored := zipOf(t, zip.Store, files...)
 	at := bytes.Index(stored, []byte("\r\n--\r\n--")) + 100
 	flipped := slices.Clone(stored)
@@ -181,7 +181,7 @@ func TestDamagedArchives(t *testing.T) {
 	}
 }
 
-// lying is a zip whose index names the same bytes again and again, as bombs do.
+// lying is a zip whose index uses the same bytes again and again, like a zip bomb.
 func lying(t *testing.T) []byte {
 	t.Helper()
 	content := zipOf(t, zip.Deflate, named{"a", make([]byte, 10<<20)})
@@ -196,7 +196,7 @@ func lying(t *testing.T) []byte {
 	return append(out, tail...)
 }
 
-// newTolerantService takes broken requests, and stores the whole ones.
+// newTolerantService accepts incomplete requests, and stores their complete instances.
 func newTolerantService(t *testing.T) *service {
 	t.Helper()
 	s := &service{replies: []reply{storedAll}}
@@ -211,7 +211,7 @@ func newTolerantService(t *testing.T) *service {
 	return s
 }
 
-// An archive in --files-from, and one that is a link, are read like any other.
+// An archive in --files-from, and a link to an archive, are read like any other.
 func TestArchivesByList(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// runAhead is how many files the walk may be ahead of what is sent. When it has ended, the
-// total is known, and the time left with it.
+// runAhead is how many files the walk may be ahead of sending. Only when the walk has ended can the total
+// and the remaining time be shown.
 const runAhead = 1 << 15
 
-// fillTime is how long a request that is not full waits for the walk to find more.
+// fillTime is how long a batch that is not full waits for the walk to find more files.
 const fillTime = 250 * time.Millisecond
 
 // batches groups what the walk finds into requests of at most maxCount files and maxBytes
@@ -22,14 +22,14 @@ type batches struct {
 	queue    chan candidate // closed at the end of the walk
 
 	mu   sync.Mutex
-	held *candidate // taken from the queue, for the next batch
+	held *candidate // was taken from the queue, but belongs to the next batch
 }
 
 func newBatches(maxCount int, maxBytes int64) *batches {
 	return &batches{maxCount: maxCount, maxBytes: maxBytes, queue: make(chan candidate, runAhead)}
 }
 
-// put waits while the walk is too far ahead. The error is that of a cancelled context.
+// put waits while the walk is too far ahead. The only error is the cause of ctx.
 func (b *batches) put(ctx context.Context, c candidate) error {
 	select {
 	case b.queue <- c:
@@ -39,13 +39,13 @@ func (b *batches) put(ctx context.Context, c candidate) error {
 	}
 }
 
-// take gives the next batch; nil when there is none, or ctx is done.
+// take gives the next batch; nil if the queue has ended, or if ctx is done.
 func (b *batches) take(ctx context.Context) []candidate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var batch []candidate
 	var bytes int64
-	var full <-chan time.Time // nil, which never is ready, while the batch is empty
+	var full <-chan time.Time // nil, which is never ready, while the batch is empty
 	for len(batch) < b.maxCount && ctx.Err() == nil {
 		next, open, waited := b.next(ctx, full)
 		if !open || waited {
@@ -78,9 +78,9 @@ func (b *batches) next(ctx context.Context, full <-chan time.Time) (c candidate,
 	}
 }
 
-// apart splits a batch so that no request holds two instances with one SOP Instance UID:
-// the answer names instances by that UID alone, so it could not be told which of the two
-// was stored (PS3.18 Table I.1-1).
+// apart splits a batch so that no request contains two instances with the same SOP Instance UID:
+// the answer names instances only by this UID (PS3.18 Table I.1-1), so it would not say which of
+// the two was stored.
 func apart(batch []*instance) [][]*instance {
 	var all [][]*instance
 	times := make(map[string]int) // by SOP Instance UID

@@ -61,7 +61,7 @@ func candidates(t *testing.T, text string) []candidate {
 	return all
 }
 
-// Sending begins while the walk still goes on: a batch that is not full does not wait for it.
+// Sending begins during the walk: a batch that is not full does not wait for the end of the walk.
 func TestBatchesDoNotWaitForTheWalk(t *testing.T) {
 	t.Parallel()
 	b := newBatches(100, 1000)
@@ -84,7 +84,7 @@ func TestSendInParallelBatches(t *testing.T) {
 	s.wantByteExact(t, folder)
 }
 
-// Two files with one SOP Instance UID: each is told of apart, because the answer cannot.
+// Two files with the same SOP Instance UID are reported separately, although an answer cannot distinguish them.
 func TestSameUIDTwice(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")

@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// sampleBytes is how much of the beginning and of the end of an instance a census compares.
+// sampleBytes is how many bytes at the beginning, and at the end, of an instance a census compares.
 const sampleBytes = 64 << 10
 
-// census is what a dry run finds out about all instances together. It takes some 40 bytes of
-// memory for each instance. Safe for concurrent use.
+// census is what a dry run finds out about all instances together: it counts studies, and finds duplicates. It needs about
+// 40 bytes of memory for each instance. Safe for concurrent use.
 type census struct {
 	mu        sync.Mutex
 	studies   map[fingerprint]struct{}
-	instances map[fingerprint]uint64 // by UIDs: sample
+	instances map[fingerprint]uint64 // UIDs → sample
 }
 
 func newCensus() *census {
 	return &census{studies: make(map[fingerprint]struct{}), instances: make(map[fingerprint]uint64)}
 }
 
-// add reports whether there was an instance with the same UIDs, and whether that has other
-// bytes. Those that differ neither in length nor near their ends count as the same.
+// add reports whether an earlier instance has the same UIDs, and whether its bytes are different. Only the length and
+// sampleBytes at both ends are compared. The number of studies is that of all instances so far.
 func (c *census) add(i *instance) (studies int64, twice, different bool, err error) {
 	bytes, err := sampleOf(i.candidate)
 	c.mu.Lock()
@@ -51,7 +51,7 @@ func sampleOf(c candidate) (uint64, error) {
 	return uint64(sum.Sum32())<<32 | uint64(uint32(c.size)), nil //nolint:gosec // any bits will do
 }
 
-// leave counts what a dry run does not send.
+// leave counts the instances that a dry run would send.
 func (s *sender) leave(instances []*instance) {
 	for _, i := range instances {
 		studies, twice, different, err := s.census.add(i)

@@ -27,14 +27,14 @@ type CheckOptions struct {
 	Header    []string `arg:"--header,separate" placeholder:"LINE" help:"Send 'Name: value' with each request; with @FILE: the lines of a file."`
 	TokenFile string   `arg:"--token-file" placeholder:"FILE" help:"Send the content of FILE as Authorization: Bearer."`
 
-	// Paths are what would be sent.
+	// Paths are the files and folders of which Check shows what would be sent; none: nothing is read.
 	Paths []string `arg:"positional" placeholder:"PATH" help:"Read these files and folders, and show what would be sent."`
 }
 
 func (o CheckOptions) options() Options {
 	paths := o.Paths
 	if len(paths) == 0 {
-		paths = []string{"."} // not looked at
+		paths = []string{"."} // only for validate: it is not read
 	}
 	return Options{
 		URL: o.URL, CACert: o.CACert, Cert: o.Cert, Key: o.Key, Insecure: o.Insecure, Header: o.Header, TokenFile: o.TokenFile,
@@ -42,14 +42,14 @@ func (o CheckOptions) options() Options {
 	}
 }
 
-// checkTimeout bounds each request of a check.
+// checkTimeout limits each request of a check.
 const checkTimeout = 30 * time.Second
 
-// expiresSoon is when a certificate is told of.
+// expiresSoon is how long before its end a certificate causes a warning.
 const expiresSoon = 30 * 24 * time.Hour
 
-// Check says on stdout how a service answers, what to mend if it does not take instances, and
-// what would be sent of o.Paths. It stores nothing. ExitCode is of what it gives.
+// Check prints to stdout how a service answers, what to correct if it does not take instances, and
+// what would be sent of o.Paths. It stores nothing. Give its results to ExitCode.
 func Check(ctx context.Context, o CheckOptions, stdout, stderr io.Writer) (Summary, error) {
 	options := o.options()
 	if err := options.validate(); err != nil {
@@ -88,11 +88,11 @@ type checker struct {
 	client  *http.Client
 	out     *lines
 
-	asked bool  // for a client certificate
-	unfit error // why the certificate of --cert is none that the service asks for
+	asked bool  // the service asks for a client certificate
+	unfit error // why the certificate of --cert does not match what the service asks for; nil: it matches
 }
 
-// ask gives why the service takes no instances: a *refusal, or errUnavailable.
+// ask returns why the service takes no instances: a *refusal, or an error that wraps errUnavailable; nil if it takes them.
 func (c *checker) ask(ctx context.Context) error {
 	transport, _ := c.client.Transport.(*http.Transport)
 	c.observe(transport.TLSClientConfig)
@@ -136,7 +136,7 @@ func (c *checker) ask(ctx context.Context) error {
 	return nil
 }
 
-// describeEmpty is for the answer to a request without an instance: 400 is what it should be (PS3.18 Table 10.5.3-1).
+// describeEmpty describes the answer to a request without an instance, which should be 400 (PS3.18 Table 10.5.3-1).
 func describeEmpty(a *answer) string {
 	text := "HTTP " + printable(a.status)
 	if a.code/100 == 5 {
@@ -145,7 +145,7 @@ func describeEmpty(a *answer) string {
 	return text
 }
 
-// observe notes what a service asks for in the TLS handshake.
+// observe records whether the service asks for a client certificate in the TLS handshake, and whether that of --cert matches.
 func (c *checker) observe(config *tls.Config) {
 	certificates := config.Certificates
 	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -232,7 +232,7 @@ func (c *checker) describeConnection(address net.Addr, state *tls.ConnectionStat
 	}
 }
 
-// certificate tells whose one is, who has issued it, and until when it is valid.
+// certificate prints the subject and the issuer of a certificate, and until when it is valid.
 func (c *checker) certificate(what string, one *x509.Certificate) {
 	text := fmt.Sprintf("%-12s %s, issued by %s, valid until %s", what, one.Subject, one.Issuer, one.NotAfter.UTC().Format(time.RFC3339))
 	switch left := time.Until(one.NotAfter); {

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// checked is what Check gives of a service that answers so.
+// checked returns the output of Check for a service with these answers.
 func checked(t *testing.T, start func(*httptest.Server), handler http.HandlerFunc, change func(*CheckOptions)) (text string, code int) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
@@ -86,7 +86,7 @@ func TestCheckTellsHowAServiceAnswers(t *testing.T) {
 	}
 }
 
-// What would be sent is told as well, with instances of which only one can be kept.
+// Check also shows what would be sent, and instances of which a service keeps only one.
 func TestCheckFindsDuplicates(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3")

@@ -8,7 +8,7 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// checksumOf is the CRC64NVME of a file, as S3 writes it.
+// checksumOf reads a file and gives its CRC64NVME as S3 writes it: 8 bytes, big-endian, in base64.
 func checksumOf(c candidate) (string, error) {
 	file, err := c.open()
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// commit asks the service about a batch, as often as it is out, and gives those that it has stored. An instance counts as stored only
-// when the answer names it, and without a Failure Reason.
+// commit asks the service about a batch, and returns the instances that are stored. It repeats the request while the service is not
+// available. An instance counts as stored only if the answer names it without a Failure Reason.
 func (v *verifier) commit(ctx context.Context, batch []*asked) []*asked {
 	for {
 		trying, err := v.gate.pass(ctx)
@@ -40,7 +40,7 @@ func (v *verifier) commit(ctx context.Context, batch []*asked) []*asked {
 	}
 }
 
-// judge says what an exchange means for the run.
+// judge decides what an exchange means for the run.
 func (v *verifier) judge(ctx context.Context, a *answer, module *references.Module, err error) verdict {
 	switch {
 	case ctx.Err() != nil:
@@ -65,7 +65,7 @@ func (v *verifier) judge(ctx context.Context, a *answer, module *references.Modu
 	return verdict{kind: settled}
 }
 
-// ask makes one Request transaction (PS3.18 §13.4); a module of nil is an answer without one.
+// ask makes one Request transaction (PS3.18 §13.4). The module is nil if the answer has none that can be used.
 func (v *verifier) ask(ctx context.Context, batch []*asked) (*answer, *references.Module, error) {
 	var all []references.Reference
 	for _, a := range batch {
@@ -112,18 +112,18 @@ func (v *verifier) ask(ctx context.Context, batch []*asked) (*answer, *reference
 	return a, module, nil
 }
 
-// settle tells what is missing, and gives the rest.
+// settle reports the instances that are missing or not answered, and returns the others.
 func (v *verifier) settle(batch []*asked, module *references.Module) (there []*asked) {
 	type name struct{ study, series, instance string }
 	reasons := make(map[name]storeresponse.Reason, len(module.All))
-	failedAnywhere := map[string]storeresponse.Reason{} // by SOP Instance UID, where the answer says no more
+	failedAnywhere := map[string]storeresponse.Reason{} // by SOP Instance UID, for failures without study and series
 	for _, r := range module.All {
 		if r.Series == nil {
 			failedAnywhere[r.SOPInstanceUID] = max(failedAnywhere[r.SOPInstanceUID], r.FailureReason)
 			continue
 		}
 		n := name{r.Series.StudyInstanceUID, r.Series.SeriesInstanceUID, r.SOPInstanceUID}
-		reasons[n] = max(reasons[n], r.FailureReason) // what is called both is not stored
+		reasons[n] = max(reasons[n], r.FailureReason) // an instance that is listed as stored and as failed counts as failed
 	}
 	for _, a := range batch {
 		reason, named := reasons[name{a.study, a.series, a.instance}]
@@ -142,7 +142,7 @@ func (v *verifier) settle(batch []*asked, module *references.Module) (there []*a
 	return there
 }
 
-// newUID is one that nobody else has (PS3.5 §B.2: 2.25. and a UUID as a number).
+// newUID makes a unique UID from a random UUID (PS3.5 §B.2: 2.25. and the UUID as a decimal number).
 func newUID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // it never fails

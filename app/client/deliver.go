@@ -15,13 +15,13 @@ import (
 // errInterrupted ends a run whose context is done.
 var errInterrupted = errors.New("interrupted")
 
-// request is what goes together, until each of its instances has a fate.
+// request is a group of instances that are sent together, again and again, until each is stored or has failed.
 type request struct {
 	instances []*instance
 	again     bool // it was sent before
-	tries     int  // that count
-	out       int  // tries while the service was out
-	good      int  // answers of a service that is there, when they were last looked at
+	tries     int  // attempts that count towards --attempts
+	out       int  // attempts while the service was not available
+	good      int  // gate.goodAnswers when it was last read
 	pauses    *backoff.ExponentialBackOff
 }
 
@@ -29,11 +29,11 @@ func (s *sender) newRequest(instances []*instance) *request {
 	return &request{instances: instances, good: s.gate.goodAnswers(), pauses: newPauses(s.firstPause)}
 }
 
-// halvedAfter is how often a request is sent while the service seems to be out, before it is
-// halved: it may be one of its instances that the service breaks at. Its halves are halved after two.
+// halvedAfter is how often a request is sent while the service seems to be unavailable, before it is
+// halved: maybe one of its instances makes the service fail. The halves are halved after two attempts.
 const halvedAfter = 3
 
-// halves are two requests instead of one.
+// halves makes two requests from the instances of one.
 func (s *sender) halves(all []*instance) []*request {
 	first, second := s.newRequest(all[:len(all)/2]), s.newRequest(all[len(all)/2:])
 	first.out, second.out = halvedAfter-2, halvedAfter-2
@@ -41,11 +41,11 @@ func (s *sender) halves(all []*instance) []*request {
 }
 
 // deliver sends requests until each instance is stored or has failed. Every
-// attempt is a new request with only those that no answer has settled yet. A request that
-// is too large is halved. In the first pass, what has failed for now in all its attempts is
-// postponed to the second. What is pending when ctx ends stays so.
+// attempt is a new request that contains only the instances that are still pending. A request that
+// is too large is halved. Instances that fail for a temporary reason in all attempts of the first pass are
+// postponed to the second. Instances that are pending when ctx ends remain pending.
 //
-// Attempts are counted while the service is there: while it is out, everything waits (see gate), and the requests take turns.
+// Attempts are counted only while the service is available. While it is not, all requests wait (see gate), and try one after the other.
 func (s *sender) deliver(ctx context.Context, batches [][]*instance, second bool) {
 	var queue []*request
 	for _, batch := range batches {
@@ -62,7 +62,7 @@ func (s *sender) deliver(ctx context.Context, batches [][]*instance, second bool
 	}
 }
 
-// try sends a request once, and gives what is to be sent of it still; out says that the service seems to be out.
+// try sends a request once, and returns what must be sent again; out means that the service seems to be unavailable.
 func (s *sender) try(ctx context.Context, r *request, second bool) (rest []*request, out bool) {
 	if r.again {
 		s.failChanged(pendingOf(r.instances))
@@ -86,7 +86,7 @@ func (s *sender) try(ctx context.Context, r *request, second bool) (rest []*requ
 	if err := s.gate.report(trying, v); err != nil {
 		s.stop(err)
 	}
-	breaks := false // and maybe at one of the instances
+	breaks := false // the service failed without an answer about instances; one of them may be the cause
 	switch v.kind {
 	case refused:
 		s.stop(&refusal{v.why})
@@ -97,7 +97,7 @@ func (s *sender) try(ctx context.Context, r *request, second bool) (rest []*requ
 	case unsent, settled:
 		return []*request{r}, false
 	case unavailable:
-		// What the service names, it has looked at.
+		// If the answer names instances, the service has processed the request, and none of them made it fail.
 		named := e.answer != nil && e.answer.hasModule
 		if rest, counts := s.wait(r, pending, second, named); !counts {
 			return rest, true
@@ -115,8 +115,8 @@ func (s *sender) try(ctx context.Context, r *request, second bool) (rest []*requ
 	return []*request{r}, v.kind == unavailable
 }
 
-// wait is for a request that met an outage. While nothing else comes through, it is the service, and the try does not count; else
-// it may be this request, or one of its instances.
+// wait decides what follows after an attempt that met an outage. If no other request was answered in the meantime, the
+// service is the cause, and the attempt does not count. Otherwise this request, or one of its instances, may be the cause.
 func (s *sender) wait(r *request, pending []*instance, second, named bool) (rest []*request, counts bool) {
 	now := s.gate.goodAnswers()
 	if now != r.good || second && named {
@@ -128,14 +128,14 @@ func (s *sender) wait(r *request, pending []*instance, second, named bool) (rest
 	case named || r.out < halvedAfter:
 	case len(pending) > 1:
 		return s.halves(pending), false
-	case !second && (r.tries > 0 || r.out >= 2*halvedAfter): // it has failed while others came through, or may keep them from being tried
+	case !second && (r.tries > 0 || r.out >= 2*halvedAfter): // it failed while others were answered, or it may delay the others
 		s.giveUp(pending, second)
 		return nil, false
 	}
 	return []*request{r}, false
 }
 
-// post sends the instances, and settle has made of the answer what it says of them.
+// settle applies the outcome of an exchange to the instances that it sent.
 func (s *sender) settle(ctx context.Context, sent []*instance, e exchange) verdict {
 	defer func() { s.record(sent) }()
 	s.progress.add(-e.bytes)
@@ -150,13 +150,13 @@ func (s *sender) settle(ctx context.Context, sent []*instance, e exchange) verdi
 		return e.answer.settle(pendingOf(sent))
 	}
 	if e.unsendable != nil || ctx.Err() != nil {
-		// The service saw only a broken request: the others go at once.
+		// The service saw only an incomplete request, so the other instances are sent again at once.
 		return verdict{kind: unsent}
 	}
 	why := describeNoAnswer(e.err)
 	for _, i := range sent {
 		i.attempts++
-		i.unanswered = i.unanswered || e.bytes > 0 // else nothing can have arrived
+		i.unanswered = i.unanswered || e.bytes > 0 // without a byte of an instance, nothing can have been stored
 		i.remember(0, why)
 	}
 	if hopeless(e.err) || s.gate.goodAnswers() == 0 && misdirected(e.err) {
@@ -165,7 +165,8 @@ func (s *sender) settle(ctx context.Context, sent []*instance, e exchange) verdi
 	return verdict{kind: unavailable, why: why}
 }
 
-// giveUp ends the attempts of instances that have failed for now.
+// giveUp ends the attempts for instances that failed for a temporary reason. In the first pass it postpones them to the
+// second, as far as there is room; the others fail.
 func (s *sender) giveUp(rest []*instance, second bool) {
 	if !second {
 		rest = s.postpone(rest)
@@ -176,7 +177,7 @@ func (s *sender) giveUp(rest []*instance, second bool) {
 	s.record(rest)
 }
 
-// failChanged fails the instances whose files have gone or changed since the walk.
+// failChanged fails the instances whose files were removed or changed after the walk.
 func (s *sender) failChanged(instances []*instance) {
 	for _, i := range instances {
 		info, err := i.stat()
@@ -190,16 +191,16 @@ func (s *sender) failChanged(instances []*instance) {
 	s.record(instances)
 }
 
-// hopeless reports whether another attempt would meet the same: the certificate of the
-// service is not trusted, or it does not speak TLS.
+// hopeless reports whether another attempt would fail in the same way: the certificate of the
+// service is not trusted, or the service does not speak TLS.
 func hopeless(err error) bool {
 	var verification *tls.CertificateVerificationError
 	return errors.As(err, &verification) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// misdirected reports whether the name of the service, or of the proxy, does not exist, or
-// the service has ended the TLS handshake, as for a client certificate that it does not like.
-// Of a service that has answered before, either is a fault that passes.
+// misdirected reports whether the host name of the service, or of the proxy, does not exist, or
+// the service refused the TLS handshake, for example because of the client certificate.
+// If the service has answered before, the caller takes these errors for temporary.
 func misdirected(err error) bool {
 	var dns *net.DNSError
 	var op *net.OpError

@@ -7,21 +7,21 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnavailable = 3
-	exitInterrupted = 130 // as shells say of SIGINT
+	exitInterrupted = 130 // as shells report SIGINT: 128 + 2
 )
 
-// errNothing is a failure: what should be stored is somewhere else.
+// errNothing is a failure, because the user expected instances at these paths.
 var errNothing = errors.New("no DICOM instance found")
 
-// UsageError is something that has to be given in another way, before anything can be sent.
+// UsageError reports flags or arguments that cannot be used. Nothing was sent.
 type UsageError struct{ err error }
 
 func (e *UsageError) Error() string { return e.err.Error() }
 
-// Unwrap gives what is wrong.
+// Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.err }
 
-// ExitCode is how a process ends after Send.
+// ExitCode is the exit code of a process after Send or Check returned these results.
 func ExitCode(s Summary, err error) int {
 	var usage *UsageError
 	var refused *refusal

@@ -9,7 +9,7 @@ import (
 )
 
 // filter is --include and --exclude. A pattern without a slash is compared with the name of a
-// file or folder, one with a slash with its whole path as the walk tells it.
+// file or folder, a pattern with a slash with the whole path as the walk reports it.
 type filter struct {
 	include, exclude []string
 }
@@ -27,10 +27,10 @@ func (f filter) validate() error {
 // all reports whether nothing is left out.
 func (f filter) all() bool { return len(f.include)+len(f.exclude) == 0 }
 
-// excludes reports whether a file, or a folder with all that is in it, is left out.
+// excludes reports whether a file, or a folder with everything in it, is left out.
 func (f filter) excludes(path string) bool { return matches(f.exclude, path) }
 
-// takes reports whether a file is looked at.
+// takes reports whether a file is read.
 func (f filter) takes(path string) bool {
 	return !f.excludes(path) && (len(f.include) == 0 || matches(f.include, path))
 }
@@ -41,7 +41,7 @@ func matches(patterns []string, path string) bool {
 		if !strings.ContainsRune(pattern, filepath.Separator) {
 			name = filepath.Base(path)
 		}
-		match, _ := filepath.Match(pattern, name) // validate has seen the pattern
+		match, _ := filepath.Match(pattern, name) // validate has checked the pattern
 		return match
 	})
 }

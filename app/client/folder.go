@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// folderWindow is how many entries of one folder are in memory at a time. A folder with
-// more is read again for each further window: the price of an order that does not depend
-// on the file system, in bounded memory.
+// folderWindow is how many entries of one folder are kept in memory. A folder with
+// more is read again for each further window, so that the order is lexical on every file
+// system and the memory is still bounded.
 const folderWindow = 1 << 15
 
-// entry is what a folder says of one name.
+// entry is one entry of a folder.
 type entry struct {
 	name string
 	kind fs.FileMode // type bits only
 }
 
-// readFolder gives the first limit entries, in lexical order, whose names come after a
-// name; more says that others follow. Besides an error there may be entries.
+// readFolder returns, in lexical order, the first limit entries whose names follow after;
+// more means that there are others behind them. Together with an error there may be entries.
 func readFolder(path, after string, limit int) (entries []entry, more bool, err error) {
 	folder, err := os.Open(path) //nolint:gosec // the user names what is read
 	if err != nil {

@@ -10,33 +10,32 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// longestPause is between two attempts while the service is out.
+// longestPause is the longest pause between two attempts while the service is not available.
 const longestPause = time.Minute
 
-// errUnavailable is why a run ends whose service did not come back within --max-wait.
+// errUnavailable ends a run if the service was not available for --max-wait.
 var errUnavailable = errors.New("the service is not available")
 
-// gate is what all requests pass. While the service does not answer, or says that it is
-// not available, everything waits there together: one request at a time tries, with growing
-// pauses, and when one is answered all go on. They try in turn, so that an instance that a
-// service cannot take (503 for it alone) does not stand in the way of the others.
-// Safe for concurrent use.
+// gate lets requests pass one at a time during an outage. While the service does not answer, or answers that it is
+// not available, all requests wait: one at a time is sent, with growing pauses, and as soon as one is
+// answered, all continue. The requests take turns, so that an instance that always causes a 503
+// does not block the others. Safe for concurrent use.
 type gate struct {
-	maxWait time.Duration // of one outage
+	maxWait time.Duration // for one outage
 	note    func(text string)
-	turn    chan struct{} // held by the request that tries
+	turn    chan struct{} // full while one request tries
 
 	mu     sync.Mutex
 	pauses *backoff.ExponentialBackOff
-	open   chan struct{} // closed when the outage ends; nil: there is none
-	since  time.Time     // of the outage
-	until  time.Time     // nobody tries before
-	tries  int           // in the outage
+	open   chan struct{} // is closed when the outage ends; nil: there is no outage
+	since  time.Time     // beginning of the outage
+	until  time.Time     // no request tries before this time
+	tries  int           // in this outage
 	why    string
-	good   int // answers of a service that is there
+	good   int // answers that were not an outage
 }
 
-// newPauses grow twofold from the first, give or take a quarter.
+// newPauses gives pauses that double from the first on, ± 25 %, up to longestPause.
 func newPauses(first time.Duration) *backoff.ExponentialBackOff {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.Multiplier, pauses.RandomizationFactor, pauses.MaxInterval = first, 2, 0.25, max(longestPause, first)
@@ -48,8 +47,8 @@ func newGate(maxWait, firstPause time.Duration, note func(text string)) *gate {
 	return &gate{maxWait: maxWait, note: note, turn: make(chan struct{}, 1), pauses: newPauses(firstPause)}
 }
 
-// pass waits until a request may be sent. Each pass is followed by one report, which gets
-// what pass gave. The error is the cause of ctx.
+// pass waits until a request may be sent. After each pass without an error, call report once, with
+// the value of trying. The error is the cause of ctx.
 func (g *gate) pass(ctx context.Context) (trying bool, err error) {
 	for {
 		if ctx.Err() != nil {
@@ -75,7 +74,7 @@ func (g *gate) pass(ctx context.Context) (trying bool, err error) {
 	}
 }
 
-// sleep waits for the end of the pause; false: the outage ended before, or ctx.
+// sleep waits for the end of the pause; false: the outage ended before, or ctx is done.
 func (g *gate) sleep(ctx context.Context, open <-chan struct{}) bool {
 	for {
 		g.mu.Lock()
@@ -94,8 +93,8 @@ func (g *gate) sleep(ctx context.Context, open <-chan struct{}) bool {
 	}
 }
 
-// report says what came of a request. The error is errUnavailable when the outage has
-// lasted too long.
+// report takes the outcome of a request. The error wraps errUnavailable if the outage has
+// lasted for maxWait.
 func (g *gate) report(trying bool, v verdict) error {
 	g.mu.Lock()
 	if trying {
@@ -112,7 +111,7 @@ func (g *gate) report(trying bool, v verdict) error {
 	}
 	g.mu.Unlock()
 	if note != "" {
-		g.note(note) // without the lock: who writes asks for the pause
+		g.note(note) // without the lock, because the progress line calls pause
 	}
 	return err
 }
@@ -122,7 +121,7 @@ func (g *gate) failed(trying bool, v verdict) (note string, err error) {
 	switch {
 	case g.open == nil:
 		g.open, g.since, g.tries = make(chan struct{}), now, 0
-	case !trying: // it was under way when the outage began
+	case !trying: // the request was sent before the outage began
 		return "", nil
 	}
 	g.tries++
@@ -133,9 +132,9 @@ func (g *gate) failed(trying bool, v verdict) (note string, err error) {
 	}
 	g.until = now.Add(max(g.pauses.NextBackOff(), v.retryAfter))
 	if g.until.After(end) {
-		g.until = end // once more, and then no longer
+		g.until = end // one last attempt
 	}
-	if g.tries == 2 { // the first pause is too short to be told
+	if g.tries == 2 { // the first pause is too short for a message
 		note = describeOutage(v.why, end.Sub(now))
 	}
 	return note, nil
@@ -155,14 +154,14 @@ func (g *gate) answered() (note string) {
 	return note
 }
 
-// goodAnswers grows with each answer of a service that is there.
+// goodAnswers counts the answers that were not an outage.
 func (g *gate) goodAnswers() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.good
 }
 
-// pause is why everything waits, and how long still until the next attempt; an empty why: it does not.
+// pause returns why all requests wait, and the time until the next attempt; if why is empty, they do not wait.
 func (g *gate) pause() (why string, left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The line of state asks the gate for its pause while the gate tells of outages.
+// The progress line asks the gate for its pause while the gate reports outages; this must not deadlock.
 func TestOutagesAreToldWhileTheStateIsShown(t *testing.T) {
 	t.Parallel()
 	p := newProgress(io.Discard, newTally(nil))
@@ -49,7 +49,7 @@ func TestOutagesAreToldWhileTheStateIsShown(t *testing.T) {
 	}
 }
 
-// In an outage one request at a time tries, and each gets its turn.
+// In an outage, only one request at a time tries, and each gets its turn.
 func TestOneTriesAtATime(t *testing.T) {
 	t.Parallel()
 	const requests, rounds = 5, 3

@@ -8,14 +8,14 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// headWindow is how many bytes of a file are looked at, at least, to find its UIDs:
-// the default HEADWINDOW of the service. Longer files are looked at whole if need be,
-// because other services may look further.
+// headWindow is the smallest window in which the UIDs of a file are searched:
+// the default HEADWINDOW of the service. A longer file is searched to its end if necessary,
+// because other services may search further.
 const headWindow = 32 << 20
 
-// identify reads the UIDs of a file. A file that is an instance without the UIDs that name
-// it, or cannot be read, has failed. The error is ErrNotDICOM, only for a file that does not
-// claim to be DICOM: a damaged instance must not pass for something that there was no need to send.
+// identify reads the UIDs of a file. An instance without one of its UIDs, and a file that cannot be read, has
+// failed. The only error is ErrNotDICOM, for a file without the prefix DICM: a damaged instance must be
+// reported as failed, not skipped like any other file.
 func identify(c candidate) (*instance, error) {
 	i := &instance{candidate: c}
 	file, err := c.readable()
@@ -50,8 +50,8 @@ func identify(c candidate) (*instance, error) {
 	return i, nil
 }
 
-// notDICOM is for what may be passed over, unless it may hide instances: an archive that is not
-// looked into, or a file that is being written while it is looked at.
+// notDICOM skips a file that is not DICOM, unless it may contain instances: an archive of a kind that send cannot
+// read, or a file that is being written, has failed.
 func (c candidate) notDICOM(i *instance) (*instance, error) {
 	info, err := c.stat()
 	if err != nil {

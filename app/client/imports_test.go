@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Server and client meet in storeresponse, dicom and commitment/references only. So the client builds without the
+// Server and client share only storeresponse, dicom and commitment/references. So the client builds without the
 // server's framework and without an SDK, and both packages without HTTP.
 func TestImports(t *testing.T) {
 	const module = "stowrs-to-s3/app/"

@@ -2,27 +2,26 @@ package client
 
 import "stowrs-to-s3/app/storeresponse"
 
-// instance is one DICOM file and what has become of it. While a request is under way
-// only the goroutine of that request touches it.
+// instance is one DICOM file and its outcome. Only the goroutine that sends it uses it.
 type instance struct {
 	candidate
 	sopClassUID       string
 	studyInstanceUID  string
 	seriesInstanceUID string
-	sopInstanceUID    string // by which answers name it; empty only when fate is failed from the start
+	sopInstanceUID    string // answers name the instance by it; empty only if the file could not be identified
 
-	crc64nvme uint64 // of the bytes that the latest request has sent
-	sentWhole bool   // those are all
+	crc64nvme uint64 // of the bytes that the latest request sent, if sentWhole
+	sentWhole bool   // the latest request sent all bytes
 
 	fate       fate
-	reason     storeresponse.Reason // of the failure, or of the latest while pending; zero: see detail
-	detail     string               // of the failure in words; empty if reason says all
+	reason     storeresponse.Reason // of the failure, or of the latest one while pending; zero: see detail
+	detail     string               // the failure in words; empty if reason is enough
 	warning    storeresponse.Reason // of a stored instance; zero: none
 	attempts   int                  // requests that carried the instance
-	unanswered bool                 // a request that carried the instance had no answer: it may be stored
-	unverified bool                 // stored, as far as a duplicate after such a request tells
-	begun      bool                 // the journal says that it is on its way
-	told       bool                 // the fate is counted, and in the journal
+	unanswered bool                 // a request that carried the instance got no answer: it may be stored
+	unverified bool                 // counts as stored, because it was a duplicate after such a request
+	begun      bool                 // the journal has the outcome "sending" for it
+	told       bool                 // the fate is counted, and written into the journal
 }
 
 type fate int
@@ -37,9 +36,9 @@ func (i *instance) store(warning storeresponse.Reason) {
 	i.fate, i.warning, i.reason, i.detail = stored, warning, 0, ""
 }
 
-// fail is for what another attempt would not change. An instance that may have arrived
-// with a request whose answer was lost, and is a duplicate now, is there: whether with these
-// bytes nobody has said.
+// fail records a failure that another attempt would not change. But if the answer to an earlier request was lost,
+// and the instance is a duplicate now, it counts as stored and unverified: no answer has confirmed
+// that the stored bytes are these.
 func (i *instance) fail(reason storeresponse.Reason, detail string) {
 	if reason == storeresponse.ReasonDuplicateInstance && i.unanswered {
 		i.store(0)
@@ -50,7 +49,7 @@ func (i *instance) fail(reason storeresponse.Reason, detail string) {
 	i.remember(reason, detail)
 }
 
-// remember keeps why an instance is to be sent again, to be told if no attempt is left.
+// remember keeps why an attempt failed. It is reported if no attempt is left.
 func (i *instance) remember(reason storeresponse.Reason, detail string) {
 	i.reason, i.detail = reason, detail
 }

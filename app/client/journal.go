@@ -19,27 +19,27 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// journal is the file of --journal: what was sent and what came of it, so that another run
-// goes on where this one ends, even if it is killed. It is only appended to, a JSON object a
-// line; an instance is called stored after the service has confirmed it. Lines are written
-// at once, so that they outlive the process. (If the machine fails, the last ones may be
-// lost: their instances are sent again, and nothing is taken for stored that is not.)
+// journal is the file of --journal. It records what was sent and with which outcome, so that another run
+// continues where this one ends, even if it is killed. Lines are only appended, one JSON object
+// per line; an instance is recorded as stored after the service has confirmed it. Lines are written
+// immediately, so they survive the end of the process. (If the machine fails, the last lines may be
+// lost: their instances are sent again, and no instance counts as stored that is not.)
 //
-// In memory it takes 16 bytes for each instance that an earlier run has stored.
-// A journal that is nil knows nothing and writes nothing. Safe for concurrent use.
+// It needs 16 bytes of memory for each instance that an earlier run has stored.
+// A nil journal knows nothing and writes nothing. Safe for concurrent use.
 type journal struct {
 	file *os.File
-	lock *flock.Flock // of that file itself, whatever name it was opened by; it goes with the process
-	sums bool         // each line has a checksum: false in a journal that began before there were any
+	lock *flock.Flock // on the file itself, so that links to it are locked as well; ends with the process
+	sums bool         // each line has a checksum; false for a journal of an old version
 
 	mu     sync.Mutex
 	stored []fingerprint            // by earlier runs, in order
 	sent   map[fingerprint]struct{} // by earlier runs, without an outcome
-	err    error                    // of the first write that failed: nothing is written after it
+	err    error                    // of the first write that failed; nothing is written after it
 }
 
-// fingerprint stands for a path, a size and a modification time. 128 bits: that two of 10^9
-// are the same is not to be expected in the life of the universe.
+// fingerprint is a hash of a path, a size and a modification time. With 128 bits, a collision
+// among 10^9 files has a probability of about 10^-21.
 type fingerprint [16]byte
 
 func (f fingerprint) compare(g fingerprint) int { return bytes.Compare(f[:], g[:]) }
@@ -47,31 +47,31 @@ func (f fingerprint) compare(g fingerprint) int { return bytes.Compare(f[:], g[:
 // record is a line of the journal.
 type record struct {
 	Path      string    `json:"path,omitempty"`       // absolute
-	PathBytes []byte    `json:"path_bytes,omitempty"` // instead of Path where that is not UTF-8
-	Offset    int64     `json:"offset,omitempty"`     // in its archive, where one name can be twice
+	PathBytes []byte    `json:"path_bytes,omitempty"` // instead of Path if the path is not UTF-8
+	Offset    int64     `json:"offset,omitempty"`     // bytes, in its archive, which can contain a name twice
 	Size      int64     `json:"size"`                 // bytes
 	Modified  time.Time `json:"modified"`
 	Study     string    `json:"study"`
 	Series    string    `json:"series"`
 	Instance  string    `json:"instance"`
-	CRC64NVME string    `json:"crc64nvme,omitempty"` // of the bytes sent, as S3 writes it; not of what has not been sent whole
+	CRC64NVME string    `json:"crc64nvme,omitempty"` // of the bytes sent, as S3 writes it; empty if not all were sent
 	Outcome   string    `json:"outcome"`             // see below
-	Reason    string    `json:"reason,omitempty"`    // of failed
+	Reason    string    `json:"reason,omitempty"`    // of the outcome "failed"
 	Time      time.Time `json:"time"`
 }
 
 // Outcomes of a record.
 const (
-	outcomeSending    = "sending" // on its way for the first time in a run
+	outcomeSending    = "sending" // this run begins to send it
 	outcomeStored     = "stored"
 	outcomeUnverified = "unverified" // see Counts.Unverified
 	outcomeFailed     = "failed"
-	outcomeWalking    = "walking" // of a run, whose path is that of Options.inputs: it has begun
-	outcomeWalked     = "walked"  // of such a run: everything that its walk has found has an outcome
+	outcomeWalking    = "walking" // a run has begun; the path is Options.inputs
+	outcomeWalked     = "walked"  // such a run has ended: everything that its walk found has an outcome
 )
 
-// opening is the first line: it keeps another file from being taken for a journal, and
-// what one service has stored from being left out at another.
+// opening is the first line. It shows that a file is a journal, and of which service: what one service
+// has stored must not be skipped for another.
 type opening struct {
 	Journal string `json:"journal"`
 	URL     string `json:"url"`
@@ -80,8 +80,8 @@ type opening struct {
 
 const journalName = "stowrs send"
 
-// openJournal reads a journal, or begins one; an empty name gives none. It drops a last
-// line that was not written whole.
+// openJournal reads a journal, or begins one; an empty name gives nil. It removes an
+// incomplete last line.
 func openJournal(name string, target *url.URL) (*journal, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // documented: no journal
@@ -111,7 +111,8 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 	return j, nil
 }
 
-// lockedFile is the journal itself, so that no link to it evades the lock; but where a lock keeps its holder from reading by another handle, a file beside it.
+// lockedFile is the file to lock: the journal itself, so that a link to it is locked as well. On Windows a lock would also stop
+// its holder from reading by another handle, so a file beside the journal is locked.
 func lockedFile(name string) string {
 	if runtime.GOOS == "windows" {
 		return name + ".lock"
@@ -119,7 +120,7 @@ func lockedFile(name string) string {
 	return name
 }
 
-// urlOf is the service without what may be secret.
+// urlOf is the URL of the service without user, password and query, which may be secret.
 func urlOf(target *url.URL) string {
 	return (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path, RawPath: target.RawPath}).String()
 }
@@ -130,10 +131,10 @@ func (j *journal) knows(c candidate) bool {
 		return false
 	}
 	_, known := slices.BinarySearchFunc(j.stored, fingerprintOf(placed(absolute(c.path), c.place()), c.size, c.modified), fingerprint.compare)
-	return known // stored and sent are only read since openJournal
+	return known // needs no lock: stored and sent do not change after openJournal
 }
 
-// wasSending reports whether an earlier run has begun to send the file and has not learnt what came of it.
+// wasSending reports whether an earlier run began to send the file, and recorded no outcome.
 func (j *journal) wasSending(c candidate) bool {
 	if j == nil {
 		return false
@@ -142,7 +143,7 @@ func (j *journal) wasSending(c candidate) bool {
 	return known
 }
 
-// jsonPath is a path as JSON can say it: text, or bytes where it is not UTF-8.
+// jsonPath is a path in a form that JSON can represent: text, or bytes if it is not UTF-8.
 func jsonPath(path string) (text string, raw []byte) {
 	if utf8.ValidString(path) {
 		return path, nil
@@ -150,12 +151,12 @@ func jsonPath(path string) (text string, raw []byte) {
 	return "", []byte(path)
 }
 
-// begin writes that instances are on their way.
+// begin records that sending of these instances begins.
 func (j *journal) begin(instances []*instance) error {
 	return j.write(instances, func(*instance) string { return outcomeSending })
 }
 
-// settle writes what has become of instances.
+// settle records the outcomes of instances.
 func (j *journal) settle(instances []*instance) error {
 	return j.write(instances, func(i *instance) string {
 		switch {
@@ -168,7 +169,7 @@ func (j *journal) settle(instances []*instance) error {
 	})
 }
 
-// tell writes how far a run of these inputs has come. Until it has come to its end, files may be missing of which no line tells.
+// tell records that a run with these inputs has begun, or has ended. If it has not ended, there may be files without any line.
 func (j *journal) tell(inputs, outcome string) error {
 	if j == nil {
 		return nil
@@ -188,7 +189,7 @@ func (j *journal) write(instances []*instance, outcome func(*instance) string) e
 			Study: i.studyInstanceUID, Series: i.seriesInstanceUID, Instance: i.sopInstanceUID, Outcome: outcome(i), Time: now,
 		}
 		path := absolute(i.path)
-		r.Path, r.PathBytes = jsonPath(path[:min(len(path), longestName)]) // what has a longer one has failed
+		r.Path, r.PathBytes = jsonPath(path[:min(len(path), longestName)]) // a file with a longer path has failed
 		if i.sentWhole {
 			r.CRC64NVME = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, i.crc64nvme))
 		}
@@ -219,7 +220,7 @@ func (j *journal) close() error {
 	return errors.Join(j.file.Sync(), j.file.Close(), j.lock.Close())
 }
 
-// placed is what a fingerprint takes for the path.
+// placed is the path in a fingerprint, with the offset in its archive.
 func placed(path string, offset int64) string {
 	if offset == 0 {
 		return path

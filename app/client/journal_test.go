@@ -24,7 +24,7 @@ func journalled(t *testing.T, url, folder, journal string) run {
 	return sendWith(t, url, folder, func(o *Options) { o.Journal = journal })
 }
 
-// What a run writes down, line by line.
+// The lines of a journal, one after the other.
 func TestJournalLines(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
@@ -70,7 +70,7 @@ func TestJournalLines(t *testing.T) {
 	}
 }
 
-// A rerun sends what is not stored, or has changed.
+// A second run sends only what is not stored, or has changed.
 func TestRerunSkipsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2", "1.3", "1.4\xff"), filepath.Join(t.TempDir(), "journal")
@@ -95,7 +95,7 @@ func TestRerunSkipsWhatIsStored(t *testing.T) {
 	wantEqual(t, "requests", 2, len(s.received()))
 }
 
-// A journal of a version that wrote no checksums goes on; the lines that it has are believed, and new ones are checked.
+// A journal of a version without checksums can be continued: its lines are accepted, and new lines get checksums.
 func TestJournalWithoutChecksums(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
@@ -119,7 +119,7 @@ func TestJournalWithoutChecksums(t *testing.T) {
 	wantEqual(t, "exit code of a damaged new line", 2, ExitCode(r.summary, r.err))
 }
 
-// No link to the journal evades its lock.
+// A link to the journal is locked as well.
 func TestJournalIsLockedByAnyName(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -164,7 +164,7 @@ func TestJournalIsOfOneProcess(t *testing.T) {
 	wantCounts(t, journalled(t, s.URL, folderOf(t, "1.1"), journal), 1, 0)
 }
 
-// A run that was killed may have stored what it had begun to send.
+// A run that was killed may have stored the instances that it had begun to send.
 func TestDuplicateAfterAKill(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
@@ -182,14 +182,14 @@ func TestDuplicateAfterAKill(t *testing.T) {
 	wantContains(t, "stdout", r.stdout, "1 instance stored (1 already stored, not verified), 1 failed")
 }
 
-// crcOf is what S3 calls the CRC64NVME of a file.
+// crcOf is the CRC64NVME of a file, in the form of S3.
 func crcOf(t *testing.T, folder, uid string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(folder, uid+".dcm"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const polynomial = 0x9a6c9329ac4bc9b5 // of NVM Express, reflected; bit by bit, so that no table is trusted
+	const polynomial = 0x9a6c9329ac4bc9b5 // of NVM Express, reflected; computed bit by bit, independently of the library's tables
 	crc := ^uint64(0)
 	for _, b := range content {
 		crc ^= uint64(b)

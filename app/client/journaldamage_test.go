@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Wherever a kill has cut the journal, the next run drops no more than the torn line.
+// At whatever byte a kill has cut the journal, the next run drops only the incomplete line.
 func TestTornJournal(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
@@ -20,7 +20,7 @@ func TestTornJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zeros := append(bytes.Clone(content), make([]byte, 3*longestLine)...) // as a machine that failed may leave
+	zeros := append(bytes.Clone(content), make([]byte, 3*longestLine)...) // as a machine failure may leave
 	for n := range len(content) + 2 {
 		writeFile(t, journal, zeros[:n])
 		if n > len(content) {
@@ -52,7 +52,7 @@ func TestTornJournal(t *testing.T) {
 	}
 }
 
-// Files that are no journal, or that of another service, stay as they are.
+// Files that are not a journal, or that belong to another service, are not changed.
 func TestForeignJournals(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
@@ -74,7 +74,7 @@ func TestForeignJournals(t *testing.T) {
 	}
 }
 
-// What is no file can be no journal: reading a pipe would wait for ever.
+// A journal must be a regular file: reading a pipe would wait for ever.
 func TestJournalIsAFile(t *testing.T) {
 	t.Parallel()
 	for _, journal := range []string{t.TempDir(), os.DevNull} {
@@ -84,7 +84,7 @@ func TestJournalIsAFile(t *testing.T) {
 	}
 }
 
-// A line that is JSON still, but not what was written, is not believed: not one bit of it.
+// A line with a flipped bit is refused, even if it is still JSON.
 func TestDamagedJournalLine(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1"), filepath.Join(t.TempDir(), "journal")
@@ -109,7 +109,7 @@ func TestDamagedJournalLine(t *testing.T) {
 		if ExitCode(r.summary, r.err) == 2 {
 			continue
 		}
-		if name != fmt.Sprint("byte ", len(content)-1) { // without its end a line is a torn one: its instance goes again
+		if name != fmt.Sprint("byte ", len(content)-1) { // without its line break, a line counts as incomplete: its instance is sent again
 			t.Errorf("%s: the damage is not seen", name)
 		}
 	}

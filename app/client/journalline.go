@@ -8,9 +8,9 @@ import (
 	"hash/crc32"
 )
 
-// Each line of a journal ends with a checksum, its last member: the CRC-32C of what is
-// before sumStart, in hexadecimal digits. A line that a disk or an editor has changed may
-// still be JSON, and would else be believed.
+// Each line of a journal ends with a checksum, its last member: the CRC-32C of everything
+// before sumStart, in hexadecimal digits. A line that was damaged on the disk, or edited, may
+// still be valid JSON; only the checksum shows the change.
 const (
 	sumStart  = `,"sum":"`
 	sumLength = len(sumStart) + 8 + len(`"}`)
@@ -23,13 +23,13 @@ var errDamagedLine = errors.New("the line is damaged; take it out, and what it t
 func appendLine(lines []byte, value any) []byte {
 	line, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // strings, numbers and times
+		panic(err) // impossible: the values are strings, numbers and times
 	}
 	line = bytes.TrimSuffix(line, []byte("}"))
 	return fmt.Appendf(append(lines, line...), "%s%08x\"}\n", sumStart, crc32.Checksum(line, castagnoli))
 }
 
-// checkLine compares a line, with or without its end, with its checksum.
+// checkLine compares a line, with or without its line break, with its checksum.
 func (j *journal) checkLine(line []byte) error {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	at := len(line) - sumLength

@@ -11,11 +11,11 @@ import (
 	"slices"
 )
 
-// longestLine bounds a line of a journal: a path of 4 KiB, escaped, and the rest.
+// longestLine limits a line of a journal, in bytes: an escaped path (see longestName) and the other members.
 const longestLine = 1 << 16
 
-// read takes in what earlier runs have written, and begins a journal that is empty. A last
-// line without its end was torn by a kill, and is cut off.
+// read reads what earlier runs have written. An empty journal gets its first line. A last
+// line without a line break is the result of a kill, and is cut off.
 func (j *journal) read(service string) error {
 	total, err := countLines(j.file)
 	if err == nil {
@@ -24,9 +24,9 @@ func (j *journal) read(service string) error {
 	if err != nil {
 		return err
 	}
-	j.stored = make([]fingerprint, 0, total/2) // an instance has two; growing would hold it twice
+	j.stored = make([]fingerprint, 0, total/2) // an instance has two lines; a slice that grows would need its memory twice
 	lines := bufio.NewReaderSize(j.file, longestLine)
-	var whole int64 // bytes of whole lines
+	var whole int64 // bytes of complete lines
 	for n := 1; ; n++ {
 		line, err := readLine(lines)
 		switch {
@@ -61,8 +61,8 @@ func countLines(from io.Reader) (lines int, err error) {
 	}
 }
 
-// readLine gives a line, or io.EOF with what is left without an end. That may be longer than any line: a machine that failed
-// can leave zeros there.
+// readLine returns a line, or io.EOF with what follows the last line break. That can be longer than longestLine: a machine
+// that failed can leave zeros there.
 func readLine(lines *bufio.Reader) ([]byte, error) {
 	line, err := lines.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {
@@ -74,14 +74,14 @@ func readLine(lines *bufio.Reader) ([]byte, error) {
 	if err == nil {
 		err = errDamagedLine
 	}
-	return []byte{0}, err // which begins no line
+	return []byte{0}, err // a byte that no line begins with
 }
 
-// repair cuts off a torn line, and writes the first line where it is missing.
+// repair cuts off an incomplete last line, and writes the first line if it is missing.
 func (j *journal) repair(torn []byte, n int, whole int64, service string) error {
 	first := appendLine(nil, opening{Journal: journalName, URL: service, Sums: true})
 	if n == 1 && !bytes.HasPrefix(first, torn) {
-		return errNoJournal // and not to be cut
+		return errNoJournal // so the file must not be truncated
 	}
 	if len(torn) > 0 {
 		if err := j.file.Truncate(whole); err != nil {
@@ -130,7 +130,7 @@ func (j *journal) readRecord(line []byte) error {
 	return nil
 }
 
-// fingerprint is that of the file that the record is of.
+// fingerprint is the fingerprint of the file of this record.
 func (r record) fingerprint() fingerprint {
 	path := r.Path
 	if r.PathBytes != nil {

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// newLimiter is of --bwlimit; nil: none.
+// newLimiter makes the limiter of --bwlimit, which all requests share; nil: no limit.
 func newLimiter(bytesPerSecond SizeFlag) *rate.Limiter {
 	if bytesPerSecond == 0 {
 		return nil
 	}
-	// Small steps, so that a body which is closed does not wait long.
+	// Small steps, so that Close of a body does not wait long for a Read.
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/10, 1), 64<<10)))
 }
 
-// throttledReader slows a body down.
+// throttledReader limits the rate at which a body is read.
 type throttledReader struct {
 	io.ReadCloser
 	most int // bytes at a time

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// longestPath bounds a line of --files-from in bytes: no system has longer paths.
+// longestPath limits a line of --files-from, in bytes; no operating system has longer paths.
 const longestPath = 64 << 10
 
 var errLongPath = fmt.Errorf("the line is longer than %d KiB, which no path is", longestPath>>10)
 
-// openList opens a file with further paths; - is standard input.
+// openList opens the file of --files-from; - is standard input, an empty name is none.
 func (w *walk) openList(name string) error {
 	switch name {
 	case "":
@@ -32,15 +32,15 @@ func (w *walk) openList(name string) error {
 	return nil
 }
 
-// listedPaths walks the paths of the list, each for itself: of what two of them reach it is
-// told twice. A path that cannot be found has failed, for the others are under way already.
+// listedPaths walks the paths of the list independently: a file that two of them reach is
+// found twice. A path that does not exist is a failure and not a usage error, because sending has already begun.
 func (w *walk) listedPaths(ctx context.Context) error {
 	if w.list == nil {
 		return nil
 	}
 	defer w.list.Close()
 	reader, writer := io.Pipe()
-	go func() { // ends with the list; a pipe that nobody ends is left behind when the run is stopped, and ends with the process
+	go func() { // ends with the list. If the list is a pipe that stays open, a stopped run does not wait for this goroutine.
 		_, err := io.Copy(writer, w.list)
 		_ = writer.CloseWithError(err)
 	}()
@@ -78,7 +78,7 @@ func (w *walk) listedPath(ctx context.Context, path string) error {
 	return w.file(ctx, path, info)
 }
 
-// readPath reads a line. Of one that is too long nothing is given but errLongPath. The last
+// readPath reads a line. For a line that is too long it returns only errLongPath. The last
 // line may come with io.EOF.
 func readPath(lines *bufio.Reader) (string, error) {
 	line, err := lines.ReadSlice('\n')

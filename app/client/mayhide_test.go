@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// Files are deleted when send and verify have ended with 0. So what may hide instances is never passed over with that: what is not
-// read to its end, or not at all, has failed.
+// Users delete files after send or verify has ended with 0. So a file that may contain instances must not be skipped in this case: if it
+// is not read, or not to its end, it has failed.
 func TestWhatMayHideInstances(t *testing.T) {
 	t.Parallel()
 	one, two := named{"1.1.dcm", instanceBytes("1.1", 8)}, named{"1.2.dcm", instanceBytes("1.2", 2000)}
 	joined := slices.Concat(tarOf(t, one), tarOf(t, two))
 	damaged := tarOf(t, one, two)
-	clear(damaged[1024:2048]) // the header of the second, and the beginning of its preamble: an end, as it seems
+	clear(damaged[1024:2048]) // the header of the second file and the beginning of its preamble: this looks like the end of the archive
 	typed := func(flag byte, content []byte) []byte {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
@@ -72,7 +72,7 @@ func TestWhatMayHideInstances(t *testing.T) {
 			folder, journal := t.TempDir(), filepath.Join(t.TempDir(), "journal")
 			writeFile(t, filepath.Join(folder, test.file), test.content)
 			s := newTolerantService(t)
-			for n := range 2 { // the second time by the journal, which has to be readable
+			for n := range 2 { // the second time with the journal, which must be readable
 				r := sendWith(t, s.URL, folder, func(o *Options) { o.Journal = journal })
 				stored := r.summary.Stored
 				if n > 0 {
@@ -97,7 +97,7 @@ func TestWhatMayHideInstances(t *testing.T) {
 	}
 }
 
-// A file that is written while it is looked at is not "not DICOM".
+// A file that is written while it is read is not reported as "not DICOM".
 func TestFileBeingWritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "1.1.dcm")
@@ -109,7 +109,7 @@ func TestFileBeingWritten(t *testing.T) {
 	wantContains(t, "why", i.detail, "has changed")
 }
 
-// A line of --files-from that no path is must not make a journal that cannot be read.
+// A line of --files-from that is too long for a path must not make the journal unreadable.
 func TestLongLineOfAList(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1"), filepath.Join(t.TempDir(), "journal")

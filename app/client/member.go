@@ -11,16 +11,16 @@ import (
 )
 
 // member says where in an archive the bytes of a candidate are, so that they can be read
-// from there as often as needed: nothing is unpacked to disk, and nothing is kept open.
+// as often as necessary. Nothing is unpacked to disk.
 type member struct {
-	archive  string // path
-	size     int64  // of the archive, in bytes
-	offset   int64  // of the first byte: in the archive, or, of unpacking, in what it unpacks to
-	packed   int64  // bytes at offset
-	method   uint16 // of zip: Store or Deflate
-	crc32    uint32 // of method Deflate or of a zip
-	checked  bool   // crc32 is known
-	unpacker *unpacker
+	archive  string    // path
+	size     int64     // of the archive, in bytes
+	offset   int64     // of the first byte: in the archive, or, with an unpacker, in the unpacked stream
+	packed   int64     // bytes at offset; unused with an unpacker
+	method   uint16    // zip.Store or zip.Deflate; unused with an unpacker
+	crc32    uint32    // of the file, if checked
+	checked  bool      // crc32 is known: the archive is a zip
+	unpacker *unpacker // of a tar.gz; otherwise nil
 }
 
 var (
@@ -28,18 +28,18 @@ var (
 	errChecksum = errors.New("the archive is damaged: the file in it does not have the checksum that the archive says")
 )
 
-// content is an open candidate. Read gives exactly its size in bytes, or an error.
+// content is an open candidate. Read at most the size of the candidate; an io.EOF before that is a fault of the file.
 type content struct {
 	io.Reader
-	file   *os.File // itself, or the archive
+	file   *os.File // the file itself, or the archive
 	closer io.Closer
-	check  func() error // after the last byte; nil: nothing to check
+	check  func() error // call it after the last byte; nil: nothing to check
 }
 
 // Close ends reading.
 func (c *content) Close() error { return c.closer.Close() }
 
-// open begins to read a candidate.
+// open opens a candidate for reading from its beginning. The caller closes it.
 func (c candidate) open() (*content, error) {
 	if c.member != nil && c.member.unpacker != nil {
 		return c.member.unpacker.open(c)
@@ -66,7 +66,7 @@ func (c candidate) open() (*content, error) {
 	return opened, nil
 }
 
-// verify makes check compare the length and the checksum with what a zip says.
+// verify makes check compare length and checksum with those that the zip declares.
 func (c *content) verify(want uint32) {
 	sum, all := crc32.NewIEEE(), c.Reader
 	c.Reader = io.TeeReader(all, sum)
@@ -83,7 +83,7 @@ func (c *content) verify(want uint32) {
 	}
 }
 
-// stat is of the file, or of the archive that the candidate is in.
+// stat is that of the file, or of the archive that contains the candidate.
 func (c candidate) stat() (os.FileInfo, error) {
 	if c.member != nil {
 		return os.Stat(c.member.archive)
@@ -91,7 +91,7 @@ func (c candidate) stat() (os.FileInfo, error) {
 	return os.Stat(c.path)
 }
 
-// unchanged reports whether what stat gave is still what the walk has found.
+// unchanged reports whether the result of stat is still that of the walk.
 func (c candidate) unchanged(info os.FileInfo) bool {
 	size := c.size
 	if c.member != nil {
@@ -100,7 +100,7 @@ func (c candidate) unchanged(info os.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == c.modified
 }
 
-// place tells apart what has one name in an archive more than once: the journal goes by it.
+// place distinguishes files with the same name in one archive. The journal uses it.
 func (c candidate) place() int64 {
 	if c.member == nil {
 		return 0
@@ -108,15 +108,15 @@ func (c candidate) place() int64 {
 	return c.member.offset
 }
 
-// keptBytes is how much of a compressed member is in memory while it is identified.
+// keptBytes is how many bytes of a member are kept in memory while it is identified.
 const keptBytes = 256 << 10
 
-// random reads a stream like a file. Back from what it keeps it can only go by beginning anew.
+// random gives random access to a member. To read before the bytes that it keeps, it begins again at the front.
 type random struct {
 	candidate
 	opened *content
-	kept   []byte // the latest bytes, keptBytes at most and what one ReadAt asks for
-	start  int64  // where in the stream they begin
+	kept   []byte // the latest bytes: at most keptBytes, or what one ReadAt needs
+	start  int64  // offset of kept in the stream
 }
 
 // ReadAt implements io.ReaderAt; not for concurrent use.

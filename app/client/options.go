@@ -15,8 +15,8 @@ import (
 )
 
 // Options are the flags and arguments of `stowrs send`. The tags are those of
-// github.com/alexflint/go-arg, which also fills in the defaults; code that makes
-// Options itself sets every field that has one.
+// github.com/alexflint/go-arg, which also sets the defaults; code that makes
+// Options itself must set every field that has a default.
 type Options struct {
 	// URL of the STOW-RS service: its base, its /studies, or the /studies/{study} that all instances belong to.
 	URL string `arg:"--url,required" placeholder:"URL" help:"STOW-RS service: https://host[/base], with or without /studies or /studies/{study}."`
@@ -107,7 +107,7 @@ func sameFileName(a, b string) bool {
 	return absolute(a) == absolute(b) || errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// withStandardInput takes a path - for --files-from -.
+// withStandardInput replaces the path - by --files-from -.
 func (o Options) withStandardInput() Options {
 	if o.FilesFrom == "" && slices.Contains(o.Paths, "-") {
 		o.FilesFrom = "-"
@@ -118,7 +118,7 @@ func (o Options) withStandardInput() Options {
 
 func (o Options) filter() filter { return filter{include: o.Include, exclude: o.Exclude} }
 
-// journal is the file of --journal; a dry run begins none.
+// journal is the file of --journal; empty in a dry run if the file does not exist, because a dry run creates none.
 func (o Options) journal() string {
 	if _, err := os.Stat(o.Journal); o.DryRun && err != nil {
 		return ""
@@ -126,7 +126,8 @@ func (o Options) journal() string {
 	return o.Journal
 }
 
-// inputs names what a run takes in, so that a journal can tell whether a run of the same has come to its end. Of a long list it has the beginning and a checksum.
+// inputs describes the paths and filters of a run, so that the journal shows whether a run with the same inputs has ended. A long
+// description is cut, and gets a checksum.
 func (o Options) inputs() string {
 	const limit = 1 << 10 // bytes
 	var paths []string

@@ -53,7 +53,7 @@ func TestUnusableOptions(t *testing.T) {
 	wantContains(t, "error", r.err.Error(), "--batch is 0", "--batch-bytes is -1", "--parallel is 0", "--attempts is 0", `--accept is "html"`, "--key without --cert")
 }
 
-// A report replaces what has its name: that must not be the journal of weeks.
+// --report replaces its file, so it must not be the file of --journal.
 func TestReportIsNotTheJournal(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")
@@ -66,7 +66,7 @@ func TestReportIsNotTheJournal(t *testing.T) {
 	for _, name := range []string{journal, link, filepath.Join(folder, "new")} {
 		r := sendWith(t, s.URL, folder, func(o *Options) {
 			o.Journal, o.Report = journal, name
-			if filepath.Base(name) == "new" { // which neither is yet
+			if filepath.Base(name) == "new" { // neither file exists yet
 				o.Journal = name
 			}
 		})
@@ -77,7 +77,7 @@ func TestReportIsNotTheJournal(t *testing.T) {
 	}
 }
 
-// The struct tags are what go-arg makes the command line from.
+// go-arg makes the command line from the struct tags.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	parse := func(args ...string) (Options, error) {

@@ -6,33 +6,32 @@ import (
 	"time"
 )
 
-// Bounds of a pace.
+// Constants of a pace.
 const (
-	firstParallel = 4           // requests to begin with
-	paceWindow    = time.Second // at least, of one measurement
-	worthwhile    = 1.05        // how much more a larger number must bring
-	restWindows   = 20          // measurements between two attempts that bring nothing
-	afterOutage   = 5           // measurements before it grows again
-	instanceCost  = 64 << 10    // bytes that an instance counts besides its own, so that small ones count
+	firstParallel = 4           // concurrent requests at the beginning
+	paceWindow    = time.Second // shortest duration of a measurement
+	worthwhile    = 1.05        // by which factor a higher limit must increase the throughput
+	restWindows   = 20          // measurements until the next increase, after one that was not worthwhile
+	afterOutage   = 5           // measurements until the next increase, after an outage
+	instanceCost  = 64 << 10    // bytes that each instance adds to the measured work, so that small instances count
 )
 
-// pace finds out how many requests at the same time are worth it: it lets more through
-// until that brings no more, and half as many when the service says that it is not available.
-// Safe for concurrent use.
+// pace limits the number of concurrent requests. It increases the limit as long as this increases the
+// throughput, and halves it when the service is not available. Safe for concurrent use.
 type pace struct {
 	most int // --parallel
 
 	mu    sync.Mutex
 	freed *sync.Cond
-	limit int // of the moment, 1 to most
+	limit int // at present, 1 to most
 	busy  int
 
-	since   time.Time // of the measurement
-	work    float64   // bytes
+	since   time.Time // beginning of the measurement
+	work    float64   // bytes, with instanceCost
 	answers int
-	rate    float64 // of the measurement before, in bytes per second
-	before  int     // limit before it was raised for this measurement; 0: it was not
-	rest    int     // measurements until it is raised again
+	rate    float64 // of the previous measurement, in bytes per second
+	before  int     // limit before it was raised for this measurement; 0: it was not raised
+	rest    int     // measurements until it may be raised again
 	halved  time.Time
 }
 
@@ -42,7 +41,7 @@ func newPace(most int) *pace {
 	return p
 }
 
-// enter waits for its turn; false: ctx is done. Each true is followed by one leave.
+// enter waits until another request may begin; false: ctx is done. After true, call leave once.
 func (p *pace) enter(ctx context.Context) bool {
 	defer context.AfterFunc(ctx, func() {
 		p.mu.Lock()
@@ -68,13 +67,13 @@ func (p *pace) leave() {
 	p.freed.Broadcast()
 }
 
-// answered takes in what came of a request for so many instances with so many bytes.
+// answered takes the outcome of a request that settled so many instances and sent so many bytes.
 func (p *pace) answered(now time.Time, instances int, bytes int64, is kind) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch is {
 	case unavailable:
-		if now.Sub(p.halved) >= paceWindow { // once for all requests that meet the same
+		if now.Sub(p.halved) >= paceWindow { // once for all requests that meet the same outage
 			p.limit, p.before, p.rest, p.halved = max(p.limit/2, 1), 0, afterOutage, now
 		}
 		p.measure(now, 0)

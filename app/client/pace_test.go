@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// simulate gives a pace the answers of a service for so many seconds, and what it lets through at last.
+// simulate gives a pace the answers of a service for so many seconds, and returns its limit at the end.
 func simulate(p *pace, now *time.Time, seconds int, rate func(parallel int) int) int {
 	for range seconds {
 		for range 100 {
@@ -18,8 +18,8 @@ func simulate(p *pace, now *time.Time, seconds int, rate func(parallel int) int)
 	return p.limit
 }
 
-// The number of requests grows as long as that helps: with the latency of the service to its
-// bound, with its bandwidth to where that is full.
+// The number of requests grows as long as this helps: if the service has a latency, up to --parallel; if it
+// has a bandwidth, until this is used.
 func TestPaceGrowsUntilItBringsNoMore(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -41,7 +41,7 @@ func TestPaceGrowsUntilItBringsNoMore(t *testing.T) {
 	}
 }
 
-// Many requests that meet one outage halve the number once; it grows again after it.
+// Many requests that meet one outage halve the limit only once; it grows again after the outage.
 func TestPaceShrinksWithAnOutage(t *testing.T) {
 	t.Parallel()
 	p, now := newPace(32), time.Now()
@@ -53,7 +53,7 @@ func TestPaceShrinksWithAnOutage(t *testing.T) {
 	wantEqual(t, "later", 32, simulate(p, &now, 60, func(parallel int) int { return 1 << 20 * parallel }))
 }
 
-// A service that takes a few requests at a time gets all instances all the same.
+// A service that accepts only a few concurrent requests still gets all instances.
 func TestServiceThatTakesFewRequests(t *testing.T) {
 	t.Parallel()
 	var uids []string

@@ -10,15 +10,15 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// answerLimit bounds the body of one answer in memory. A module that names 10,000
+// answerLimit limits the body of one answer, in bytes: it is kept in memory. A module that names 10,000
 // instances in XML is about 8 MB.
 const answerLimit = 16 << 20
 
-// expectFrom is the length in bytes from which a request asks to be refused before it
-// sends its body: below, the body is sent in less time than the question takes.
+// expectFrom is the length in bytes from which a request has Expect: 100-continue, so that it can be refused before
+// it sends its body. A shorter body is sent faster than this question is answered.
 const expectFrom = 1 << 20
 
-// answer is what a server said to one request.
+// answer is the response to one request.
 type answer struct {
 	proto  string // HTTP/1.1
 	status string // 200 OK
@@ -30,16 +30,16 @@ type answer struct {
 	hasModule bool // module names at least one instance or failure
 }
 
-// exchange is one request and what came of it.
+// exchange is the outcome of one request.
 type exchange struct {
 	answer     *answer   // nil if there was none
 	err        error     // why there is no answer
-	bytes      int64     // of instances, that were read from files
-	unsendable *instance // whose file could not be read or is not the same any more; nil if none
+	bytes      int64     // of instances that were read from files
+	unsendable *instance // its file could not be read or has changed; nil if there is none
 	why        error     // of unsendable
 }
 
-// post sends the instances in one Store transaction (PS3.18 §10.5) and reads the answer whole.
+// post sends the instances in one Store transaction (PS3.18 §10.5) and reads the complete answer.
 func (s *sender) post(ctx context.Context, instances []*instance) exchange {
 	body := newBody(instances, s.progress.read)
 	var e exchange
@@ -88,9 +88,10 @@ func (s *sender) exchange(ctx context.Context, body *body, expect bool) (*answer
 	return a, nil
 }
 
-// readWithin reads all of a body, most bytes of it, or fails when that takes longer than the time left: by drips it could take for ever.
+// readWithin reads a body up to most bytes. It fails if this takes longer than the time left, because a server can send
+// its answer byte by byte without an end.
 func readWithin(left time.Duration, body io.ReadCloser, most int64) ([]byte, error) {
-	timer := time.AfterFunc(left, func() { _ = body.Close() }) // which ends the reading
+	timer := time.AfterFunc(left, func() { _ = body.Close() }) // ends the ReadAll
 	content, err := io.ReadAll(io.LimitReader(body, most))
 	if !timer.Stop() {
 		return nil, fmt.Errorf("it was not complete within %s", left)
@@ -98,12 +99,12 @@ func readWithin(left time.Duration, body io.ReadCloser, most int64) ([]byte, err
 	return content, err
 }
 
-// parse looks for a response module whatever the status and the Content-Type, which some
-// services get wrong: there is one in 200, 202, 409 and 503 (PS3.18 Table 10.5.3-1).
+// parse looks for a response module with every status and every Content-Type, because some services set them
+// wrongly: the standard has it in 200, 202, 409 and 503 (PS3.18 Table 10.5.3-1).
 func (a *answer) parse() {
 	module, err := storeresponse.ParseResponse(a.header.Get("Content-Type"), a.body)
 	if err != nil {
-		return // another document, as of RFC 9457
+		return // another document, such as a problem (RFC 9457)
 	}
 	a.module = module
 	a.hasModule = len(module.Referenced)+len(module.Failed)+len(module.OtherFailures) > 0

@@ -13,27 +13,27 @@ import (
 	"golang.org/x/term"
 )
 
-// How often the state is told: on a terminal in one line that is written anew, elsewhere in
-// a line of its own.
+// How often the state is shown: on a terminal in one line that is overwritten, elsewhere in
+// a new line each time.
 const (
 	terminalInterval = 200 * time.Millisecond
 	lineInterval     = 30 * time.Second
 	rateWindow       = 10 * time.Second
 )
 
-// progress tells how far sending is. Safe for concurrent use.
+// progress shows the state of a run. Safe for concurrent use.
 type progress struct {
 	tally *tally
 	pause func() (why string, left time.Duration) // of the gate
-	width func() int                              // columns of the terminal; nil: it is none
+	width func() int                              // columns of the terminal; nil: the output is not a terminal
 
-	moved atomic.Int64 // bytes of files whose fate is known and of those under way
-	sent  atomic.Int64 // bytes of instances that were read for requests, each time
+	moved atomic.Int64 // bytes of files whose fate is known, and bytes read by the current requests
+	sent  atomic.Int64 // bytes of instances that were read for requests, repetitions included
 
 	mu    sync.Mutex
 	out   lines
-	shown bool     // the line of state is on the terminal
-	rates []sample // of the last rateWindow
+	shown bool     // the state is on the terminal
+	rates []sample // within the last rateWindow
 }
 
 type sample struct {
@@ -55,16 +55,16 @@ func newProgress(w io.Writer, t *tally) *progress {
 	return p
 }
 
-// add counts n bytes of instances, which are negative for an attempt that is over.
+// add adds n bytes to moved. n is negative when an attempt ends, to remove what read has added.
 func (p *progress) add(n int64) { p.moved.Add(n) }
 
-// read counts n bytes on their way.
+// read counts n bytes that a request has read.
 func (p *progress) read(n int) {
 	p.moved.Add(int64(n))
 	p.sent.Add(int64(n))
 }
 
-// run tells the state again and again, until done is closed.
+// run shows the state at regular intervals, until done is closed.
 func (p *progress) run(done <-chan struct{}) {
 	interval := lineInterval
 	if p.width != nil {
@@ -91,7 +91,7 @@ func (p *progress) show(now time.Time) {
 		p.out.print(strings.Join(state.fit(1<<10), ", "))
 		return
 	}
-	line := strings.Join(state.fit(p.width()-3), ", ") // the terminal shows ^C behind it, which must not begin a new line
+	line := strings.Join(state.fit(p.width()-3), ", ") // leaves room for ^C, which the terminal shows behind the line
 	p.out.write("\r" + line + "\x1b[K")
 	p.shown = true
 }
@@ -109,7 +109,7 @@ func (p *progress) erase() {
 	}
 }
 
-// note is a line that stays.
+// note writes a line that is not overwritten.
 func (p *progress) note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,7 +117,7 @@ func (p *progress) note(text string) {
 	p.out.print(text)
 }
 
-// part is a piece of the line of state. Where the line is too long, the least important go first.
+// part is a part of the state. If the line is too long, the least important parts are left out first.
 type part struct {
 	text       string
 	importance int
@@ -125,7 +125,7 @@ type part struct {
 
 type parts []part
 
-// fit gives the texts that have room in so many columns, the last one cut if need be.
+// fit returns the texts that fit into so many columns. If only one is left, it is cut if necessary.
 func (all parts) fit(columns int) []string {
 	for {
 		var texts []string
@@ -147,7 +147,7 @@ func (all parts) fit(columns int) []string {
 	}
 }
 
-// state is that of now.
+// state describes the present state of the run.
 func (p *progress) state(now time.Time) parts {
 	c := p.tally.snapshot()
 	bytes := size(c.StoredBytes)

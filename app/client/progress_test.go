@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// newSender sends to url, and tells of it on out.
+// newSender sends to url, and writes its progress to out.
 func newSender(t *testing.T, url string, out io.Writer) *sender {
 	t.Helper()
 	o := Options{URL: url, Accept: "json", Batch: 100, BatchBytes: 1 << 30, Parallel: 1, Attempts: 3, Paths: []string{t.TempDir()}}
@@ -23,7 +23,7 @@ func newSender(t *testing.T, url string, out io.Writer) *sender {
 	return s
 }
 
-// Attempts that are over take their bytes back: in the end each file has moved once.
+// When an attempt ends, its bytes are subtracted: in the end, each file is counted once.
 func TestRetriesAreNotCountedTwice(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]reply{
@@ -48,7 +48,7 @@ func TestRetriesAreNotCountedTwice(t *testing.T) {
 	}
 }
 
-// The line of state fits, whatever the width: the least important goes first.
+// The line fits the terminal at any width: the least important parts are left out first.
 func TestLineFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	tests := map[int]string{
@@ -69,7 +69,7 @@ func TestLineFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// While folders are still read, the line says how many files there are by now.
+// During the walk, the line shows the number of files found so far.
 func TestLineWhileFilesAreFound(t *testing.T) {
 	t.Parallel()
 	tally := newTally(nil)
@@ -78,7 +78,7 @@ func TestLineWhileFilesAreFound(t *testing.T) {
 	wantEqual(t, "line", "0 stored, 0 B, 3,000 files found so far, 0.0 MB/s", strings.Join(p.state(time.Now()).fit(100), ", "))
 }
 
-// Rate and time left are those of the last seconds.
+// Rate and remaining time are those of the last seconds.
 func TestRateAndTimeLeft(t *testing.T) {
 	t.Parallel()
 	tally := newTally(nil)
@@ -92,7 +92,7 @@ func TestRateAndTimeLeft(t *testing.T) {
 	wantEqual(t, "line", "0 stored, 0 B, 50 MB to go, 0.0 MB/s", strings.Join(p.state(start.Add(25*time.Second)).fit(100), ", "))
 }
 
-// A note stands above the line of state, which is written anew.
+// A note stands above the progress line, which is then written again.
 func TestNotesStandAboveTheLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

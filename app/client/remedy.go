@@ -6,7 +6,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// remedy is what to do about an outcome; empty where that is not known.
+// remedy tells the user what to do about an outcome; empty if this is not known.
 func (o Outcome) remedy() string {
 	switch o.Reason {
 	case storeresponse.ReasonProcessingFailure:
@@ -29,7 +29,7 @@ func (o Outcome) remedy() string {
 	return ""
 }
 
-// remedyOf is what to do about an answer that every request would get.
+// remedyOf tells the user what to do about a status that every request would get.
 func remedyOf(code int) string {
 	switch code {
 	case http.StatusUnauthorized:

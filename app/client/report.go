@@ -19,14 +19,14 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// This file holds all wording for people. A message says what happened, to how many
-// instances, and what to do where that is known. It never holds an attribute of a
-// patient: of an instance it names the path and the SOP Instance UID.
+// This file contains most of the wording for people. A message says what happened, to how many
+// instances, and, if known, what to do. It never contains an attribute of a
+// patient: an instance is named by its path and its SOP Instance UID.
 
-// errChanged is why a file that was identified is not sent.
+// errChanged reports that a file has changed after the walk, and is therefore not sent.
 var errChanged = errors.New("the file has changed since it was looked at")
 
-// errUnasked is why a request was not made.
+// errUnasked reports that a request could not be made, because --header or --token-file could not be read.
 var errUnasked = errors.New("the service was not asked")
 
 func describeInsecure() string {
@@ -39,7 +39,7 @@ func describeMoreSkips() string {
 	return "further files that are skipped are only counted, and in --report"
 }
 
-// describeGoOn is how to go on with a run that has stopped.
+// describeGoOn tells the user how to continue a run that has stopped.
 func describeGoOn(o Options) string {
 	switch command := commandLine(o.Command); {
 	case o.Journal == "":
@@ -65,7 +65,7 @@ func describeOutageEnd(after time.Duration) string {
 	return fmt.Sprintf("the service is back after %s", after.Round(100*time.Millisecond))
 }
 
-// describeOutageAnswer says besides what the service says of an instance, if it does.
+// describeOutageAnswer describes an answer, with the Failure Reason of one instance if there is one.
 func describeOutageAnswer(a *answer, of *instance) string {
 	if text := describeAnswer(a); of.reason == 0 {
 		return text
@@ -78,7 +78,7 @@ func describeSplit(a *answer, instances int) string {
 	return fmt.Sprintf("%s; %d instances go again in two requests", describeAnswer(a), instances)
 }
 
-// describeAnswer is the status and what the service says of it, if it says it in words.
+// describeAnswer is the status, with the message of the service if there is one.
 func describeAnswer(a *answer) string {
 	text := "HTTP " + printable(a.status)
 	switch {
@@ -97,7 +97,7 @@ func describeAnswer(a *answer) string {
 
 var markup = regexp.MustCompile(`(?s)<(style|script|title).*?</(style|script|title)>|<[^>]*>`)
 
-// message is what an answer says in words: the title and detail of a problem document
+// message is the text of an answer: the title and detail of a problem document
 // (RFC 9457), plain text, HTML without its markup, or the Warning header (PS3.18 §10.5.3.2).
 func (a *answer) message() string {
 	const limit = 300 // runes
@@ -124,10 +124,10 @@ func (a *answer) message() string {
 	return text
 }
 
-// describeNoAnswer is for a request that broke before its answer was read.
+// describeNoAnswer describes why a request got no complete answer.
 func describeNoAnswer(err error) string {
 	var wrapped *url.Error
-	if errors.As(err, &wrapped) { // it repeats method and URL
+	if errors.As(err, &wrapped) { // its text repeats method and URL
 		err = wrapped.Err
 	}
 	text := "no answer: " + err.Error()
@@ -151,7 +151,7 @@ func describeUnnamed(sent bool) string {
 	return "the answer does not name the instance"
 }
 
-// describeFailed is what there is to say besides the reason.
+// describeFailed is the detail of a failure that the service reports.
 func describeFailed(reason storeresponse.Reason) string {
 	if reason == 0 {
 		return "the service gives no reason"
@@ -159,18 +159,18 @@ func describeFailed(reason storeresponse.Reason) string {
 	return ""
 }
 
-// notSent begins what is told of a file that could not be read; where nothing is sent it is left out.
+// notSent is the prefix of the message about a file that could not be read. Verify, which sends nothing, removes it.
 const notSent = "not sent: "
 
 func describeFileError(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = path.Err // the line names the path already
+		err = path.Err // the line already contains the path
 	}
 	return notSent + err.Error()
 }
 
-// String is why the instance was not stored, or what the service says of it, in words.
+// String is the reason of the outcome in words.
 func (o Outcome) String() string {
 	if o.Reason == 0 {
 		return o.Detail
@@ -182,7 +182,7 @@ func (o Outcome) String() string {
 	return text
 }
 
-// named is the file, and the instance in it.
+// named is the path, followed by the SOP Instance UID if it is known.
 func (o Outcome) named() string { return strings.TrimRight(o.Path+"  "+o.SOPInstanceUID, " ") }
 
 func reasonText(r storeresponse.Reason) string { return r.Hex() + " " + r.String() }
@@ -196,7 +196,7 @@ func count[N int | int64](n N, one, many string) string {
 
 func comma(n int64) string { return humanize.Comma(n) }
 
-// describeLeft is a time that is not known well: two units at most.
+// describeLeft formats an estimated time, with at most two units.
 func describeLeft(left time.Duration) string {
 	switch hours := int(left.Hours()); {
 	case hours >= 24:
@@ -209,10 +209,10 @@ func describeLeft(left time.Duration) string {
 	return fmt.Sprintf("%ds", int(left.Seconds()))
 }
 
-// size is in units of 1000.
+// size formats a number of bytes, with units of 1000.
 func size(bytes int64) string { return humanize.Bytes(uint64(max(bytes, 0))) }
 
-// printable keeps what others wrote from steering the terminal.
+// printable replaces characters that could control the terminal, in text of others.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -15,7 +15,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// The whole output, with times and rates made equal.
+// The complete output, with fixed times and rates.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3")
@@ -37,7 +37,7 @@ skipped FOLDER/README.md: not DICOM
 `, steady(r.stdout))
 }
 
-// --response shows the last answer as it came.
+// --response shows the last answer unchanged.
 func TestResponseIsPrintedVerbatim(t *testing.T) {
 	t.Parallel()
 	const body = `{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.1"]}}]},  "extra" : {"vr":"LO"} }`
@@ -54,7 +54,7 @@ func TestResponseIsPrintedVerbatim(t *testing.T) {
 	}
 }
 
-// However many fail, the terminal is told of 20; the report has all.
+// If many instances fail, the terminal shows only 20; the report contains all.
 func TestReasonsAreGrouped(t *testing.T) {
 	t.Parallel()
 	tally := newTally(nil)
@@ -118,7 +118,7 @@ func outcomes(t *testing.T, report string) []Outcome {
 	return all
 }
 
-// A path that is not UTF-8 is in the report byte for byte.
+// The report contains a path that is not UTF-8 byte for byte.
 func TestReportOfAnyPath(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// report is the file of --report: a JSON object a line for each file that was not simply
-// stored. Without a file, nil, it takes everything and writes nothing. Safe for concurrent use.
+// report is the file of --report: one line of JSON for each file that was not stored, or stored with a
+// remark. A nil report accepts everything and writes nothing. Safe for concurrent use.
 type report struct {
 	mu   sync.Mutex
 	file *os.File
@@ -17,7 +17,7 @@ type report struct {
 	err  error
 }
 
-// openReport replaces a file of that name; an empty name gives none.
+// openReport replaces an existing file; an empty name gives nil.
 func openReport(name string) (*report, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // documented: no report
@@ -39,7 +39,7 @@ func (r *report) write(o Outcome) {
 	o.Path, o.PathBytes = jsonPath(o.Path)
 	line, err := json.Marshal(o)
 	if err != nil {
-		panic(err) // strings and numbers
+		panic(err) // impossible: the values are strings and numbers
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,7 +48,7 @@ func (r *report) write(o Outcome) {
 	}
 }
 
-// close gives the first error of writing.
+// close closes the file, and returns the first error of a write.
 func (r *report) close() error {
 	if r == nil {
 		return nil

@@ -11,39 +11,39 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// errClosed is what a closed body reads.
+// errClosed is the error of a Read after Close.
 var errClosed = errors.New("request body is closed")
 
-// body streams a multipart/related payload, one part an instance (PS3.18 §8.6.1.2,
-// §10.5.1.4). It opens each file when its turn comes, holds no bytes of it, and sends
-// exactly the bytes that length counts, so that the request has a Content-Length.
-// A file that is not the identified one any more ends the body with an error before
-// the boundary that would close its part: no server can take the part for whole.
+// body streams a multipart/related payload, one part per instance (PS3.18 §8.6.1.2,
+// §10.5.1.4). It opens each file when its turn comes, buffers none of its bytes, and sends
+// exactly the number of bytes that length counts, so that the request has a Content-Length.
+// If a file has changed since the walk, the body ends with an error before
+// the boundary that would close its part, so that no server can take the part for complete.
 //
-// Close may come while Read runs (net/http does so); it waits for that Read.
+// Close may be called during a Read (net/http does this); it waits for the Read.
 type body struct {
 	boundary string
-	sent     func(n int) // told of each n bytes of instances that were read
+	sent     func(n int) // is called after n bytes of instances were read
 
 	mu     sync.Mutex
 	rest   []*instance // not yet begun
-	text   string      // framing to be read next
-	file   *content    // of current, open
-	left   int64       // bytes of file still to be read
-	crc    hash.Hash64 // CRC64NVME of what was read of file
-	ended  bool        // the closing boundary is in text or read
+	text   string      // framing that is read next
+	file   *content    // of current, while it is open
+	left   int64       // bytes of file that are still to be read
+	crc    hash.Hash64 // CRC64NVME of the bytes read from file
+	ended  bool        // the closing boundary is in text, or was read
 	closed bool
 
 	current *instance
 	bytes   int64 // of instances, read so far
-	changed error // why current could not be sent, if that is what ended the body
+	changed error // why current could not be sent, which ended the body; nil: no such error
 }
 
 func newBody(instances []*instance, sent func(n int)) *body {
 	return &body{boundary: rand.Text(), rest: instances, sent: sent}
 }
 
-// contentType quotes both parameters, as PS3.18 §8.7.1 and RFC 2387 §3.4 want it for a type with a slash.
+// contentType quotes both parameters; a type with a slash must be quoted (PS3.18 §8.7.1, RFC 2387 §3.4).
 func (b *body) contentType() string {
 	return fmt.Sprintf(`multipart/related; type="application/dicom"; boundary="%s"`, b.boundary)
 }
@@ -56,7 +56,7 @@ const partTail = "\r\n"
 
 func (b *body) end() string { return "--" + b.boundary + "--\r\n" }
 
-// length is that of the whole body in bytes. Call it before the first Read.
+// length is the length of the whole body in bytes. Call it before the first Read.
 func (b *body) length() int64 {
 	n := int64(len(b.end()))
 	for _, i := range b.rest {
@@ -108,12 +108,12 @@ func (b *body) begin() error {
 func (b *body) readFile(p []byte) (int, error) {
 	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
-	_, _ = b.crc.Write(p[:n]) // a hash takes everything
+	_, _ = b.crc.Write(p[:n]) // a hash never fails
 	b.bytes += int64(n)
 	b.sent(n)
 	if err != nil {
 		switch {
-		case errors.Is(err, io.EOF) && b.left == 0: // an archive tells it with the last bytes
+		case errors.Is(err, io.EOF) && b.left == 0: // a reader of an archive may return EOF with the last bytes
 			err = nil
 		case errors.Is(err, io.EOF) && b.current.member != nil:
 			err = errCut
@@ -125,7 +125,7 @@ func (b *body) readFile(p []byte) (int, error) {
 	return n, b.changed
 }
 
-// finish makes sure that the bytes read are of one and the same file.
+// finish checks that the file has not changed while it was read, and ends its part.
 func (b *body) finish() error {
 	if err := b.verify(); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (b *body) closeFile() error {
 	return file.Close()
 }
 
-// Close makes every later Read fail. It may be called more than once.
+// Close makes all later Reads fail. It may be called more than once.
 func (b *body) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,10 +168,10 @@ func (b *body) Close() error {
 	return b.closeFile()
 }
 
-// outcome closes the body and tells how many bytes of instances were read, and which
-// instance could not be sent and why, if any.
+// outcome closes the body. It returns how many bytes of instances were read, and the
+// instance that could not be sent, if any, with the reason.
 func (b *body) outcome() (bytes int64, unsendable *instance, why error) {
-	_ = b.Close() // of a file that was only read
+	_ = b.Close() // the file was only read
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.changed == nil {

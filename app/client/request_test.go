@@ -38,7 +38,7 @@ func scanned(t *testing.T, folder string) []*instance {
 	return all
 }
 
-// PS3.18 §8.6.1.2: the framing, byte by byte, however it is read.
+// PS3.18 §8.6.1.2: the framing, byte by byte, with reads of any size.
 func TestBodyFraming(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")
@@ -70,7 +70,7 @@ func TestBodyFraming(t *testing.T) {
 	}
 }
 
-// The length is declared, so that services which refuse chunked bodies (411) take it.
+// The length is declared, so that services that refuse chunked bodies (411) accept it.
 func TestRequestHasContentLength(t *testing.T) {
 	t.Parallel()
 	_, s := sendTo(t, folderOf(t, "1.1", "1.2"), nil)
@@ -93,7 +93,7 @@ func TestClosedBody(t *testing.T) {
 	}
 }
 
-// A file that is not the identified one any more fails alone; the others go again.
+// A file that has changed since it was identified fails alone; the others are sent again.
 func TestFilesThatChangeWhileSending(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -137,7 +137,7 @@ func TestFilesThatChangeWhileSending(t *testing.T) {
 					return
 				}
 				changed = true
-				_, _ = io.CopyN(io.Discard, r.Body, 1000) // the first file is under way
+				_, _ = io.CopyN(io.Discard, r.Body, 1000) // the first file is being sent
 				if err := test.change(filepath.Join(folder, "1.2.dcm")); err != nil {
 					t.Error(err)
 				}
@@ -154,7 +154,7 @@ func TestFilesThatChangeWhileSending(t *testing.T) {
 	}
 }
 
-// A file of the same size with other bytes, written while it is read.
+// A file of the same size whose bytes are overwritten while it is read.
 func TestBodyRefusesTornFile(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")
@@ -179,12 +179,12 @@ func TestBodyRefusesTornFile(t *testing.T) {
 	}
 }
 
-// A large instance is streamed: memory does not grow with it.
+// A large instance is streamed: memory does not grow with its size.
 func TestLargeInstanceIsStreamed(t *testing.T) {
 	const size = 200 << 20
 	folder := folderOf(t, "1.1")
 	path := filepath.Join(folder, "1.1.dcm")
-	if err := os.Truncate(path, size); err != nil { // sparse
+	if err := os.Truncate(path, size); err != nil { // a sparse file
 		t.Fatal(err)
 	}
 	var received int64

@@ -17,8 +17,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// PS3.18 Table 10.5.3-1: after a 202 only what is not reported stored goes again, and
-// after a broken connection only that again.
+// PS3.18 Table 10.5.3-1: after a 202, only the instances that are not reported as stored are sent again, and
+// after a broken connection as well.
 func TestOnlyMissingInstancesGoAgain(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3", "1.4")
@@ -33,7 +33,7 @@ func TestOnlyMissingInstancesGoAgain(t *testing.T) {
 	wantContains(t, "failure", r.failures()["1.4.dcm"], "A901")
 }
 
-// The connection breaks while the body is under way.
+// The connection breaks while the body is sent.
 func TestConnectionCutMidBody(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -71,7 +71,7 @@ func TestTemporaryStatusesAreRetried(t *testing.T) {
 	}
 }
 
-// A service whose storage is out answers 503 with a module in which all have failed.
+// A service without its storage answers 503, with a module in which all instances have failed.
 func TestServiceUnavailableWithModule(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2")
@@ -115,7 +115,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 	wantContains(t, "stderr", r.stderr, "1 instance has failed for now; a second pass begins")
 }
 
-// A request over the limit of the service or of a proxy is halved until it fits.
+// A request that is too large for the service or a proxy is halved until it fits.
 func TestTooLargeRequestsAreSplit(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3", "1.4", "1.5")
@@ -135,7 +135,7 @@ func TestTooLargeRequestsAreSplit(t *testing.T) {
 	wantContains(t, "failure", r.failures()["1.3.dcm"], "HTTP 413 Request Entity Too Large")
 }
 
-// An instance that the service cannot take now is stored in the second pass.
+// An instance that the service cannot store now is stored in the second pass.
 func TestSecondPass(t *testing.T) {
 	t.Parallel()
 	busy := reasons(202, map[string]storeresponse.Reason{"1.1": storeresponse.ReasonOutOfResources})
@@ -145,7 +145,7 @@ func TestSecondPass(t *testing.T) {
 	wantEqual(t, "UIDs sent", [][]string{{"1.1", "1.2"}, {"1.1"}, {"1.3"}, {"1.1"}}, s.sentUIDs())
 }
 
-// nobody is an address that nothing listens on.
+// nobody is an address on which nothing listens.
 func nobody(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -156,7 +156,7 @@ func nobody(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-// Nothing listens: all wait together, and not for longer than --max-wait.
+// Nothing listens: all requests wait together, but not for longer than --max-wait.
 func TestUnreachableServiceStopsTheRun(t *testing.T) {
 	t.Parallel()
 	r := sendWith(t, nobody(t), folderOf(t, "1.1", "1.2", "1.3"), func(o *Options) {
@@ -171,7 +171,7 @@ func TestUnreachableServiceStopsTheRun(t *testing.T) {
 	wantEqual(t, "exit code", 3, ExitCode(r.summary, r.err))
 }
 
-// While the service is out one request at a time tries, and no attempt is counted.
+// During an outage only one request at a time tries, and no attempt is counted.
 func TestOutageIsRiddenOut(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]reply{
@@ -194,7 +194,7 @@ func TestOutageIsRiddenOut(t *testing.T) {
 	}
 }
 
-// A request that a service breaks at does not stand in the way of the others.
+// A request that makes the service fail does not delay the others.
 func TestOneBadRequestIsNoOutage(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(w http.ResponseWriter, u upload) {
@@ -212,7 +212,7 @@ func TestOneBadRequestIsNoOutage(t *testing.T) {
 	wantContains(t, "stdout", r.stdout, "the service is not available: HTTP 503")
 }
 
-// A file at which the service breaks, or the proxy before it, harms no other file, whatever goes together with it.
+// A file that makes the service, or the proxy in front of it, fail, harms no other file, even in the same request.
 func TestOneBadInstanceInARequest(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]reply{"503": plain(503, "", ""), "no answer": cut} {
@@ -237,7 +237,7 @@ func TestOneBadInstanceInARequest(t *testing.T) {
 	}
 }
 
-// In the second pass as well: while others come through, the attempts are counted, and a request that has none left is no reason to give up what is whole.
+// The same in the second pass: while other requests are answered, attempts are counted; and when a request has no attempt left, its undamaged instances are still stored.
 func TestOneBadInstanceInTheSecondPass(t *testing.T) {
 	t.Parallel()
 	var later atomic.Int32
@@ -256,7 +256,7 @@ func TestOneBadInstanceInTheSecondPass(t *testing.T) {
 	}
 }
 
-// After an answer that was lost, a duplicate is what was sent before.
+// If an answer was lost, a duplicate is what was sent before.
 func TestDuplicateAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	duplicate := reasons(409, map[string]storeresponse.Reason{"1.1": storeresponse.ReasonDuplicateInstance})
@@ -266,10 +266,10 @@ func TestDuplicateAfterALostAnswer(t *testing.T) {
 	wantEqual(t, "report", "unverified", r.outcomes[0].Outcome)
 
 	r = sendWith(t, newService(t, plain(503, "", ""), duplicate).URL, folderOf(t, "1.1"), func(o *Options) { o.MaxWait = time.Minute })
-	wantCounts(t, r, 0, 1) // the answer was not lost
+	wantCounts(t, r, 0, 1) // here no answer was lost
 }
 
-// Ctrl-C: what was stored stays in the summary.
+// After Ctrl-C, the summary contains what was stored.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1", "1.2", "1.3")
@@ -286,7 +286,7 @@ func TestInterrupt(t *testing.T) {
 	wantContains(t, "stdout", r.stdout, "stopped before the end: interrupted", "1 instance stored, 0 failed")
 }
 
-// RFC 9110 §10.1.1: large bodies wait for leave; a refusal comes before the body.
+// RFC 9110 §10.1.1: a large body waits for 100 Continue, so a refusal comes before the body.
 func TestRefusalBeforeTheBody(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -303,7 +303,7 @@ func TestRefusalBeforeTheBody(t *testing.T) {
 	}
 }
 
-// A server that refuses the expectation gets the request without it.
+// A server that refuses the expectation gets the same request without it.
 func TestExpectationFailed(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

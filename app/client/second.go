@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// postpone keeps instances for the second pass, and gives those for which there is no room.
+// postpone keeps instances for the second pass, and returns those for which there is no room.
 func (s *sender) postpone(instances []*instance) (rest []*instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -14,7 +14,7 @@ func (s *sender) postpone(instances []*instance) (rest []*instance) {
 	return instances[room:]
 }
 
-// secondPass sends what has failed for now in the first.
+// secondPass sends the postponed instances again.
 func (s *sender) secondPass(ctx context.Context) {
 	if len(s.postponed) == 0 || ctx.Err() != nil {
 		return

@@ -22,17 +22,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// firstPause is before the second attempt; each later one is twice as long (±25 %).
+// firstPause is the pause before the second attempt; each later pause is twice as long (±25 %).
 const firstPause = time.Second
 
 // mostPostponed is how many instances can wait in memory for the second pass.
 const mostPostponed = 10_000
 
-// Send sends what o.Paths hold to o.URL. It writes progress and skipped files to stderr,
-// and the summary (with o.Response the last response before it) to stdout.
+// Send sends the instances in o.Paths to o.URL. It writes progress and skipped files to stderr,
+// and the summary (with o.Response, the last response before it) to stdout.
 //
-// The error reports what keeps Send from beginning, such as options that cannot be used or
-// a path that does not exist, or what could not be written. Everything else is in the Summary.
+// The error reports why Send could not begin (a *UsageError: options that cannot be used, or
+// a path that does not exist), what could not be written, or that there was no instance. Everything else is in the Summary.
 func Send(ctx context.Context, o Options, stdout, stderr io.Writer) (Summary, error) {
 	return send(ctx, o, stdout, stderr, firstPause)
 }
@@ -75,7 +75,7 @@ func send(ctx context.Context, o Options, stdout, stderr io.Writer, pause time.D
 	return summary, out.err
 }
 
-// prepare finds all that is wrong before anything is sent.
+// prepare checks options and paths before anything is sent.
 func prepare(o Options, pause time.Duration) (*sender, *walk, error) {
 	if err := o.validate(); err != nil {
 		return nil, nil, err
@@ -115,7 +115,7 @@ type sender struct {
 	expect     atomic.Bool             // the server has not refused Expect: 100-continue
 
 	mu        sync.Mutex
-	last      *answer     // the latest
+	last      *answer     // the latest one
 	postponed []*instance // for the second pass
 }
 
@@ -151,7 +151,7 @@ func (s *sender) begin(t *tally, stderr io.Writer) {
 	s.expect.Store(true)
 }
 
-// run returns when everything has its fate, or the run is stopped.
+// run returns when each file is stored, skipped or has failed, or when the run is stopped.
 func (s *sender) run(ctx context.Context, w *walk) Summary {
 	started := time.Now()
 	ctx, s.stop = context.WithCancelCause(ctx)
@@ -181,7 +181,7 @@ func (s *sender) run(ctx context.Context, w *walk) Summary {
 	if !s.options.DryRun && ctx.Err() == nil {
 		s.tell(outcomeWalked)
 	}
-	_ = s.unpacker.close() // of files that were only read
+	_ = s.unpacker.close() // the files were only read
 	close(done)
 	teller.Wait()
 	summary := Summary{Counts: s.tally.snapshot(), Duration: time.Since(started)}
@@ -201,10 +201,10 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 			return
 		}
 		i, err := identify(file)
-		if ctx.Err() != nil { // which may be why it could not be read
+		if ctx.Err() != nil { // this may be the reason why the file could not be read
 			return
 		}
-		if err != nil { // dicom.ErrNotDICOM, the only one
+		if err != nil { // dicom.ErrNotDICOM, the only possible error
 			s.progress.add(file.size)
 			s.skip(file.path, "not DICOM")
 			continue
@@ -220,7 +220,7 @@ func (s *sender) sendFiles(ctx context.Context, files []candidate) {
 	s.deliver(ctx, apart(pendingOf(batch)), false)
 }
 
-// sendNext sends one batch; false: there is none, or the run is stopped.
+// sendNext sends one batch; false: there is no further batch, or the run is stopped.
 func (s *sender) sendNext(ctx context.Context) bool {
 	if !s.pace.enter(ctx) {
 		return false
@@ -231,8 +231,8 @@ func (s *sender) sendNext(ctx context.Context) bool {
 	return len(batch) > 0
 }
 
-// announce writes into the journal which instances are on their way for the first time, so
-// that a later run knows that they may have arrived.
+// announce records in the journal which instances are sent for the first time, so
+// that a later run knows that they may be stored.
 func (s *sender) announce(instances []*instance) error {
 	var first []*instance
 	for _, i := range instances {
@@ -244,7 +244,7 @@ func (s *sender) announce(instances []*instance) error {
 	return s.journal.begin(first)
 }
 
-// record counts instances whose fate is known, and writes it into the journal.
+// record counts the instances whose fate is known, and writes it into the journal.
 func (s *sender) record(instances []*instance) {
 	var settled []*instance
 	for _, i := range instances {

@@ -62,7 +62,7 @@ type upload struct {
 // reply answers one request.
 type reply func(w http.ResponseWriter, u upload)
 
-// service is a STOW-RS server that gives its replies in turn, and the last one from then on.
+// service is a STOW-RS server that gives its replies in turn, and then repeats the last one.
 type service struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -158,10 +158,10 @@ func readUpload(r *http.Request) (upload, error) {
 	}
 }
 
-// storedAll reports every instance stored.
+// storedAll reports every instance as stored.
 func storedAll(w http.ResponseWriter, u upload) { respond(w, 200, u, nil) }
 
-// reasons answers with a module in which the instances of reasons have failed and the others are stored.
+// reasons answers with a module in which the instances in the map have failed and the others are stored.
 func reasons(status int, reasons map[string]storeresponse.Reason) reply {
 	return func(w http.ResponseWriter, u upload) { respond(w, status, u, reasons) }
 }
@@ -181,10 +181,10 @@ func respond(w http.ResponseWriter, status int, u upload, reasons map[string]sto
 func respondModule(w http.ResponseWriter, status int, mediaType string, module storeresponse.Response) {
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	_ = module.Module().Encode(w, mediaType) // the client may be gone
+	_ = module.Module().Encode(w, mediaType) // the client may have left
 }
 
-// module answers with the same module whatever was sent.
+// module answers with the same module to every request.
 func module(status int, m storeresponse.Response) reply {
 	return func(w http.ResponseWriter, u upload) { respondModule(w, status, u.header.Get("Accept"), m) }
 }
@@ -200,7 +200,7 @@ func plain(status int, contentType, body string) reply {
 // cut closes the connection without an answer.
 func cut(http.ResponseWriter, upload) { panic(http.ErrAbortHandler) }
 
-// run is what one Send gave.
+// run is the result of one Send.
 type run struct {
 	summary        Summary
 	err            error
@@ -223,7 +223,7 @@ func sendWith(t *testing.T, url, folder string, change func(*Options)) run {
 	return run{summary, err, stdout.String(), stderr.String(), outcomes(t, o.Report)}
 }
 
-// failures maps file names to why they failed.
+// failures maps the names of files to the reasons of their failure.
 func (r run) failures() map[string]string {
 	texts := make(map[string]string)
 	for _, o := range r.outcomes {

@@ -13,18 +13,18 @@ import (
 type verdict struct {
 	kind       kind
 	why        string
-	retryAfter time.Duration // as the server asks; zero: it did not
+	retryAfter time.Duration // from Retry-After; zero: there was none
 }
 
 type kind int
 
 const (
 	settled     kind = iota // none is pending
-	again                   // they have failed for now
-	unsent                  // they were not sent, for a fault of another file
+	again                   // they failed for a temporary reason
+	unsent                  // they were not sent, because another file could not be read, or the run is stopped
 	tooLarge                // they may succeed in smaller requests
-	unavailable             // the service is out
-	refused                 // the service will not take any
+	unavailable             // the service is not available
+	refused                 // the service would refuse every request
 )
 
 // refusal is why no request can succeed.
@@ -32,7 +32,7 @@ type refusal struct{ why string }
 
 func (r *refusal) Error() string { return r.why }
 
-// settle gives each instance of a request the fate that the answer says.
+// settle applies the answer to the instances of its request.
 func (a *answer) settle(sent []*instance) verdict {
 	wait := a.retryAfter(time.Now())
 	switch {
@@ -63,8 +63,8 @@ func (a *answer) settle(sent []*instance) verdict {
 	return verdict{kind: again, retryAfter: wait}
 }
 
-// temporaryStatus lists the statuses of a service that is out: overloaded, restarting or
-// rate-limiting, or not reached by the proxy before it.
+// temporaryStatus lists the statuses of a service that is not available: it is overloaded, restarting or
+// rate-limiting, or the proxy in front of it cannot reach it.
 func temporaryStatus(code int) bool {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests,
@@ -74,8 +74,8 @@ func temporaryStatus(code int) bool {
 	return false
 }
 
-// refusedStatus lists the statuses that every other request would get as well: who sends,
-// where to, or how, is wrong, whatever the instances are.
+// refusedStatus lists the statuses that every other request would get as well, because their cause is the
+// sender, the URL or the method of sending, not the instances.
 func refusedStatus(code int) bool {
 	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
@@ -85,8 +85,8 @@ func refusedStatus(code int) bool {
 	return code/100 == 3
 }
 
-// settleByModule goes by the Store Instances Response Module (PS3.18 Table I.1-1).
-// An instance that it calls both stored and failed counts as failed.
+// settleByModule applies the Store Instances Response Module (PS3.18 Table I.1-1).
+// An instance that is listed as stored and as failed counts as failed.
 func (a *answer) settleByModule(sent []*instance) {
 	byUID := a.settleStored(sent)
 	others := a.module.OtherFailures
@@ -114,24 +114,24 @@ func (a *answer) settleByModule(sent []*instance) {
 	settleUnnamed(unnamed, others)
 }
 
-// settleStored goes by ReferencedSOPSequence alone, and indexes what was sent.
+// settleStored applies only ReferencedSOPSequence. It returns the sent instances by SOP Instance UID.
 func (a *answer) settleStored(sent []*instance) map[string]*instance {
 	byUID := make(map[string]*instance, len(sent))
 	for _, i := range sent {
 		byUID[i.sopInstanceUID] = i
 	}
 	for _, r := range a.module.Referenced {
-		if i := byUID[trimUID(r.SOPInstanceUID)]; i != nil && i.sentWhole { // else the answer is to something else
+		if i := byUID[trimUID(r.SOPInstanceUID)]; i != nil && i.sentWhole { // the service cannot have stored an instance that was not sent completely
 			i.store(r.WarningReason)
 		}
 	}
 	return byUID
 }
 
-// settleUnnamed deals with instances whose SOP Instance UID the answer does not say.
-// Those must be the ones of OtherFailuresSequence, which gives reasons only. Where no
-// more instances than reasons are left and all reasons are permanent, they have failed.
-// Else it is not known which instance a reason belongs to, and they go again.
+// settleUnnamed handles instances whose SOP Instance UID is not in the answer.
+// They must be those of OtherFailuresSequence, which contains only reasons. If there are not
+// more instances than reasons, and all reasons are permanent, the instances have failed.
+// Otherwise it is unknown which instance a reason belongs to, and they are sent again.
 func settleUnnamed(unnamed []*instance, others []storeresponse.Reason) {
 	permanent := len(unnamed) <= len(others)
 	for _, reason := range others {
@@ -155,13 +155,13 @@ func failAll(instances []*instance, detail string) {
 	}
 }
 
-// trimUID removes the padding of PS3.5 §9.1, with which some services answer.
+// trimUID removes the padding of PS3.5 §9.1, which some services include in their answers.
 func trimUID(uid string) string { return strings.TrimRight(uid, " \x00") }
 
-// longestWait bounds what a Retry-After can ask for.
+// longestWait limits the effect of a Retry-After.
 const longestWait = 5 * time.Minute
 
-// retryAfter reads RFC 9110 §10.2.3: seconds or a date. Zero: nothing sensible is asked for.
+// retryAfter reads Retry-After (RFC 9110 §10.2.3): seconds or a date. Zero: there is none, or it is invalid or past.
 func (a *answer) retryAfter(now time.Time) time.Duration {
 	value := strings.TrimSpace(a.header.Get("Retry-After"))
 	wait := time.Duration(0)

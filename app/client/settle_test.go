@@ -11,7 +11,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// Answers after which nothing goes again, and what is said of them.
+// Answers after which nothing is sent again, and how they are reported.
 func TestPermanentAnswers(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -82,8 +82,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// OtherFailuresSequence (0008,119A) gives reasons without UIDs: whom they concern
-// follows only where no more instances are left.
+// OtherFailuresSequence (0008,119A) contains reasons without UIDs: which instances they concern
+// is known only if no more instances are left than reasons.
 func TestOtherFailures(t *testing.T) {
 	t.Parallel()
 	referenced := func(uids ...string) (all []storeresponse.Referenced) {
@@ -151,7 +151,7 @@ func TestAnswersInBothMediaTypes(t *testing.T) {
 	}
 }
 
-// What is stored is understood however the service writes its answer.
+// Stored instances are recognised in all forms in which services write their answers.
 func TestAnswersInOddShapes(t *testing.T) {
 	t.Parallel()
 	const one = `{"00081199":{"Value":[{"00081155":{"Value":["1.1"]}}]}}`
@@ -206,7 +206,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// What was not sent is not stored, whatever an answer says: it belongs to another request, or a proxy has made it.
+// An instance that was not sent is not stored, even if the answer says so: the answer belongs to another request, or a proxy made it.
 func TestAnswerBeforeTheBytes(t *testing.T) {
 	t.Parallel()
 	var large atomic.Bool

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A service that takes nothing of a body does not keep its sender for ever.
+// A service that does not read the body does not keep its sender waiting for ever.
 func TestWritesGetOn(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -18,7 +18,7 @@ func TestWritesGetOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	go func() { // it takes the connection, and reads nothing
+	go func() { // it accepts the connection, and reads nothing
 		connection, err := listener.Accept()
 		if err == nil {
 			defer connection.Close()
@@ -39,7 +39,7 @@ func TestWritesGetOn(t *testing.T) {
 	}
 }
 
-// An answer that drips, or stops in the middle, ends all the same.
+// An answer that comes very slowly, or stops in the middle, still ends.
 func TestAnswersEnd(t *testing.T) {
 	t.Parallel()
 	for name, pause := range map[string]time.Duration{"a drip": 10 * time.Millisecond, "silence": time.Hour} {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lines writes text for people, a line at a time, until a write fails.
+// lines writes text for people, one line at a time, until a write fails.
 type lines struct {
 	w   io.Writer
 	err error
@@ -24,8 +24,8 @@ func (l *lines) write(text string) {
 // Summary is the outcome of Send.
 type Summary struct {
 	Counts
-	Duration time.Duration // from the first request to the last answer
-	Stopped  error         // why the run ended before everything was tried; nil: it did not
+	Duration time.Duration // of the run, with its walk
+	Stopped  error         // why the run ended early; nil: it did not
 }
 
 // summary ends the output. Failures and warnings are listed under their reason.
@@ -78,12 +78,12 @@ func (l *lines) groups(what string, groups []*group) {
 	}
 }
 
-// response writes an answer as it came: status line, headers, empty line, body. Headers
-// are in alphabetical order, the body is verbatim and ends with a line break.
+// response writes an answer: status line, headers in alphabetical order, an empty line, and the unchanged
+// body, followed by a line break if it does not end with one.
 func (l *lines) response(a *answer) {
 	l.print(a.proto + " " + a.status)
 	var header strings.Builder
-	_ = a.header.Write(&header) // a strings.Builder takes everything
+	_ = a.header.Write(&header) // a strings.Builder never fails
 	l.write(strings.ReplaceAll(header.String(), "\r\n", "\n") + "\n")
 	l.write(string(a.body))
 	if len(a.body) > 0 && a.body[len(a.body)-1] != '\n' {

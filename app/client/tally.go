@@ -8,29 +8,29 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// Counts are how far a run has come. Every file that the walk has found is one of the
-// counted, or not settled yet.
+// Counts are the counters of a run. Each file that the walk has found is counted by its outcome
+// as soon as this is known.
 type Counts struct {
-	Found, FoundBytes   int64 // files that are looked at, and their bytes
-	Walked              bool  // Found is the total
+	Found, FoundBytes   int64 // files to read, and their bytes
+	Walked              bool  // the walk has ended, so Found is the total
 	Stored, StoredBytes int64 // instances that the service has confirmed, in this run
 	Unverified          int64 // of Stored: duplicates after a request without an answer
 	Warned              int64 // of Stored: with a warning of the service
-	Failed              int64 // instances that were not stored, and paths that cannot be read
-	Skipped             int64 // files that are no instances
-	Ready, ReadyBytes   int64 // instances that a dry run would send
-	Studies             int64 // that they belong to
-	Same, Different     int64 // of Ready: with the UIDs of another one, and its bytes, or other ones
-	Before, BeforeBytes int64 // instances that the journal says are stored; not part of Found
+	Failed              int64 // instances that were not stored, and paths that could not be read
+	Skipped             int64 // files that are not instances
+	Ready, ReadyBytes   int64 // of a dry run: instances that would be sent
+	Studies             int64 // of Ready
+	Same, Different     int64 // of Ready: with the UIDs of another instance, and with the same or different bytes
+	Before, BeforeBytes int64 // instances that are stored according to the journal; not part of Found
 }
 
-// most of what a terminal is told of one by one; the report has all.
+// Limits of what a terminal shows individually; the report contains everything.
 const (
 	mostTold   = 20
 	mostGroups = 50
 )
 
-// tally counts what has become of the files, in bounded memory. Safe for concurrent use.
+// tally counts the outcomes of the files, in bounded memory. Safe for concurrent use.
 type tally struct {
 	report *report
 
@@ -38,10 +38,10 @@ type tally struct {
 	counts   Counts
 	failures map[string]*group // by reason in words
 	warnings map[string]*group
-	told     int // examples in both
+	told     int // examples in both maps
 }
 
-// group is what has failed, or was warned of, for one reason.
+// group is the instances that failed, or got a warning, for the same reason.
 type group struct {
 	reason   string
 	remedy   string
@@ -53,7 +53,7 @@ func newTally(r *report) *tally {
 	return &tally{report: r, failures: make(map[string]*group), warnings: make(map[string]*group)}
 }
 
-// snapshot is the state of the moment.
+// snapshot is a copy of the present counts.
 func (t *tally) snapshot() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +106,7 @@ func (t *tally) add(groups map[string]*group, o Outcome) {
 	}
 }
 
-// skip counts a file that is no instance; tell says that it is among the first.
+// skip counts a file that is not an instance. tell: it is among the first mostTold; last: it is the last of these.
 func (t *tally) skip(path, why string) (tell bool, last bool) {
 	t.mu.Lock()
 	t.counts.Skipped++
@@ -116,7 +116,7 @@ func (t *tally) skip(path, why string) (tell bool, last bool) {
 	return n <= mostTold, n == mostTold
 }
 
-// groups are those of failures and of warnings, the largest first.
+// groups returns the groups of failures and of warnings, the largest first.
 func (t *tally) groups() (failures, warnings []*group) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,15 +132,15 @@ func sorted(groups map[string]*group) []*group {
 	})
 }
 
-// Outcome is what became of one file, and a line of --report.
+// Outcome is the outcome of one file, and a line of --report.
 type Outcome struct {
 	Path           string `json:"path,omitempty"`
-	PathBytes      []byte `json:"path_bytes,omitempty"` // instead of Path where that is not UTF-8
-	SOPInstanceUID string `json:"instance,omitempty"`   // empty if the file does not tell
+	PathBytes      []byte `json:"path_bytes,omitempty"` // instead of Path if the path is not UTF-8
+	SOPInstanceUID string `json:"instance,omitempty"`   // empty if it could not be read
 	Outcome        string `json:"outcome"`              // failed, warning, unverified, skipped, duplicate
 
-	Reason   storeresponse.Reason `json:"-"`                // zero if the service has not named the instance; then Detail says why
-	Status   string               `json:"status,omitempty"` // Reason, as the standard writes it
+	Reason   storeresponse.Reason `json:"-"`                // zero if the service gave none; then Detail says why
+	Status   string               `json:"status,omitempty"` // Reason as the standard writes it, in hexadecimal
 	Detail   string               `json:"reason,omitempty"` // in words
 	Attempts int                  `json:"attempts,omitempty"`
 }

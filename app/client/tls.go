@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// Timeouts that suit uploads: each bounds one silence, none the whole request.
+// Timeouts for uploads: each limits a time without progress, none limits the whole request.
 const (
 	dialTimeout         = 15 * time.Second
 	tlsHandshakeTimeout = 15 * time.Second
-	// responseTimeout runs from the last byte of the request; the service may then still
-	// be writing to its storage, or honour a RESPONSEDELAY.
+	// responseTimeout begins with the last byte of the request; the service may then still
+	// be writing to its storage, or wait for RESPONSEDELAY.
 	responseTimeout = 10 * time.Minute
-	// writeTimeout is how long the service may take nothing of a body. While its memory is in use it waits for its storage.
+	// writeTimeout is how long the service may read nothing of a body. It reads nothing while its memory is full and it waits for its storage.
 	writeTimeout = 10 * time.Minute
-	// continueTimeout is how long a refusal is waited for before the body is sent
-	// (RFC 9110 §10.1.1). Servers that ignore the expectation cost as much per request.
+	// continueTimeout is how long a request waits for a refusal before it sends its body
+	// (RFC 9110 §10.1.1). A server that ignores the expectation delays each request by this time.
 	continueTimeout = 2 * time.Second
 )
 
@@ -45,12 +45,12 @@ func newHTTPClient(o Options) (*http.Client, error) {
 			DisableCompression:    true, // --response shows the body as the server sent it
 			WriteBufferSize:       64 << 10,
 		},
-		// A redirected POST would become a GET, or need the body again (RFC 9110 §15.4).
+		// A redirected POST would become a GET, or would need the body again (RFC 9110 §15.4).
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
 
-// dial opens connections that end when nothing of a write is taken for the time silence.
+// dial opens connections on which a Write fails after the time silence.
 func dial(silence time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -62,15 +62,15 @@ func dial(silence time.Duration) func(context.Context, string, string) (net.Conn
 	}
 }
 
-// impatient is a connection whose writes must get on.
+// impatient is a connection with a time limit for each Write.
 type impatient struct {
 	net.Conn
 	silence time.Duration
 }
 
-// Write implements io.Writer. net/http and crypto/tls write some 64 KiB at a time.
+// Write implements io.Writer. net/http and crypto/tls write about 64 KiB at a time.
 func (c *impatient) Write(p []byte) (int, error) {
-	_ = c.SetWriteDeadline(time.Now().Add(c.silence)) // one that is closed says so itself
+	_ = c.SetWriteDeadline(time.Now().Add(c.silence)) // if the connection is closed, Write reports it
 	return c.Conn.Write(p)
 }
 

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// keyPair writes a self-signed client certificate and its key: cert.pem, key.pem and both in both.pem.
+// keyPair writes a self-signed client certificate and its key: cert.pem, key.pem, and both in both.pem.
 func keyPair(t *testing.T) (folder string, pool *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -52,7 +52,7 @@ func keyPair(t *testing.T) (folder string, pool *x509.CertPool) {
 	return folder, pool
 }
 
-// newTLSService demands a client certificate if clients is not nil. ca is a file with the authority of its own.
+// newTLSService requires a client certificate if clients is not nil. ca is the file with the CA of the service.
 func newTLSService(t *testing.T, clients *x509.CertPool) (s *service, ca string) {
 	t.Helper()
 	s = &service{replies: []reply{storedAll}}

@@ -9,25 +9,25 @@ import (
 	"sync"
 )
 
-// mostUnpacking is how many readings of gzip streams are kept open to go on from where they are.
+// mostUnpacking is how many gzip streams are kept open, to be continued where they are.
 const mostUnpacking = 8
 
-// unpacker reads members of tar.gz archives. Such a stream can only be read from the front,
-// so readings that are done with one member are kept for the next ones. Safe for concurrent use.
+// unpacker reads members of tar.gz archives. A gzip stream can only be read from the front,
+// so it stays open after one member and is continued for the next. Safe for concurrent use.
 type unpacker struct {
 	stopped func() error // ends every reading; nil: nothing does
 
 	mu   sync.Mutex
-	idle []*unpacking // the one that is idle for the longest time first
+	idle []*unpacking // the one that has been idle longest is first
 }
 
-// unpacking is one reading.
+// unpacking is one open gzip stream.
 type unpacking struct {
 	archive string
 	stopped func() error
 	file    *os.File
 	gzip    *gzip.Reader
-	at      int64 // in what the archive unpacks to
+	at      int64 // offset in the unpacked stream
 }
 
 // Read implements io.Reader.
@@ -68,7 +68,7 @@ func (u *unpacker) open(c candidate) (*content, error) {
 	return &content{Reader: io.LimitReader(from, c.size), file: from.file, closer: giveBack{u, from}}, nil
 }
 
-// take gives the reading that is nearest before the member; nil: there is none.
+// take returns the idle stream that is nearest before the member; nil: there is none.
 func (u *unpacker) take(c candidate) *unpacking {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -95,7 +95,7 @@ func sameFile(file *os.File, info os.FileInfo) bool {
 	return err == nil && os.SameFile(opened, info)
 }
 
-// giveBack ends a reading of one member.
+// giveBack makes a stream idle again after a member was read.
 type giveBack struct {
 	unpacker *unpacker
 	reading  *unpacking
@@ -114,7 +114,7 @@ func (g giveBack) Close() error {
 	return oldest.file.Close()
 }
 
-// close ends the readings that are kept.
+// close closes the idle streams.
 func (u *unpacker) close() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -15,24 +15,25 @@ import (
 
 // Verified is the outcome of Verify.
 type Verified struct {
-	There      int64 // instances that are stored; with checksums, with these bytes
-	Missing    int64 // instances that are not
-	Unverified int64 // instances of a journal that are there, but that no answer has confirmed (see Counts.Unverified), so that others of the same UIDs may be; none with checksums
-	Different  int64 // objects with other bytes, or without a checksum to tell
-	Failed     int64 // instances of which it is not known: files that cannot be read, or that the service does not answer about
-	Skipped    int64 // files that are no instances
-	Stopped    error // why the run ended before everything was asked; nil: it did not
+	There      int64 // instances that are stored; with checksums, that are stored with the same bytes
+	Missing    int64 // instances that are not stored
+	Unverified int64 // instances of a journal whose UIDs are stored, but with unknown bytes (see Counts.Unverified); zero with checksums
+	Different  int64 // objects with different bytes, or without a checksum to compare
+	Failed     int64 // instances whose state is unknown: the file cannot be read, or the service gives no answer about them
+	Skipped    int64 // files that are not instances
+	Stopped    error // why the run ended early; nil: it did not
 }
 
-// VerifyExitCode is how a process ends after Verify; --help lists them.
+// VerifyExitCode is the exit code of a process after Verify returned these results; --help lists the codes.
 func VerifyExitCode(v Verified, err error) int {
 	return ExitCode(Summary{Counts: Counts{Failed: v.Missing + v.Unverified + v.Different + v.Failed}, Stopped: v.Stopped}, err)
 }
 
-// Verify asks a service which of the instances in o.Paths, or in o.Journal, it has stored (storage commitment, PS3.18 §13). It
-// writes a line for each that is not there to stdout, and the numbers behind them. Memory does not grow with the number of files.
+// Verify asks a service which of the instances in o.Paths, or in o.Journal, it has stored (storage commitment, PS3.18 §13). To
+// stdout it writes a line for each instance that is not stored, and then the numbers. Memory does not grow with the number of files.
 //
-// The error reports what keeps it from beginning, or what could not be written. Everything else is in Verified.
+// The error reports why Verify could not begin (a *UsageError), what could not be written, or that there was no instance. Everything
+// else is in Verified.
 func Verify(ctx context.Context, o VerifyOptions, stdout, stderr io.Writer) (Verified, error) {
 	return verify(ctx, o, stdout, stderr, firstPause)
 }
@@ -69,7 +70,7 @@ type verifier struct {
 	gate    *gate
 	walk    *walk
 	batches *batches
-	asked   chan []*asked // to be asked about
+	asked   chan []*asked // batches to ask about
 	stop    context.CancelCauseFunc
 
 	unpacker unpacker
@@ -83,20 +84,20 @@ type verifier struct {
 // asked is one instance.
 type asked struct {
 	path                    string
-	file                    candidate // to be read for its checksum; empty where that is known
+	file                    candidate // for its checksum; its path is empty for an instance of a journal
 	study, series, instance string
-	class                   string // empty: not known, as of a journal
-	crc64nvme               string // of the file, where it is known already
+	class                   string // SOP Class UID; empty: unknown, because a journal does not contain it
+	crc64nvme               string // of the file; empty: not yet known
 	outcome                 string // in a journal
 
-	run  fingerprint // in a journal: of the inputs of its run
-	runs int         // which run that is
+	run  fingerprint // in a journal: the inputs of its run
+	runs int         // in a journal: the number of its run, from 1
 }
 
 func newVerifier(o VerifyOptions, stdout, stderr io.Writer, pause time.Duration) (*verifier, error) {
 	v := &verifier{options: o, access: o.options(), out: &lines{w: stdout}, notes: &lines{w: stderr}, asked: make(chan []*asked)}
 	if o.URL == "" {
-		v.access.URL = "http://localhost" // nobody is asked there
+		v.access.URL = "http://localhost" // only for validate: no request is sent to it
 	}
 	if err := v.options.validate(); err != nil {
 		return nil, err
@@ -130,20 +131,20 @@ func newVerifier(o VerifyOptions, stdout, stderr io.Writer, pause time.Duration)
 	return v, v.walk.openList(o.FilesFrom)
 }
 
-// run asks about everything. Its error is that of a journal that cannot be read.
+// run asks about all instances. Its only error is that of a journal that cannot be read.
 func (v *verifier) run(ctx context.Context) (err error) {
 	defer v.client.CloseIdleConnections()
 	ctx, v.stop = context.WithCancelCause(ctx)
 	defer v.stop(nil)
 	v.unpacker.stopped = ctx.Err
-	defer v.unpacker.close() // of files that were only read
+	defer v.unpacker.close() // the files were only read
 	var workers, finders sync.WaitGroup
 	if v.options.Journal != "" {
 		finders.Go(func() { err = v.readJournal(ctx) })
 	} else {
 		finders.Go(func() {
 			defer close(v.batches.queue)
-			_ = v.walk.run(ctx) // the error is that of ctx
+			_ = v.walk.run(ctx) // the only error is that of ctx
 		})
 		for range v.options.Parallel {
 			finders.Go(func() { v.identify(ctx) })
@@ -167,7 +168,7 @@ func (v *verifier) run(ctx context.Context) (err error) {
 	return err
 }
 
-// identify makes instances of files, batch by batch.
+// identify reads the UIDs of files, batch by batch, and hands the instances over.
 func (v *verifier) identify(ctx context.Context) {
 	for {
 		files := v.batches.take(ctx)
@@ -192,7 +193,7 @@ func (v *verifier) identify(ctx context.Context) {
 	}
 }
 
-// hand gives a batch to whoever asks next.
+// hand gives a batch to the next free worker.
 func (v *verifier) hand(ctx context.Context, batch []*asked) {
 	select {
 	case v.asked <- batch:
@@ -200,7 +201,7 @@ func (v *verifier) hand(ctx context.Context, batch []*asked) {
 	}
 }
 
-// verify settles a batch. What is still to be asked when ctx ends is not counted.
+// verify asks about a batch. Instances that have not been asked about when ctx ends are not counted.
 func (v *verifier) verify(ctx context.Context, batch []*asked) {
 	batch = slices.DeleteFunc(batch, func(a *asked) bool {
 		named := dicom.ValidUID(a.study) && dicom.ValidUID(a.series) && dicom.ValidUID(a.instance)
@@ -227,7 +228,7 @@ func (v *verifier) verify(ctx context.Context, batch []*asked) {
 	}
 }
 
-// compare asks S3 itself for the checksum of an object.
+// compare compares the checksum of an instance with that of its object in S3.
 func (v *verifier) compare(ctx context.Context, a *asked) {
 	want := a.crc64nvme
 	switch {

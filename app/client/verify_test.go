@@ -19,8 +19,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// Only an answer that names an instance without a failure says that it is stored; whatever else a service may say does not,
-// since files are deleted by it.
+// An instance counts as stored only if the answer names it without a failure. Nothing else in an answer is sufficient,
+// because users delete files afterwards.
 func TestVerifyBelievesNamesOnly(t *testing.T) {
 	sample := filepath.Join("..", "..", "dcm-samples", "slice-1.dcm")
 	module := func(edit func(all []references.Reference) []references.Reference) http.HandlerFunc {
@@ -110,7 +110,7 @@ func TestVerifyBelievesNamesOnly(t *testing.T) {
 	}
 }
 
-// Checksums are compared with the file, or with what the journal has of it.
+// Checksums are compared with those of the file, or with those in the journal.
 func TestVerifyChecksums(t *testing.T) {
 	sample := filepath.Join("..", "..", "dcm-samples", "slice-1.dcm")
 	right, err := checksumOf(candidate{path: sample})
@@ -158,7 +158,7 @@ func TestVerifyChecksums(t *testing.T) {
 	}
 }
 
-// An instance whose UIDs are none cannot be stored, and must not spoil the request in which the others are asked about.
+// An instance with an invalid UID cannot be stored, and must not spoil the request about the others.
 func TestVerifyWhatIsNoUID(t *testing.T) {
 	server := committing(t)
 	journal := filepath.Join(t.TempDir(), "journal")
@@ -179,7 +179,7 @@ func TestVerifyWhatIsNoUID(t *testing.T) {
 func TestVerifyInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // behind it net/http sees the client leave
+		_, _ = io.Copy(io.Discard, r.Body) // only after the body does net/http notice that the client leaves
 		cancel()
 		<-r.Context().Done()
 	}))

@@ -13,11 +13,11 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// Archives are asked about as folders are, whatever their kind: each instance in them, by its UIDs and by its bytes.
-// What cannot be read to its end is never "all there".
+// Archives of all kinds are verified like folders: each instance in them, by its UIDs and by its bytes.
+// An archive that cannot be read to its end is never reported as completely stored.
 func TestVerifyArchives(t *testing.T) {
 	t.Parallel()
-	objects := map[string]string{} // CRC64NVME of each instance, as S3 has it
+	objects := map[string]string{} // CRC64NVME of each instance, as S3 writes it
 	files := []named{{"README", []byte("text")}, {"cd/DICOMDIR", instanceBytes("1.99", 8)}}
 	for n := range 30 {
 		uid := "1." + strconv.Itoa(n+1)
@@ -27,7 +27,7 @@ func TestVerifyArchives(t *testing.T) {
 		objects[uid] = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc.Sum64()))
 		files = append(files, named{"study/" + uid + ".dcm", content})
 	}
-	// The bucket lacks 1.7, and has other bytes of 1.9.
+	// The bucket has no 1.7, and other bytes for 1.9.
 	checksum := func(_ context.Context, _, _, instance string) (string, bool, error) {
 		if instance == "1.9" {
 			return "AAAAAAAAAAA=", true, nil
@@ -73,7 +73,7 @@ func TestVerifyArchives(t *testing.T) {
 	}
 }
 
-// A damaged file in an archive has not the bytes that S3 has, even where S3 has the bytes that are in the archive now: a zip knows better.
+// A damaged file in a zip is reported, even if S3 has the same damaged bytes, because the zip contains a checksum.
 func TestVerifyDamagedMember(t *testing.T) {
 	t.Parallel()
 	content := zipOf(t, 0, named{"1.dcm", instanceBytes("1.1", 600)})

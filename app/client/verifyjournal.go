@@ -11,12 +11,12 @@ import (
 	"os"
 )
 
-// readJournal asks about what a journal says is stored. What it says has failed, or was on its way, and is not said to be stored
-// further down, in this version or a later one, is missing: whoever deletes by a journal deletes that, too. What it calls unverified is asked about, but does not count
-// as stored unless its bytes are compared. Of a run of send that has not come to its end nobody knows which files it would have found. A last line that is not whole is passed over, so that the
-// journal may be in use.
+// readJournal asks about the instances that a journal records as stored or unverified. A file that the journal records as failed or
+// sending, and in no later line as stored, in this or another version, is missing, because a user who deletes
+// the files that the journal names would delete it as well. A run of send that has not ended is reported as not known, because it may not have found all
+// files. An incomplete last line is ignored, so the journal may be in use.
 //
-// In memory are only the instances that are not stored yet.
+// Only the instances that are not recorded as stored are kept in memory.
 func (v *verifier) readJournal(ctx context.Context) error {
 	file, err := os.Open(v.options.Journal)
 	if err != nil {
@@ -25,10 +25,10 @@ func (v *verifier) readJournal(ctx context.Context) error {
 	defer file.Close()
 	lines := bufio.NewReaderSize(file, longestLine)
 	open := map[fingerprint]*asked{}
-	var run fingerprint // of the inputs of the run that the lines are of
+	var run fingerprint // the inputs of the run that wrote the lines
 	var runs int        // so far
 	var batch []*asked
-	var j journal // of which only the checksums are wanted
+	var j journal // only for checkLine
 	for n := 1; ; n++ {
 		line, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
@@ -56,13 +56,13 @@ func (v *verifier) readJournal(ctx context.Context) error {
 		if r.PathBytes != nil {
 			r.Path = string(r.PathBytes)
 		}
-		f := fingerprintOf(placed(r.Path, r.Offset), 0, 0) // whatever version of the file: only the last one can still be deleted
+		f := fingerprintOf(placed(r.Path, r.Offset), 0, 0) // without size and time: only the last version of a file still exists
 		a := &asked{path: r.Path, study: r.Study, series: r.Series, instance: r.Instance, crc64nvme: r.CRC64NVME, outcome: r.Outcome}
 		switch r.Outcome {
 		case outcomeStored, outcomeUnverified:
 			delete(open, f)
 			batch = append(batch, a)
-		case outcomeWalked: // it has looked again at all that an earlier run of the same could not read or name
+		case outcomeWalked: // this run has read again all files that earlier runs with the same inputs could not read or identify
 			delete(open, f)
 			maps.DeleteFunc(open, func(_ fingerprint, a *asked) bool { return a.instance == "" && a.run == run && a.runs < runs })
 		case outcomeWalking:
@@ -91,7 +91,7 @@ func (v *verifier) readJournal(ctx context.Context) error {
 	return nil
 }
 
-// readOpening makes sure that the file is a journal, and where --url says who is asked, that of the same service.
+// readOpening checks that the file is a journal and, if --url is given, that it is of this service.
 func (v *verifier) readOpening(j *journal, line []byte) error {
 	if v.base != nil {
 		return j.readOpening(line, urlOf(v.target))

@@ -17,7 +17,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// committing is a service that has stored all that it is asked about but these.
+// committing is a service that has stored everything that it is asked about, except for these.
 func committing(t *testing.T, lacks ...string) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,7 @@ func committing(t *testing.T, lacks ...string) *httptest.Server {
 	return server
 }
 
-// verifyWith asks with this change of what is usual.
+// verifyWith runs Verify with these changes of the usual options.
 func verifyWith(t *testing.T, change func(*VerifyOptions)) (v Verified, code int, output string) {
 	t.Helper()
 	o := VerifyOptions{Batch: 7, Parallel: 2, MaxWait: time.Minute}
@@ -48,7 +48,7 @@ func verifyWith(t *testing.T, change func(*VerifyOptions)) (v Verified, code int
 	return v, VerifyExitCode(v, err), out.String()
 }
 
-// journalOf writes a journal with these outcomes, in turn; each line has the checksum with it, as S3 writes it.
+// journalOf writes a journal with these outcomes, in turn; each line contains the checksum, as S3 writes it.
 func journalOf(t *testing.T, url string, lines ...[3]string) string {
 	t.Helper()
 	content := appendLine(nil, opening{Journal: journalName, URL: url + "/studies", Sums: true})
@@ -62,15 +62,15 @@ func journalOf(t *testing.T, url string, lines ...[3]string) string {
 	return journal
 }
 
-// Files are deleted by what verify says. What the service called a duplicate (0111), after a request whose answer was lost, is there under its
-// UIDs, and may have other bytes: it is told apart, and does not count as stored until its bytes are compared.
+// Users delete files according to verify. If the service reported a duplicate (0111) after a request whose answer was lost, the UIDs are
+// stored, but perhaps with other bytes: this is reported separately, and does not count as stored until the bytes are compared.
 func TestVerifyTellsUnverifiedApart(t *testing.T) {
 	t.Parallel()
 	const right, other = "AAAAAAAAAAA=", "AAAAAAAAAAE="
 	lines := [][3]string{
 		{"1.1", outcomeSending, ""}, {"1.1", outcomeStored, right},
 		{"1.2", outcomeSending, ""}, {"1.2", outcomeUnverified, right},
-		{"1.3", outcomeUnverified, ""}, // answered before all of it was sent
+		{"1.3", outcomeUnverified, ""}, // the answer came before all of it was sent
 		{"1.4", outcomeSending, ""},
 		{"1.5", outcomeFailed, ""},
 		{"1.6", outcomeFailed, ""}, {"1.6", outcomeStored, right},
@@ -119,7 +119,7 @@ func TestVerifyTellsUnverifiedApart(t *testing.T) {
 	}
 }
 
-// A file that failed, was put right and sent again is stored; one that was stored, and failed after it changed, is not.
+// A file that failed, was corrected and sent again is stored; a file that was stored, and failed after a change, is not.
 func TestVerifyGoesByTheLastVersion(t *testing.T) {
 	t.Parallel()
 	service := committing(t)
@@ -136,7 +136,7 @@ func TestVerifyGoesByTheLastVersion(t *testing.T) {
 	}
 }
 
-// A journal that send has written can be compared: its checksum is that of the bytes which the service did not answer about.
+// The journal that send has written contains the checksum of the bytes, although the service did not answer about them; so they can be compared.
 func TestVerifyComparesWhatSendCouldNot(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1"), filepath.Join(t.TempDir(), "journal")
@@ -159,8 +159,8 @@ func TestVerifyComparesWhatSendCouldNot(t *testing.T) {
 	}
 }
 
-// A run that was killed, or stopped by its service, has found only a part of the files: whoever deletes the folder because what
-// the journal has of it is stored, loses the others.
+// A run that was killed, or stopped because of its service, has found only some of the files. A user who deletes the folder because
+// everything in the journal is stored would lose the others.
 func TestVerifyOfARunThatDidNotEnd(t *testing.T) {
 	t.Parallel()
 	folder, journal := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "journal")
@@ -182,7 +182,7 @@ func TestVerifyOfARunThatDidNotEnd(t *testing.T) {
 	}
 }
 
-// verifiedBy asks a service that has everything about a journal of another one.
+// verifiedBy asks a service that has everything, with the journal of another service.
 func verifiedBy(t *testing.T, journal string) (code int, output string) {
 	t.Helper()
 	content, err := os.ReadFile(journal)
@@ -196,7 +196,7 @@ func verifiedBy(t *testing.T, journal string) (code int, output string) {
 	return code, output
 }
 
-// A folder or an archive that could not be read is not missing any more when a later run of the same has read it; a run of something else says nothing of it.
+// A folder or an archive that could not be read is no longer reported after a later run with the same inputs has read it. A run with other inputs changes nothing.
 func TestVerifyOfWhatCouldBeReadLater(t *testing.T) {
 	t.Parallel()
 	folder, other, journal := t.TempDir(), folderOf(t, "1.9"), filepath.Join(t.TempDir(), "journal")

@@ -28,14 +28,15 @@ type VerifyOptions struct {
 	Include   []string `arg:"--include,separate" placeholder:"PATTERN" help:"Read only files that match, as for send."`
 	Exclude   []string `arg:"--exclude,separate" placeholder:"PATTERN" help:"Leave out files, and folders, that match."`
 
-	// Checksums asks S3 itself, see Checksum.
+	// Checksums also compares checksums with S3. It needs Checksum.
 	Checksums bool `arg:"--checksums" help:"Also compare bytes: the CRC64NVME of each object in S3 with that of the file (or of the journal). Needs the settings of the service: BUCKETNAME, PREFIX, OBJECTSUFFIX and AWS credentials that may read. Without --url only S3 is asked."`
 
 	// Paths are files and folders.
 	Paths []string `arg:"positional" placeholder:"PATH" help:"Files and folders with DICOM instances."`
 
-	// Checksum gives the CRC64NVME of the object of an instance, named by valid UIDs, as S3 writes it, base64 of 8 bytes; empty: it has none over all of its bytes. Safe for
-	// concurrent use. This package knows no S3.
+	// Checksum returns the CRC64NVME of the object of an instance, which is named by valid UIDs. The result is base64 of 8 bytes, as S3
+	// writes it; empty: the object has no such checksum over all of its bytes. It must be safe for concurrent use. It is an argument because
+	// this package does not import the AWS SDK.
 	Checksum func(ctx context.Context, study, series, instance string) (crc64nvme string, found bool, err error) `arg:"-"`
 }
 
@@ -50,7 +51,7 @@ func (o VerifyOptions) validate() error {
 	return errors.Join(append(violations, o.options().validate())...)
 }
 
-// options are those of a sender with the same access and the same paths.
+// options are the Options of send with the same access and the same paths.
 func (o VerifyOptions) options() Options {
 	paths := o.Paths
 	if o.Journal != "" {

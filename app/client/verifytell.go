@@ -2,9 +2,9 @@ package client
 
 import "strings"
 
-// line is an instance for people: the path, and the name by which it is stored.
+// line names an instance for people: the path, and its UIDs.
 func (a *asked) line() string {
-	if a.instance == "" { // a journal has no more of what could not be read
+	if a.instance == "" { // the journal has no UIDs of a file that could not be identified
 		return a.path
 	}
 	return a.path + " " + a.study + "/" + a.series + "/" + a.instance
@@ -56,16 +56,16 @@ func describeVerified(r Verified, checksums bool) string {
 	return strings.Join([]string{text, comma(r.Failed) + " not known", count(r.Skipped, "file skipped", "files skipped")}, ", ")
 }
 
-// describeByName is what a commitment does not say.
+// describeByName says what storage commitment does not prove.
 const describeByName = "asked by UIDs: that the bytes are the same, only --checksums can tell"
 
-// describeUnverified is why an instance that is there does not count as stored.
+// describeUnverified is why an instance whose UIDs are stored does not count as stored.
 const describeUnverified = "an instance of these UIDs was there before, and its bytes were never compared: --checksums does"
 
-// describeUnended is of a run of send that a journal has the beginning of.
+// describeUnended is for a run of send whose end is not in the journal.
 const describeUnended = "it has not come to its end (or still runs), so that files may be missing of which the journal does not tell: give its command again"
 
-// What a service may say that ends the run.
+// Answers of a service that end the run.
 const (
 	describeNoCommitment = "the service has no storage commitment at this address: is --url right, and is COMMITMENT on?"
 	describeLongAnswer   = "the answer is longer than 16 MiB: give a smaller --batch"

@@ -11,31 +11,31 @@ import (
 	"strings"
 )
 
-// candidate is a regular file that the walk has found, and may be an instance.
+// candidate is a regular file that the walk has found and that may be an instance.
 type candidate struct {
-	path     string  // of a file in an archive: that of the archive, and the name in there
+	path     string  // for a file in an archive: the path of the archive, followed by the path in it
 	size     int64   // bytes
-	modified int64   // nanoseconds since 1970; of the archive, if it is in one
-	member   *member // nil: it is in no archive
+	modified int64   // nanoseconds since 1970; for a file in an archive, of the archive
+	member   *member // nil: the file is not in an archive
 }
 
-// walk goes over the paths of the command line. It keeps nothing of a file once it has
-// told of it, so its memory does not grow with the number of files.
+// walk finds the files in the paths of the command line. It keeps nothing about a file after it
+// has reported it, so its memory does not grow with the number of files.
 //
-// The paths come in the order given, the entries of a folder in lexical order. Symbolic
-// links are followed to files, and to folders only where the link is one of the paths, so
-// a walk cannot loop. A file or folder that is reached by two of the paths is told of
-// once, and a link to a file that the walk reaches anyhow is passed over.
+// The paths come in the given order, the entries of a folder in lexical order. Symbolic
+// links to files are followed, links to folders only if they are one of the paths, so
+// a walk cannot loop. A file or folder that is reached by two of the paths is found only
+// once, and a link to a file that the walk reaches anyway is skipped.
 type walk struct {
 	wanted filter
 	found  func(ctx context.Context, c candidate) error // may block; its error ends the walk
-	pass   func(path, why string)                       // of what is no instance
-	fail   func(path string, err error)                 // of what may hide instances
+	pass   func(path, why string)                       // reports what is skipped, because it is not an instance
+	fail   func(path string, err error)                 // reports what could not be read, and may contain instances
 
-	unpacker *unpacker // of archives that can only be read from the front; nil: one of its own
+	unpacker *unpacker // for tar.gz archives; nil: the walk makes one
 
 	roots []root
-	list  io.ReadCloser // of further paths, one a line; nil: none
+	list  io.ReadCloser // further paths, one per line; nil: none
 }
 
 // root is one of the paths.
@@ -46,7 +46,7 @@ type root struct {
 	info   fs.FileInfo
 }
 
-// begin looks at the paths, before a long walk. A path that does not exist is an error.
+// begin checks the paths before the walk, which may take long. A path that does not exist is an error.
 func (w *walk) begin(paths []string) error {
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -54,14 +54,14 @@ func (w *walk) begin(paths []string) error {
 			return fmt.Errorf("look for instances: %w", err)
 		}
 		if !info.IsDir() && archiveKind(path) == "" && !w.wanted.takes(path) {
-			continue // and what is listed later may be the same file by a name that is taken
+			continue // not a root: a later path may lead to the same file by a name that the filter takes
 		}
 		w.roots = append(w.roots, root{path: path, place: realPath(path), folder: info.IsDir(), info: info})
 	}
 	return nil
 }
 
-// run walks the paths that begin has looked at. The error is that of w.found.
+// run walks the paths that begin has checked. The error is that of w.found, or the cause of ctx.
 func (w *walk) run(ctx context.Context) error {
 	for n, r := range w.roots {
 		var err error
@@ -80,21 +80,21 @@ func (w *walk) run(ctx context.Context) error {
 	return w.listedPaths(ctx)
 }
 
-// listed reports whether one of the first n roots is, or holds, the place.
+// listed reports whether one of the first n roots is, or contains, the place.
 func (w *walk) listed(place string, n int) bool {
 	return slices.ContainsFunc(w.roots[:n], func(r root) bool {
 		return place == r.place || r.folder && strings.HasPrefix(place, strings.TrimSuffix(r.place, string(filepath.Separator))+string(filepath.Separator))
 	})
 }
 
-// folder walks one folder, which belongs to the root of that index.
+// folder walks one folder. index is that of its root.
 func (w *walk) folder(ctx context.Context, path, place string, index int) error {
 	for after, more := "", true; more; {
 		var entries []entry
 		var err error
 		entries, more, err = readFolder(path, after, folderWindow)
 		if err != nil {
-			w.fail(path, err) // what was read before the error is good
+			w.fail(path, err) // the entries before the error are valid
 		}
 		for _, e := range entries {
 			if err := w.entry(ctx, e, filepath.Join(path, e.name), filepath.Join(place, e.name), index); err != nil {
@@ -120,7 +120,7 @@ func (w *walk) entry(ctx context.Context, e entry, path, place string, index int
 		}
 		return w.folder(ctx, path, place, index)
 	}
-	info, err := os.Stat(path) // the only one of the walk
+	info, err := os.Stat(path) // the only Stat of this file in the walk
 	switch link := e.kind&fs.ModeSymlink != 0; {
 	case err != nil:
 		w.fail(path, err)
@@ -128,14 +128,14 @@ func (w *walk) entry(ctx context.Context, e entry, path, place string, index int
 	case link && info.IsDir():
 		w.pass(path, "a symbolic link to a folder")
 		return nil
-	case link && w.wanted.all() && w.listed(realPath(path), len(w.roots)): // a filter may leave out that place
+	case link && w.wanted.all() && w.listed(realPath(path), len(w.roots)): // with a filter, the file may be left out at its own place
 		w.pass(path, "a symbolic link to a file that is sent from its own place")
 		return nil
 	}
 	return w.file(ctx, path, info)
 }
 
-// The name is reserved for the index of a medium (PS3.10 §8.6), which is no instance to store.
+// This name is reserved for the index of a medium (PS3.10 §8.6), which must not be stored.
 const (
 	dicomdir    = "DICOMDIR"
 	whyDICOMDIR = "an index of a DICOM medium"

@@ -68,7 +68,7 @@ func TestSymbolicLinks(t *testing.T) {
 		}
 	}
 	r, s := sendTo(t, folder, nil)
-	wantCounts(t, r, 2, 0) // nobody remembers where links outside of the folder have led to
+	wantCounts(t, r, 2, 0) // a link outside of the folder is found each time, because the walk does not remember its target
 	wantEqual(t, "UIDs sent", [][]string{{"1.1"}, {"1.1"}}, s.sentUIDs())
 	wantContains(t, "stderr", r.stderr, "loop: a symbolic link to a folder")
 
@@ -85,7 +85,7 @@ func TestSymbolicLinks(t *testing.T) {
 	wantCounts(t, r, 2, 0)
 }
 
-// Where a filter leaves out the place of a file, its link is the file (git-annex lays out archives so).
+// If a filter leaves out a file at its own place, a link to it is sent (git-annex has such links).
 func TestLinkToAFileThatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Options){
@@ -103,7 +103,7 @@ func TestLinkToAFileThatIsLeftOut(t *testing.T) {
 			r, s := sendTo(t, folder, change)
 			wantCounts(t, r, 1, 0)
 			wantEqual(t, "UIDs sent", [][]string{{"1.1"}}, s.sentUIDs())
-			r, s = sendTo(t, "", func(o *Options) { // its own name is left out, and listed first
+			r, s = sendTo(t, "", func(o *Options) { // its own name is left out, and comes first
 				change(o)
 				o.Paths = []string{filepath.Join(folder, "store", "SHA256-1"), filepath.Join(folder, "view", "one.dcm")}
 				o.Exclude = []string{"SHA256-1"}
@@ -114,7 +114,7 @@ func TestLinkToAFileThatIsLeftOut(t *testing.T) {
 	}
 }
 
-// An instance that cannot be sent must not pass for something that is no instance.
+// An instance that cannot be sent must be reported as failed, and not skipped.
 func TestUnsendableInstancesFail(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t, "1.1")
@@ -176,7 +176,7 @@ func TestNothingToSend(t *testing.T) {
 	})
 }
 
-// All instances fail before anything is sent: the service is not asked.
+// All instances fail before anything is sent, so the service gets no request.
 func TestOnlyUnsendable(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -187,7 +187,7 @@ func TestOnlyUnsendable(t *testing.T) {
 	wantEqual(t, "requests", 0, len(s.received()))
 }
 
-// The patterns choose by name, or by the whole path; a folder that is left out is not read.
+// The patterns select by name, or by the whole path; a folder that is left out is not read.
 func TestIncludeAndExclude(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -215,7 +215,7 @@ func TestIncludeAndExclude(t *testing.T) {
 	wantEqual(t, "exit code", 2, ExitCode(r.summary, r.err))
 }
 
-// A folder is read in windows, in an order that does not depend on them.
+// A folder is read in windows, in an order that does not depend on their size.
 func TestFolderInWindows(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -242,7 +242,7 @@ func TestFolderInWindows(t *testing.T) {
 	}
 }
 
-// A line that no path can be is told of, and does not hide the paths after it.
+// A line that is too long for a path is reported, and the paths after it are still read.
 func TestLongLineInTheList(t *testing.T) {
 	t.Parallel()
 	folder, list := folderOf(t, "1.1", "1.2"), filepath.Join(t.TempDir(), "list")

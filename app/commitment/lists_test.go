@@ -24,7 +24,7 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// What an S3 server lists that it was not asked for commits to nothing, and a list that is cut short says nothing.
+// If a list of S3 contains keys that were not asked for, these commit to nothing; and a list that is cut short gives no result.
 func TestOddLists(t *testing.T) {
 	page := func(truncated string, keys ...string) string {
 		text := `<?xml version="1.0"?><ListBucketResult>` + truncated
@@ -36,7 +36,7 @@ func TestOddLists(t *testing.T) {
 	const last, more = `<IsTruncated>false</IsTruncated>`, `<IsTruncated>true</IsTruncated><NextContinuationToken>a+b/=&amp;c</NextContinuationToken>`
 	const missing, there, unknown = "1.1/1.2/1.3 0112", "1.1/1.2/1.3 ok", "503"
 	for name, tc := range map[string]struct {
-		pages []string // the last one again and again
+		pages []string // the last one is repeated
 		want  string
 	}{
 		"another series":           {[]string{page(last, "1.1/9.9/1.3")}, missing},
@@ -75,14 +75,14 @@ func TestOddLists(t *testing.T) {
 	}
 }
 
-// storeAt is a store of another S3 server.
+// storeAt is a store with another S3 server.
 func storeAt(t *testing.T, c s3store.Config, url string) *s3store.Store {
 	t.Helper()
 	client := s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: &url, UsePathStyle: true, Credentials: aws.AnonymousCredentials{}})
 	return s3store.New(c, client, memory.New(1<<20, 0, 0), slog.New(slog.DiscardHandler))
 }
 
-// S3 lists 1,000 keys a page; all of them are looked at, and each is named once in the answer.
+// S3 lists 1,000 keys per page; all pages are read, and each instance is named once in the answer.
 func TestManyPages(t *testing.T) {
 	s := newService(t)
 	var asked []string
@@ -99,7 +99,7 @@ func TestManyPages(t *testing.T) {
 	}
 }
 
-// Nothing may be said of an instance that a list which failed could have had.
+// If a list fails, nothing is said about the instances that it could contain.
 func TestS3Faults(t *testing.T) {
 	for name, fault := range map[string]s3test.Fault{
 		"503":                       {Status: 503, Code: "SlowDown"},
@@ -130,7 +130,7 @@ func TestS3Faults(t *testing.T) {
 	}
 }
 
-// A panic is a fault of the service, of one request alone, whatever goroutine it is in; the request has its record.
+// A panic in any goroutine is a fault of this one request, which is answered and has its record.
 func TestPanic(t *testing.T) {
 	s := newService(t, func(_ *stow.Handler, _ *s3store.Config, h *commitment.Handler) { h.Store = &s3store.Store{} })
 	if a := s.post(t, transaction, storeresponse.MediaTypeJSON, ask(storeresponse.MediaTypeJSON, "1.1/1.2/1.3")); a.status != http.StatusInternalServerError {
@@ -171,7 +171,7 @@ func TestClientThatLeavesEndsTheListing(t *testing.T) {
 	}
 }
 
-// No more than eight lists are made at a time, whoever asks, and none goes on after LookTime.
+// At most eight lists are made at the same time, for all clients, and none continues after LookTime.
 func TestListsAreBounded(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config, c *commitment.Handler) {
 		h.Config.MaxRequests, c.LookTime = 64, 3*time.Second

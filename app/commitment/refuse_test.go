@@ -18,7 +18,7 @@ import (
 
 func asRefusal(err error, refusal **stow.Refusal) bool { return errors.As(err, refusal) }
 
-// repeated reads the same text n times, between a head and a tail.
+// repeated is a reader of head, n times the same text, and tail.
 func repeated(head, text string, n int, tail string) io.Reader {
 	readers := []io.Reader{strings.NewReader(head)}
 	block := strings.Repeat(text, 1000)
@@ -28,7 +28,7 @@ func repeated(head, text string, n int, tail string) io.Reader {
 	return io.MultiReader(append(readers, strings.NewReader(strings.Repeat(text, n%1000)+tail))...)
 }
 
-// What is no Storage Commitment Request Module is refused in words (PS3.18 Table 13.4.3-1), whatever it is, and in little memory.
+// A body that is not a Storage Commitment Request Module is refused in words (PS3.18 Table 13.4.3-1), and in little memory.
 func TestRefusals(t *testing.T) {
 	const open = `{"00081199":{"vr":"SQ","Value":[`
 	const one = `{"00081155":{"vr":"UI","Value":["1.3"]}}`
@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// PS3.18 Table 13.5.3-1: 404, the origin server cannot find the result. Nothing is kept.
+// PS3.18 Table 13.5.3-1: 404, the origin server cannot find the result. Results are not stored.
 func TestResultIsNotKept(t *testing.T) {
 	s := newService(t)
 	for path, want := range map[string]int{transaction: 404, "/commitment-requests/x": 400} {
@@ -114,8 +114,8 @@ func TestResultIsNotKept(t *testing.T) {
 	}
 }
 
-// Who asks for commitment takes neither slots nor memory that stores need: an eighth of MAXREQUESTS and three quarters of METADATALIMIT are for those who
-// ask, all together, while their series are listed.
+// Requests for commitment take neither slots nor memory that stores need: while their series are listed, all of them together have at most an eighth of
+// MAXREQUESTS and three quarters of METADATALIMIT.
 func TestStoresAreServedBesides(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config, _ *commitment.Handler) { h.Config.MaxRequests = 16 })
 	release, held := make(chan struct{}), make(chan struct{}, 16)

@@ -71,7 +71,7 @@ func newService(t *testing.T, options ...option) *service {
 	t.Helper()
 	s := &service{s3: s3test.Start(t, "dicom"), ledger: memory.New(64<<20, 16<<20, 16<<20)}
 	quiet, audit := slog.New(slog.DiscardHandler), slog.New(slog.NewJSONHandler(s, nil))
-	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: 100 * time.Millisecond}
+	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: 500 * time.Millisecond}
 	h := stow.Handler{
 		Config: stow.Config{HeadWindowBytes: 16 << 20, MaxRequests: 8},
 		Log:    quiet, Audit: quiet, Ledger: s.ledger, Stop: t.Context(), Observe: func(stow.Transaction) {},
@@ -138,7 +138,7 @@ func (s *service) post(t *testing.T, path, mediaType string, body io.Reader, acc
 	return a
 }
 
-// outcomes are the references of an answer in short: "1/2/3 ok", "4 0110".
+// outcomes are the references of an answer in short form: "1/2/3 ok", "4 0110".
 func (a answer) outcomes() string {
 	var words []string
 	if a.module == nil {
@@ -162,7 +162,7 @@ func (a answer) outcomes() string {
 
 const ct = "1.2.840.10008.5.1.4.1.1.2"
 
-// ask makes a request for instances: study/series/instance, or an instance alone.
+// ask makes a request about instances: study/series/instance, or an instance alone.
 func ask(mediaType string, instances ...string) io.Reader {
 	var all []references.Reference
 	for _, i := range instances {
@@ -196,13 +196,13 @@ func TestCommitsToWhatIsThere(t *testing.T) {
 		{"prefix and suffix", "a/b", ".dcm", []string{"a/b/1.1/1.2/1.3.dcm", "a/b/1.1/1.2/1.4", "1.1/1.2/1.5.dcm"}, []string{"1.1/1.2/1.3", "1.1/1.2/1.4", "1.1/1.2/1.5"}, "1.1/1.2/1.3 ok, 1.1/1.2/1.4 0112, 1.1/1.2/1.5 0112", 1},
 		{"a suffix that none has", "", ".dcm", []string{"1.1/1.2/1.3"}, []string{"1.1/1.2/1.3"}, "1.1/1.2/1.3 0112", 1},
 		{"an object without a byte", "", "", []string{"empty 1.1/1.2/1.3"}, []string{"1.1/1.2/1.3"}, "1.1/1.2/1.3 0112", 1},
-		// Instances that others have put under keys of another shape are none of this service.
+		// Objects of others, under keys of another shape, are not instances of this service.
 		{"a series that is no UID", "", "", []string{"1.1/x/1.3", "1.1//1.4", "1.1/1.2/1.7/1.5"}, []string{"1.1/1.9/1.8", "1.3", "1.4", "1.5"}, "1.1/1.9/1.8 0112, 1.3 0112, 1.4 0112, 1.5 0112", 1},
 		{"asked twice", "", "", []string{"1.1/1.2/1.3"}, []string{"1.1/1.2/1.3", "1.1/1.2/1.3"}, "1.1/1.2/1.3 ok", 1},
-		// A flat sequence names no study.
+		// A flat sequence contains no study.
 		{"without a study", "", "", []string{"1.1/1.2/1.3"}, []string{"1.3"}, "1.3 0110", 0},
 		{"without a study, beside one", "", "", []string{"1.1/1.2/1.3", "1.1/1.7/1.8", "2.1/2.2/2.3"}, []string{"1.1/1.2/1.3", "1.1/1.2/1.9", "1.8", "2.3"}, "1.1/1.2/1.3 ok, 1.1/1.2/1.9 0112, 1.8 ok, 2.3 0112", 1},
-		// What is no UID is never the name of an instance, and never part of a key.
+		// An invalid UID is never the name of an instance, and never part of a key.
 		{"no UIDs", "", "", []string{"1.1/1.2/1.3", "x"}, []string{"1.1/1.2/x", "1.1/../1.3", "*/1.2/1.3", "1.1/1.2/1.3/..", "1.1/1.2/1..3"}, "*/1.2/1.3 0112, 1.1/../1.3 0112, 1.1/1.2/1..3 0112, 1.1/1.2/1.3/.. 0112, 1.1/1.2/x 0112", 1},
 	} {
 		for _, mediaType := range []string{storeresponse.MediaTypeJSON, storeresponse.MediaTypeXML} {

@@ -9,7 +9,7 @@ import (
 )
 
 // PS3.18 §10.5.1.4: bulkdata fill the elements that refer to them, whether their
-// length is declared, follows from the Image Pixel attributes, or shows at the end.
+// length is declared, follows from the Image Pixel attributes, or is known only at the end.
 func TestBulkdataFillTheMetadata(t *testing.T) {
 	pixels, document := noise(2*64*64), noise(1001)
 	large := noise(21<<20 + 1)
@@ -63,7 +63,7 @@ func TestBulkdataFillTheMetadata(t *testing.T) {
 	}
 }
 
-// Several instances in one array; their bulkdata in any order, as dcm4che's come out of a hash map.
+// Several instances in one array; their bulkdata in any order, as dcm4che sends them from a hash map.
 func TestBulkdataOfSeveralInstances(t *testing.T) {
 	const count = 8
 	var metadata []string
@@ -90,8 +90,8 @@ func TestBulkdataOfSeveralInstances(t *testing.T) {
 	}
 }
 
-// dcm4che's stowrs sends XML metadata, a part for each instance, just before their
-// bulkdata. Other clients give them a type that is XML's in general, or none.
+// dcm4che's stowrs sends XML metadata, one part for each instance, just before its
+// bulkdata. Other clients declare them with a general XML type, or with none.
 func TestMetadataBetweenBulkdata(t *testing.T) {
 	for _, header := range []string{"Content-Type: application/dicom+xml", "Content-Type: text/xml", "Content-Type: Application/XML; charset=UTF-8", "X: y"} {
 		s := newService(t, 1<<20)

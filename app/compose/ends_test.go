@@ -18,8 +18,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// A length that shows only at the end is corrected there, if it is near the front and
-// the last; nothing is late when all lengths are known.
+// A length that is known only at the end is corrected there, if it is near the beginning and that
+// of the last value; nothing is late if all lengths are known.
 func TestLateLength(t *testing.T) {
 	pdf := reference("00420011", "OB", "pdf")
 	a := jpegOf(t, 40, 60, 1)
@@ -65,8 +65,8 @@ func TestLateLength(t *testing.T) {
 	}
 }
 
-// What is wrong with the metadata refuses the request, until an instance was yielded
-// that can be stored; then it is one failure.
+// Invalid metadata refuse the request, until an instance was yielded
+// that can be stored; then they are one failure.
 func TestMetadataThatAreWrong(t *testing.T) {
 	broken := bodyPart{"Content-Type: application/dicom+json", []byte(`[{"00080016"`)}
 	pdf := func(sop string) bodyPart { return jsonPart(jsonOf(sop, reference("00420011", "OB", "p"+sop))) }
@@ -111,8 +111,8 @@ func TestMetadataThatAreWrong(t *testing.T) {
 	}
 }
 
-// Metadata of a later part that turn out wrong behind some instances are wrong for all
-// of them: none is stored, though what was yielded before stays.
+// If metadata in a later part become invalid after some instances, all of these
+// fail: none is stored, but what was yielded before remains.
 func TestLaterMetadataThatAreWrong(t *testing.T) {
 	first := []bodyPart{jsonPart(jsonOf("1.1", reference("00420011", "OB", "a"))), bulkPart("a", noise(10))}
 	for name, test := range map[string]struct {
@@ -128,7 +128,7 @@ func TestLaterMetadataThatAreWrong(t *testing.T) {
 		"broken off":           {"", "[" + jsonOf("1.2") + "," + jsonOf("1.3") + strings.Repeat(" ", 50) + "]", 30, related.ErrTruncated},
 		"broken off behind it": {"", "[" + jsonOf("1.2") + "," + jsonOf("1.3") + "]", 3, related.ErrTruncated},
 	} {
-		// Also while another instance draws its parts.
+		// Also while another instance reads its parts.
 		for _, drawing := range []bool{false, true} {
 			parts := slices.Clone(first)
 			want := "stored 1.1 | failed 1.2 C000 | failed 1.3 C000"
@@ -155,7 +155,7 @@ func TestLaterMetadataThatAreWrong(t *testing.T) {
 	}
 }
 
-// Without memory to keep them apart, one failure stands for several.
+// Without memory to store them separately, several failures are combined.
 func TestFailuresWithoutMemory(t *testing.T) {
 	s := newService(t, 4<<10)
 	parts := []bodyPart{jsonPart(jsonOf("1.1", reference("00420011", "OB", "a"), reference("00540011", "OB", "b"))), bulkPart("a|Content-Length: 0", nil)}
@@ -168,7 +168,7 @@ func TestFailuresWithoutMemory(t *testing.T) {
 	}
 }
 
-// While other requests hold the memory, a request is told so.
+// If other requests hold the memory, the error says so.
 func TestMetadataMemoryIsBusy(t *testing.T) {
 	ledger := memory.New(4<<20, 1<<20, 64<<10)
 	other := ledger.Keep()
@@ -183,8 +183,8 @@ func TestMetadataMemoryIsBusy(t *testing.T) {
 	}
 }
 
-// The same holds for bulkdata, of which that instance fails that needs them kept; one
-// that needs more than any request may have is told something else.
+// The same applies to bulkdata: the instance that needs to keep them fails; one
+// that needs more than any request may have gets another error.
 func TestBulkdataMemoryIsBusy(t *testing.T) {
 	two := jsonPart(jsonOf("1.1", reference("00420011", "OB", "a"), reference("00540011", "OB", "b")), jsonOf("1.2"))
 	picture := jsonPart(jsonOf("1.1", reference("7FE00010", "OB", "p")), jsonOf("1.2"))
@@ -214,7 +214,7 @@ func TestBulkdataMemoryIsBusy(t *testing.T) {
 	}
 }
 
-// An error of the parts comes through as it is, and ends the body; what was complete is stored.
+// An error of the parts is returned unchanged, and ends the body; instances that were complete are stored.
 func TestBodyThatFails(t *testing.T) {
 	broken := errors.New("connection reset")
 	pdf := func(sop string) string { return jsonOf(sop, reference("00420011", "OB", "p"+sop)) }
@@ -241,7 +241,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Close frees everything, whenever the loop is left, a panic in it included.
+// Close frees everything, wherever the loop is left, also after a panic in it.
 func TestCloseFreesEverything(t *testing.T) {
 	a := jpegOf(t, 40, 60, 1)
 	body := multipart(jsonPart(jsonOf("1.0"), jsonOf("1.1", framesOf(2), reference("00091001", "OB", "x"), reference("7FE00010", "OB", "p")), jsonOf("1.2", reference("00091001", "OB", "x"))),
@@ -291,8 +291,8 @@ func TestCloseFreesEverything(t *testing.T) {
 	}
 }
 
-// Nothing is left of an instance when the next step begins: a request of thousands of
-// instances, each with its metadata in front of its bulkdata, needs the memory of one.
+// Nothing of an instance is kept when the next step begins: a request with thousands of
+// instances, each with its metadata before its bulkdata, needs the memory of one.
 func TestMemoryIsFreedAtEachStep(t *testing.T) {
 	var parts []bodyPart
 	for n := range 3000 {

@@ -14,7 +14,7 @@ import (
 
 func framesOf(n int) string { return fmt.Sprintf(`"00280008":{"vr":"IS","Value":[%d]}`, n) }
 
-// PS3.18 §10.1.4: /frames/N names a frame, whatever the order in which they come.
+// PS3.18 §10.1.4: /frames/N is the number of a frame, in whatever order the parts arrive.
 func TestFrameNumbersDecide(t *testing.T) {
 	a, b, c := jpegOf(t, 40, 60, 1), jpegOf(t, 40, 60, 7), jpegOf(t, 40, 60, 13)
 	all := [][]byte{a, b, c}
@@ -35,7 +35,7 @@ func TestFrameNumbersDecide(t *testing.T) {
 	for name, test := range map[string]struct {
 		metadata string
 		parts    []bodyPart
-		want     string // "": stored, a to c in order
+		want     string // empty: stored, with a to c in order
 		says     string
 	}{
 		"in order":                 {framesOf(3), numbered(1, 2, 3), "", ""},
@@ -85,7 +85,7 @@ func TestFrameNumbersDecide(t *testing.T) {
 	}
 }
 
-// A frame ahead of its turn is kept as far as memory goes; then its instance alone fails.
+// A frame that arrives before its turn is kept if there is memory; otherwise only its instance fails.
 func TestFramesAheadNeedMemory(t *testing.T) {
 	s := newService(t, 64<<10)
 	a := jpegOf(t, 40, 60, 1)
@@ -97,7 +97,7 @@ func TestFramesAheadNeedMemory(t *testing.T) {
 	}
 }
 
-// All frames have the samples that the first one has, which the dataset describes.
+// All frames have the same samples as the first, because the dataset describes it.
 func TestLaterFrameIsInColour(t *testing.T) {
 	var contents [2][]byte
 	for n, name := range []string{"grey.jpg", "444.jpg"} {
@@ -113,7 +113,7 @@ func TestLaterFrameIsInColour(t *testing.T) {
 	}
 }
 
-// What a later frame has lost, the dataset must say at its front (PS3.3 §C.7.6.1.1.5).
+// If a later frame is lossy, the dataset must say so at its beginning (PS3.3 §C.7.6.1.1.5).
 func TestLaterFrameIsLossy(t *testing.T) {
 	near, err := os.ReadFile("bulkdata/testdata/near.jls")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestLaterFrameIsLossy(t *testing.T) {
 	}
 }
 
-// An instance begins when what it needs first is there: until then others go on.
+// An instance begins when the first parts that it needs have arrived: until then, others continue.
 func TestOthersDoNotWait(t *testing.T) {
 	s := newService(t, 1<<20)
 	got := s.compose(t, multipart(jsonPart(jsonOf("1.1", reference("00420011", "OB", "a"), reference("00540011", "OB", "b")), jsonOf("1.2", reference("00420011", "OB", "c"))),
@@ -143,7 +143,7 @@ func TestOthersDoNotWait(t *testing.T) {
 	}
 }
 
-// Bulkdata to which several attributes refer fill all of them.
+// Bulkdata that several attributes refer to fill all of them.
 func TestSharedBulkdata(t *testing.T) {
 	a := jpegOf(t, 40, 60, 1)
 	image := func(sop string) string { return jsonOf(sop, reference("7FE00010", "OB", "p")) }
@@ -218,7 +218,7 @@ func TestSharedBulkdata(t *testing.T) {
 	})
 }
 
-// Few bytes must not become many instances of many bytes: 256 times those that came, and 256 MiB.
+// A few bytes must not become many instances of many bytes: the limit is 256 times the received bytes, and 256 MiB.
 func TestSharedBulkdataAreNoBomb(t *testing.T) {
 	s := newService(t, 16<<20)
 	s.reads = func() bool { return false }
@@ -229,7 +229,7 @@ func TestSharedBulkdataAreNoBomb(t *testing.T) {
 	}
 }
 
-// What counts is what is made in the request, by decoding too.
+// The limit counts what the request produces, also by decoding.
 func TestPNGIsNoBomb(t *testing.T) {
 	var empty, full bytes.Buffer
 	for picture, b := range map[*image.Gray]*bytes.Buffer{image.NewGray(image.Rect(0, 0, 4000, 4000)): &empty, {Pix: noise(500 * 500), Stride: 500, Rect: image.Rect(0, 0, 500, 500)}: &full} {
@@ -259,7 +259,7 @@ func TestPNGIsNoBomb(t *testing.T) {
 	}
 }
 
-// Many parts, or attributes, of one URI take time in proportion: four times as many take about four times as
+// Many parts, or attributes, with one URI take linear time: four times as many take about four times as
 // long, not sixteen times.
 func TestManyOfOneURITakeLinearTime(t *testing.T) {
 	part := codedPart("image/jpeg", "p", jpegOf(t, 8, 8, 1))

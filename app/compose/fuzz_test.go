@@ -15,10 +15,10 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// FuzzCompose holds for any metadata and bulkdata, in any order, cut anywhere, with
+// FuzzCompose holds for any metadata and bulkdata, in any order, cut at any byte, with
 // any memory: no panic; no memory is held at the end; every error is of a documented
-// kind; what is composed is a file that can be read, named as its Identity says, whose
-// native Pixel Data have the length and VR that its attributes ask for.
+// kind; each composed instance is a readable file, identified as its Identity says, and its
+// native Pixel Data have the length and VR that its attributes require.
 func FuzzCompose(f *testing.F) {
 	frame := []byte("\xFF\xD8\xFF\xC0\x00\x0B\x08\x00\x01\x00\x01\x01\x01\x11\x00\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00\x00\xFF\xD9")
 	pixels := reference("7FE00010", "OB", "p")
@@ -60,7 +60,7 @@ func FuzzCompose(f *testing.F) {
 	})
 }
 
-// checkFile: what is composed can be read, and names itself as its Identity says.
+// checkFile checks that a composed file can be read, and contains the UIDs of its Identity.
 func checkFile(t testing.TB, want dicom.Identity, object []byte) {
 	t.Helper()
 	got, err := dicom.Identify(bytes.NewReader(object), int64(len(object))+1)
@@ -83,7 +83,7 @@ func checkFile(t testing.TB, want dicom.Identity, object []byte) {
 	}
 }
 
-// walker reads Explicit VR Little Endian as strictly as PS3.5 §7 is written.
+// walker reads Explicit VR Little Endian strictly by PS3.5 §7.
 type walker struct {
 	b          []byte
 	numbers    map[uint32]int64 // US of the top level
@@ -127,7 +127,7 @@ func (w *walker) header() (tag uint32, vr string, length uint32, err error) {
 	return tag, vr, binary.LittleEndian.Uint32(long), nil
 }
 
-// dataset reads one, within an item up to its delimiter.
+// dataset reads a dataset, within an item up to its delimiter.
 func (w *walker) dataset(depth int, inItem bool) error {
 	if depth == 0 {
 		w.pixels, w.frames = -1, 1

@@ -17,7 +17,7 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// jpegOf is a JPEG of one colour component.
+// jpegOf is a JPEG with one colour component.
 func jpegOf(t *testing.T, rows, columns, seed int) []byte {
 	t.Helper()
 	picture := image.NewGray(image.Rect(0, 0, columns, rows))
@@ -31,12 +31,12 @@ func jpegOf(t *testing.T, rows, columns, seed int) []byte {
 	return b.Bytes()
 }
 
-// longer puts n bytes in front of the end of a JPEG.
+// longer inserts n bytes before the end of a JPEG.
 func longer(jpeg []byte, n int) []byte {
 	return slices.Concat(jpeg[:len(jpeg)-2], make([]byte, n), jpeg[len(jpeg)-2:])
 }
 
-// encapsulated are Pixel Data with an empty Basic Offset Table and a fragment for each frame (PS3.5 §A.4).
+// encapsulated is Pixel Data with an empty Basic Offset Table and a fragment for each frame (PS3.5 §A.4).
 func encapsulated(frames ...[]byte) []byte {
 	item := func(value []byte) []byte {
 		if len(value)%2 == 1 {
@@ -51,7 +51,7 @@ func encapsulated(frames ...[]byte) []byte {
 	return append(b, 0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0)
 }
 
-// PS3.18 Table 10.5.2-1: JPEG is encapsulated unchanged, each frame a part (§10.5.1.4).
+// PS3.18 Table 10.5.2-1: JPEG is encapsulated unchanged, each frame from one part (§10.5.1.4).
 func TestCompressedPixelDataStayAsTheyAre(t *testing.T) {
 	a, b, c := jpegOf(t, 40, 60, 1), jpegOf(t, 40, 60, 7), jpegOf(t, 40, 60, 13)
 	three := `"00280008":{"vr":"IS","Value":[3]}`
@@ -100,7 +100,7 @@ func TestCompressedPixelDataStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// parse reads the stored object with a library that did not write it.
+// parse reads the stored object with an independent library.
 func (s *service) parse(t *testing.T, sop string) dicom.Dataset {
 	t.Helper()
 	object := s.objects[sop]
@@ -159,19 +159,19 @@ func TestTransformedPixelData(t *testing.T) {
 	}
 }
 
-// A part is read to its end, however early its picture ends: what comes there may be
-// wrong, or missing.
+// A part is read to its end, even if its picture ends earlier: the rest may be
+// invalid, or missing.
 func TestPNGEndsWithItsPart(t *testing.T) {
 	picture := image.NewGray(image.Rect(0, 0, 300, 300))
 	for i := range picture.Pix {
 		picture.Pix[i] = byte(i * i * i >> 7)
 	}
 	var b bytes.Buffer
-	if err := png.Encode(&b, picture); err != nil || b.Len() < 8<<10 { // more than the head that is looked at
+	if err := png.Encode(&b, picture); err != nil || b.Len() < 8<<10 { // longer than the head that is inspected
 		t.Fatal(b.Len(), err)
 	}
 	p := b.Bytes()
-	behind := slices.Concat(p, make([]byte, 50_000)) // more than any buffer
+	behind := slices.Concat(p, make([]byte, 50_000)) // longer than any buffer
 	for name, test := range map[string]struct {
 		header  string
 		content []byte
@@ -193,7 +193,7 @@ func TestPNGEndsWithItsPart(t *testing.T) {
 	}
 }
 
-// Pixel Data that the metadata contradict, or that are not what they are said to be.
+// Pixel Data that contradict the metadata, or are not of the declared type.
 func TestPixelDataThatDoNotFit(t *testing.T) {
 	a := jpegOf(t, 40, 60, 1)
 	three := `"00280008":{"vr":"IS","Value":[3]}`
@@ -204,7 +204,7 @@ func TestPixelDataThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	huge := bytes.Clone(small.Bytes())
-	copy(huge[16:24], "\x00\x00\xFF\xFF\x00\x00\xFF\xFF") // 65535 × 65535, and a wrong CRC
+	copy(huge[16:24], "\x00\x00\xFF\xFF\x00\x00\xFF\xFF") // 65535 × 65535, with a wrong CRC
 	for name, test := range map[string]struct {
 		parts []bodyPart
 		want  string
@@ -238,8 +238,8 @@ func TestPixelDataThatDoNotFit(t *testing.T) {
 	}
 }
 
-// PS3.5 §A.4.4: of a JP2 file only the codestream is Pixel Data. What comes behind it
-// is dropped, but has to come: a part that breaks off there is an unfinished one.
+// PS3.5 §A.4.4: only the codestream of a JP2 file is Pixel Data. The rest is dropped, but must
+// arrive: if the part ends within it, the part is incomplete.
 func TestBoxesOfJPEG2000AreDropped(t *testing.T) {
 	file, err := os.ReadFile("bulkdata/testdata/colour.jp2")
 	if err != nil {
@@ -274,7 +274,7 @@ func TestBoxesOfJPEG2000AreDropped(t *testing.T) {
 	}
 }
 
-// pngOf is a grey PNG of 16 bits.
+// pngOf is a grey PNG with 16 bits.
 func pngOf(t *testing.T, rows, columns int) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// enhanced are metadata of an enhanced multi-frame image, about a kilobyte a frame.
+// enhanced is metadata of an enhanced multi-frame image, about a kilobyte per frame.
 func enhanced(frames int) string {
 	var items []string
 	for i := range frames {
@@ -29,7 +29,7 @@ func enhanced(frames int) string {
 	return jsonOf("1.1", `"52009230":{"vr":"SQ","Value":[`+strings.Join(items, ",")+`]}`, grey(2, 2), framesOf(frames), reference("7FE00010", "OW", "p"))
 }
 
-// times repeats what part makes.
+// times concatenates n results of part.
 func times(n int, part func(i int) bodyPart) []bodyPart {
 	parts := make([]bodyPart, n)
 	for i := range parts {
@@ -38,7 +38,7 @@ func times(n int, part func(i int) bodyPart) []bodyPart {
 	return parts
 }
 
-// instancesOf are n instances with an element each.
+// instancesOf is n instances with one element each.
 func instancesOf(n int, element func(i int) string) bodyPart {
 	instances := make([]string, n)
 	for i := range instances {
@@ -47,8 +47,8 @@ func instancesOf(n int, element func(i int) string) bodyPart {
 	return jsonPart(instances...)
 }
 
-// What a request holds at any moment was counted before, but for little: METADATALIMIT
-// bounds what all requests hold together.
+// What a request holds at any moment was counted before, except for a small amount: METADATALIMIT
+// limits what all requests hold together.
 func TestMemoryIsCounted(t *testing.T) {
 	const limit = 16 << 20
 	a := jpegOf(t, 8, 8, 1)
@@ -138,7 +138,7 @@ func TestMemoryIsCounted(t *testing.T) {
 	}
 }
 
-// What had to be kept before its instance could begin is freed while it is read.
+// Data that had to be kept before their instance could begin are freed while they are read.
 func TestMemoryIsFreedWhileReading(t *testing.T) {
 	s := newService(t, 256<<10)
 	metadata := jsonPart(jsonOf("1.1", reference("00091001", "OB", "a"), grey(64, 64), reference("7FE00010", "OW", "p")))

@@ -10,8 +10,8 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// PS3.5 §8.1.2, §A.2: native Pixel Data are OW where a sample has more than 8 bits,
-// else OB or OW, whatever VR the metadata name.
+// PS3.5 §8.1.2, §A.2: native Pixel Data are OW if a sample has more than 8 bits,
+// otherwise OB or OW, whatever VR the metadata name.
 func TestNativePixelDataHaveTheirVR(t *testing.T) {
 	for _, bits := range []int{8, 16} {
 		for _, vr := range []string{"OB", "OW", "UN", "UT", "LO", "UI", "US", "OD", ""} {
@@ -22,7 +22,7 @@ func TestNativePixelDataHaveTheirVR(t *testing.T) {
 			hole, pixels := reference("7FE00010", vr, "p"), noise(16*bits/8)
 			if vr == "" {
 				hole = `"7FE00010":{"BulkDataURI":"p"}`
-				want = "OW" // as PS3.6 leaves the choice
+				want = "OW" // PS3.6 allows both
 			}
 			s := newService(t, 1<<20)
 			got := s.compose(t, multipart(jsonPart(jsonOf("1.1", pixelsOf(4, 4, bits), hole)), bulkPart("p", pixels)))
@@ -42,7 +42,7 @@ func TestNativePixelDataHaveTheirVR(t *testing.T) {
 	}
 }
 
-// Of an icon nothing else is looked at: OW holds samples of any size (PS3.5 §8.1.2).
+// For an icon nothing else is checked: OW can contain samples of any size (PS3.5 §8.1.2).
 func TestPixelDataOfAnIcon(t *testing.T) {
 	for _, vr := range []string{"OB", "UT", "OW"} {
 		s := newService(t, 1<<20)
@@ -54,8 +54,8 @@ func TestPixelDataOfAnIcon(t *testing.T) {
 	}
 }
 
-// Native Pixel Data have exactly the length that the Image Pixel attributes ask for
-// (PS3.5 §8.1.1), whether it is declared or not; one byte may pad it.
+// Native Pixel Data have exactly the length that the Image Pixel attributes require
+// (PS3.5 §8.1.1), whether it is declared or not; one byte of padding is allowed.
 func TestNativePixelDataHaveTheirLength(t *testing.T) {
 	for _, test := range []struct {
 		attributes string
@@ -129,7 +129,7 @@ func TestAttributesThatContradictAStream(t *testing.T) {
 	}
 }
 
-// What else a stream tells: the sign of its samples (ISO/IEC 15444-1 §A.5.1), the frames of a video.
+// Other properties of a stream: the sign of its samples (ISO/IEC 15444-1 §A.5.1), the frames of a video.
 func TestAttributesThatContradictOtherStreams(t *testing.T) {
 	sign := func(n int) string { return fmt.Sprintf(`"00280103":{"vr":"US","Value":[%d]}`, n) }
 	for _, test := range []struct {
@@ -137,14 +137,14 @@ func TestAttributesThatContradictOtherStreams(t *testing.T) {
 		stored                     bool
 	}{
 		{"signed.j2k", "image/j2c", sign(1), true},
-		{"signed.j2k", "image/j2c", sign(0), true}, // found in archives, and kept as it is said
+		{"signed.j2k", "image/j2c", sign(0), true}, // found in archives, and stored as declared
 		{"grey.j2k", "image/j2c", sign(0), true},
 		{"grey.j2k", "image/j2c", sign(1), true},
 		{"grey.j2k", "image/j2c", sign(2), false},
 		{"high41.mp4", "video/mp4", framesOf(5), true},
 		{"high41.mp4", "video/mp4", framesOf(4), false},
 		{"high41.mp4", "video/mp4", framesOf(1), false},
-		{"avc.h264", "video/mp4", framesOf(4), true}, // which does not tell
+		{"avc.h264", "video/mp4", framesOf(4), true}, // the stream does not contain their number
 		{"avc.h264", "video/mp4", framesOf(-4), false},
 	} {
 		content, err := os.ReadFile("bulkdata/testdata/" + test.file)
@@ -158,8 +158,8 @@ func TestAttributesThatContradictOtherStreams(t *testing.T) {
 	}
 }
 
-// PS3.3 §C.7.6.3.1, PS3.5 §8.1.1: Image Pixel attributes that contradict each other, as
-// bulkdata, inline, and of a stream that does not describe itself.
+// PS3.3 §C.7.6.3.1, PS3.5 §8.1.1: Image Pixel attributes that contradict each other, for
+// bulkdata, for inline values, and for a stream that does not describe itself.
 func TestAttributesThatContradictEachOther(t *testing.T) {
 	attributes := func(samples int, photometric string, allocated, stored, high, sign int, more string) string {
 		return fmt.Sprintf(`"00280002":{"vr":"US","Value":[%d]},"00280004":{"vr":"CS","Value":[%q]},"00280010":{"vr":"US","Value":[4]},"00280011":{"vr":"US","Value":[4]},`+
@@ -197,7 +197,7 @@ func TestAttributesThatContradictEachOther(t *testing.T) {
 	}
 }
 
-// PS3.18 §8.7.3.3: a part that may be of any transfer syntax, as in an Accept header, is of the default one.
+// PS3.18 §8.7.3.3: a part declared with any transfer syntax (*), as in an Accept header, has the default one.
 func TestTransferSyntaxOfNativePixels(t *testing.T) {
 	for syntax, want := range map[string]string{"*": "stored 1.1", "1.2.840.10008.1.2.1": "stored 1.1", "1.2.840.10008.1.2.4.50": "failed 1.1 C000"} {
 		part := codedPart("application/octet-stream; transfer-syntax="+syntax, "p", noise(32))
@@ -207,7 +207,7 @@ func TestTransferSyntaxOfNativePixels(t *testing.T) {
 	}
 }
 
-// PS3.3 §C.7.6.1.1.5: what has lost information says 01, and never 00 again.
+// PS3.3 §C.7.6.1.1.5: an image that was compressed with loss says 01, and never 00 again.
 func TestLossIsNotHidden(t *testing.T) {
 	for _, before := range []string{"", `"00282110":{"vr":"CS","Value":["00"]}`, `"00282110":{"vr":"CS","Value":["01"]},"00282114":{"vr":"CS","Value":["ISO_15444_1"]}`} {
 		s := newService(t, 1<<20)
@@ -227,8 +227,8 @@ func TestLossIsNotHidden(t *testing.T) {
 	}
 }
 
-// What a bit stream says of its image, the names of an instance and the encoding of
-// its text cannot be bulkdata, at any depth, whether it is compressed or not.
+// Attributes that describe the bit stream, the UIDs of an instance and the encoding of
+// its text cannot be bulkdata, at any depth, compressed or not.
 func TestDerivedAttributesAreNoHoles(t *testing.T) {
 	for _, tagAndVR := range strings.Fields("00080005/CS 00080016/UI 00080018/UI 0020000D/UI 0020000E/UI 00181063/DS " +
 		"00280002/US 00280004/CS 00280006/US 00280008/IS 00280009/AT 00280010/US 00280011/US 00280100/US 00280101/US 00280102/US 00280103/US 00282110/CS 00282114/CS") {
@@ -245,14 +245,14 @@ func TestDerivedAttributesAreNoHoles(t *testing.T) {
 	}
 }
 
-// PS3.5 §6.1.2: bytes are not stored under a Specific Character Set in which they are no text.
+// PS3.5 §6.1.2: bytes that are not text in the Specific Character Set are not stored under it.
 func TestBulkTextIsOfTheDeclaredCharset(t *testing.T) {
 	latin, utf := "Gr\xfc\xdfe", "Grüße"
 	charset := func(term string) string { return fmt.Sprintf(`"00080005":{"vr":"CS","Value":[%q]},`, term) }
 	const name = `"00100010":{"vr":"PN","Value":[{"Alphabetic":"M\u00fcller"}]},`
 	const item = `"00081140":{"vr":"SQ","Value":[{"00080005":{"vr":"CS","Value":["ISO_IR 100"]}}]},`
 	const nested = `"00081140":{"vr":"SQ","Value":[{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00420011":{"vr":"UT","BulkDataURI":"n"}}]},`
-	for text, want := range map[string]string{"ASCII": "stored 1.1", utf: "failed 1.1 C000", latin: "failed 1.1 C000"} { // which of both it is, is not known
+	for text, want := range map[string]string{"ASCII": "stored 1.1", utf: "failed 1.1 C000", latin: "failed 1.1 C000"} { // it is unknown which of the two it is
 		s := newService(t, 1<<20)
 		if got := s.compose(t, multipart(jsonPart(jsonOf("1.1", charset("ISO_IR 100")+strings.TrimSuffix(nested, ","))), bulkPart("n", []byte(text)))); got.outcomes() != want {
 			t.Errorf("%q in an item: got %s: %s", text, got.outcomes(), got.says)
@@ -267,13 +267,13 @@ func TestBulkTextIsOfTheDeclaredCharset(t *testing.T) {
 		{charset("ISO_IR 100") + name, "UT", latin, false}, // the dataset becomes ISO_IR 192
 		{charset("ISO_IR 100") + name, "UT", utf, true},
 		{charset("ISO_IR 100") + name, "LT", utf[:3], false}, // half a character
-		{charset("ISO_IR 100") + name, "UR", latin, true},    // PS3.5 §6.1.2.2: not one of those that it concerns
+		{charset("ISO_IR 100") + name, "UR", latin, true},    // PS3.5 §6.1.2.2: Specific Character Set does not apply to this VR
 		{charset("ISO_IR 100") + name, "OB", latin, true},
 		{charset("ISO_IR 100") + name, "LO", "ASCII", true},
 		{charset("ISO_IR 192"), "UC", utf, true},
 		{charset("ISO_IR 192"), "UC", latin, false},
 		{charset("ISO 2022 IR 87"), "ST", "\x1b$B;3\x1b(B", true},
-		{charset("ISO 2022 IR 87") + name, "ST", "\x1b$B;3\x1b(B", false}, // is ASCII by its bytes only
+		{charset("ISO 2022 IR 87") + name, "ST", "\x1b$B;3\x1b(B", false}, // its bytes only look like ASCII
 		{"", "UT", utf, false},
 		{"", "UT", latin, false},
 		{"", "UT", "ASCII, \r\n\t", true},

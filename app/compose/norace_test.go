@@ -2,5 +2,5 @@
 
 package compose_test
 
-// uncountedBytes may be used besides what is counted.
+// uncountedBytes is the memory that may be used besides what is counted.
 const uncountedBytes = 300 << 10

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// wanted is what is to become of an instance.
+// wanted is the expected content of an instance.
 type wanted struct {
 	sop  string
 	uris []string // of the parts that it needs
 	has  [][]byte // elements
 }
 
-// mixer makes requests in which anything refers to anything, and parts come in any
-// order, with or without a Content-Length. Some do not come.
+// mixer makes requests with random references, and parts in any
+// order, with or without a Content-Length. Some do not arrive.
 type mixer struct {
 	*rand.Rand
 	jpegs     [][]byte
@@ -38,14 +38,14 @@ func (m *mixer) send(mediaType, uri string, content []byte) {
 	m.parts = append(m.parts, bodyPart{header, content})
 }
 
-// refer has an attribute of w refer to one of the shared parts.
+// refer adds to w an attribute that refers to one of the shared parts.
 func (m *mixer) refer(w *wanted, group, number uint16) string {
 	uri := fmt.Sprint("shared", m.IntN(len(m.shared)))
 	w.uris, w.has = append(w.uris, uri), append(w.has, element(group, number, "OB", m.shared[uri]))
 	return reference(fmt.Sprintf("%04X%04X", group, number), "OB", uri)
 }
 
-// pixels gives w Pixel Data: native ones, frames, or none.
+// pixels gives w Pixel Data: native, frames, or none.
 func (m *mixer) pixels(w *wanted) []string {
 	uri := "pixels" + w.sop
 	switch m.IntN(3) {
@@ -94,9 +94,9 @@ func (m *mixer) body() []byte {
 	return multipart(append([]bodyPart{jsonPart(m.instances...)}, m.parts...)...)
 }
 
-// Whatever order parts come in: every instance all of whose bulkdata come is composed
-// of them, and every other fails. With little memory, or when the loop leaves some
-// unread, others may fail, too; what is composed is right.
+// In whatever order parts arrive: every instance whose bulkdata all arrive is composed
+// of them, and every other fails. With little memory, or if the loop does not read some
+// instances, others may fail as well; but what is composed is correct.
 func TestAnyOrder(t *testing.T) {
 	jpegs := [][]byte{jpegOf(t, 8, 8, 1), jpegOf(t, 8, 8, 3), append(jpegOf(t, 8, 8, 5), 0), append(longer(jpegOf(t, 8, 8, 7), 9000), 0xFF, 0, 0)}
 	for seed := range uint64(1000) {
@@ -113,7 +113,7 @@ func TestAnyOrder(t *testing.T) {
 		if seed%5 == 0 {
 			s.reads = func() bool { return m.IntN(3) > 0 }
 		}
-		all := limit == 1<<20 && s.reads == nil // that can be composed must be
+		all := limit == 1<<20 && s.reads == nil // every instance that can be composed must be
 		got := s.compose(t, body)
 		if got.err != nil && (limit == 1<<20 || len(got.stored) > 0) || all && len(got.stored)+len(got.failed) != len(m.wanted) {
 			t.Errorf("seed %d: %s, error %v", seed, got.outcomes(), got.err)

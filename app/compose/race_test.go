@@ -2,5 +2,5 @@
 
 package compose_test
 
-// uncountedBytes is more under the race detector, which makes maps and slices larger.
+// uncountedBytes is larger under the race detector, because maps and slices need more memory.
 const uncountedBytes = 4 << 20

@@ -2,8 +2,8 @@ package compose_test
 
 import "testing"
 
-// RFC 3986 §6.2: what is the same after normalisation is the same. On the host of the
-// request the scheme does not count, since a proxy may have changed it.
+// RFC 3986 §6.2: URIs that are equal after normalisation are the same. On the host of the
+// request the scheme does not matter, because a proxy may have changed it.
 func TestReferencesAreNormalised(t *testing.T) {
 	for _, test := range []struct {
 		base, uri, location string

@@ -11,7 +11,7 @@ import (
 	"stowrs-to-s3/app/related"
 )
 
-// What is wrong with metadata or bulkdata harms the instance concerned, and is named.
+// An error in metadata or bulkdata harms only its instance, and is named.
 func TestBulkdataThatDoNotFit(t *testing.T) {
 	pixels := noise(2 * 16 * 16)
 	image := func(sop, uri string) string { return jsonOf(sop, grey(16, 16), reference("7FE00010", "OW", uri)) }
@@ -56,8 +56,8 @@ func TestBulkdataThatDoNotFit(t *testing.T) {
 	}
 }
 
-// PS3.5 Table 6.2-1: binary values have a whole number of words or numbers, inline and
-// as bulkdata, whether their length is declared, kept or known only at their end.
+// PS3.5 Table 6.2-1: binary values consist of complete words or numbers, inline and
+// as bulkdata, whether their length is declared, kept or known only at the end.
 func TestBulkdataAreWholeValues(t *testing.T) {
 	for vrAndUnit := range strings.FieldsSeq("OB/1 UN/1 UT/1 OW/2 OF/4 OL/4 OD/8 OV/8 US/2 SS/2 UL/4 SL/4 FL/4 AT/4 FD/8 SV/8 UV/8") {
 		vr, text, _ := strings.Cut(vrAndUnit, "/")
@@ -83,7 +83,7 @@ func TestBulkdataAreWholeValues(t *testing.T) {
 	}
 }
 
-// A part whose content is encoded once more (RFC 9110 §8.4, RFC 2045 §6) has other bytes than its value.
+// The bytes of a part with a content coding (RFC 9110 §8.4, RFC 2045 §6) are not those of its value.
 func TestEncodedParts(t *testing.T) {
 	for header, want := range map[string]string{
 		"Content-Encoding: gzip": "failed 1.1 C000", "Content-Encoding: identity, gzip": "failed 1.1 C000", "content-encoding: DEFLATE": "failed 1.1 C000",
@@ -97,7 +97,7 @@ func TestEncodedParts(t *testing.T) {
 	}
 }
 
-// METADATALIMIT bounds the metadata, and the bulkdata that come before their turn.
+// METADATALIMIT limits the metadata, and the bulkdata that arrive before their turn.
 func TestMetadataLimit(t *testing.T) {
 	const limit = 256 << 10
 	comment := fmt.Sprintf(`"00204000":{"vr":"LT","Value":[%q]}`, strings.Repeat("x", 9000))

@@ -25,19 +25,19 @@ const (
 	series   = "1.2.3.4"
 )
 
-// service composes requests, each with its own account of what it keeps.
+// service composes requests, each with its own memory account.
 type service struct {
 	kept      *memory.RequestMemory
 	mediaType string
 	base      string
 	lateBytes int64
 	most      int               // instances
-	reads     func() bool       // asked before an instance is read; nil: all are
+	reads     func() bool       // called before an instance is read; nil: all are read
 	objects   map[string][]byte // by SOP Instance UID
-	late      bool              // an instance was
+	late      bool              // at least one instance was Late
 }
 
-// newService keeps limit bytes at most; at the end of the test it keeps nothing.
+// newService keeps at most limit bytes; at the end of the test it must keep nothing.
 func newService(t testing.TB, limit int64) *service {
 	t.Helper()
 	s := &service{
@@ -52,7 +52,7 @@ func newService(t testing.TB, limit int64) *service {
 	return s
 }
 
-// answer is what became of a request.
+// answer is the result of a request.
 type answer struct {
 	stored, failed, other []string // UIDs, with reasons
 	says                  string   // the errors' texts
@@ -65,10 +65,10 @@ func (a answer) outcomes() string {
 	return strings.Join(slices.Concat(a.stored, a.failed, a.other), " | ")
 }
 
-// newParts takes a body apart.
+// newParts splits a body into parts.
 func newParts(body io.Reader) *related.Reader { return related.NewReader(body, boundary, nil) }
 
-// compose takes a body whose first part is metadata.
+// compose composes a body whose first part is metadata.
 func (s *service) compose(t testing.TB, body []byte) answer {
 	t.Helper()
 	parts := newParts(bytes.NewReader(body))
@@ -123,8 +123,8 @@ func (s *service) run(t testing.TB, first io.Reader, parts compose.Parts) answer
 	return a
 }
 
-// readAll reads an instance in pieces of many sizes, as its user does: nothing of the
-// front is final before its end when it is Late.
+// readAll reads an instance in pieces of many sizes, like its user: if it is Late, nothing
+// of its beginning is final before its end.
 func readAll(i *compose.Instance) ([]byte, error) {
 	var object []byte
 	buffer := make([]byte, 40_000)
@@ -147,7 +147,7 @@ func readAll(i *compose.Instance) ([]byte, error) {
 	return object, nil
 }
 
-// reasonOf is the Failure Reason that an error becomes in the answer.
+// reasonOf is the Failure Reason for an error in the answer.
 func reasonOf(err error) string {
 	var uid *dicom.UIDError
 	switch {
@@ -161,7 +161,7 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// wantEnd: the object ends with the elements given.
+// wantEnd checks that the object ends with these elements.
 func (s *service) wantEnd(t *testing.T, sop string, elements ...[]byte) {
 	t.Helper()
 	got, found := s.objects[sop]
@@ -175,7 +175,7 @@ func (s *service) wantEnd(t *testing.T, sop string, elements ...[]byte) {
 
 func tail(b []byte) []byte { return b[max(0, len(b)-64):] }
 
-// bodyPart is a part of a request of metadata and bulkdata.
+// bodyPart is a part of a request with metadata and bulkdata.
 type bodyPart struct {
 	header  string // lines without line ends, separated by |
 	content []byte
@@ -204,7 +204,7 @@ func multipart(parts ...bodyPart) []byte {
 	return b.Bytes()
 }
 
-// jsonOf is a dataset of the DICOM JSON Model (PS3.18 Annex F) with these elements besides the UIDs.
+// jsonOf is a dataset in the DICOM JSON Model (PS3.18 Annex F) with the UIDs and these elements.
 func jsonOf(sop string, elements ...string) string {
 	return fmt.Sprintf(`{"00080016":{"vr":"UI","Value":[%q]},"00080018":{"vr":"UI","Value":[%q]},"0020000D":{"vr":"UI","Value":[%q]},"0020000E":{"vr":"UI","Value":[%q]}%s}`,
 		classUID, sop, study, series, strings.Join(append([]string{""}, elements...), ","))
@@ -218,7 +218,7 @@ func xmlPart(header, sop, uri string) bodyPart {
 		`<DicomAttribute tag="00420011" vr="OB"><BulkData uri="%s"/></DicomAttribute></NativeDicomModel>`, classUID, sop, study, series, uri))}
 }
 
-// pixelsOf are the Image Pixel attributes of a grey image.
+// pixelsOf is the Image Pixel attributes of a grey image.
 func pixelsOf(rows, columns, bits int) string {
 	return fmt.Sprintf(`"00280002":{"vr":"US","Value":[1]},"00280004":{"vr":"CS","Value":["MONOCHROME2"]},"00280010":{"vr":"US","Value":[%d]},"00280011":{"vr":"US","Value":[%d]},`+
 		`"00280100":{"vr":"US","Value":[%d]},"00280101":{"vr":"US","Value":[%d]},"00280102":{"vr":"US","Value":[%d]},"00280103":{"vr":"US","Value":[0]}`, rows, columns, bits, bits, bits-1)

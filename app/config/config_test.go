@@ -55,7 +55,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// Every violation is reported, at once, with its variable, value and rule.
+// All violations are reported at once, with variable, value and rule.
 func TestViolations(t *testing.T) {
 	bad := map[string]string{
 		"BUCKETNAME": "dicom/folder", "PREFIX": "a//b", "OBJECTSUFFIX": "/x", "WADOURL": "wado.example.org", "KMSKEYID": "a\nb", "STORAGECLASS": "CHEAP", "LOGLEVEL": "LOUD",
@@ -89,13 +89,13 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// What may be together, at its borders: memory, since each limit reserves some of
-// MEMORYBUDGET, and keys, since S3 has 1,024 bytes for one.
+// Limits that depend on each other, at their borders: memory, because each limit reserves a part of
+// MEMORYBUDGET, and keys, because S3 allows 1,024 bytes.
 func TestLimitsTogether(t *testing.T) {
 	letters := func(n int) string { return strings.Repeat("x", n) }
 	for _, test := range []struct {
 		variables string
-		violation string // how it begins; empty: none
+		violation string // its beginning; empty: there is none
 		says      string
 	}{
 		{"MEMORYBUDGET=64MiB", "", ""}, // with all other defaults
@@ -130,7 +130,7 @@ func TestLimitsTogether(t *testing.T) {
 		{"RETRYTIME=999ms", "RETRYTIME=", "between 1s and 1h"},
 		{"SWEEPAGE=1s", "", ""},
 		{"SWEEPAGE=999ms", "SWEEPAGE=", "10m or more is sensible"},
-		{"PREFIX=" + letters(829), "", ""}, // / and three UIDs of 64, with two slashes between them
+		{"PREFIX=" + letters(829), "", ""}, // the slash after the prefix, and three UIDs of 64 characters with two slashes
 		{"PREFIX=" + letters(830), "PREFIX=", "829 characters at most"},
 		{"OBJECTSUFFIX=.dcm PREFIX=" + letters(825), "", ""},
 		{"OBJECTSUFFIX=.dcm PREFIX=/" + letters(826) + "/", "PREFIX=", "825 characters at most"},
@@ -166,7 +166,7 @@ func TestPrintNamesEveryVariable(t *testing.T) {
 	}
 }
 
-// The table of docs/design.md is that of the code.
+// The table in docs/design.md agrees with the code.
 func TestEveryVariableIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/design.md")
 	if err != nil {
@@ -187,7 +187,7 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	}
 }
 
-// Few threads would be the limit where S3 takes 200 ms to answer; each needs memory.
+// With few threads, the throughput would be low if S3 answers only after 200 ms; but each thread needs memory.
 func TestThreadCountGoesWithTheMemory(t *testing.T) {
 	for budget, want := range map[string]int{"64MiB": 64, "256MiB": 256, "1GiB": 512} {
 		c, err := config.Load(map[string]string{"BUCKETNAME": "dicom", "MEMORYBUDGET": budget})
@@ -197,7 +197,7 @@ func TestThreadCountGoesWithTheMemory(t *testing.T) {
 	}
 }
 
-// What S3 requests hold is memory, too; of a small budget the buffers keep what they need.
+// S3 requests need memory as well; with a small budget, the buffers keep what they need.
 func TestThreadsTakeFromTheBuffers(t *testing.T) {
 	for variables, want := range map[string]int64{
 		"MEMORYBUDGET=256MiB THREADCOUNT=1":   232<<20 - 192<<10,

@@ -13,13 +13,13 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// place is where in a dataset something is wrong.
+// place is where in a dataset the damage is.
 type place struct {
 	name    string
 	dataset func(s syntax, wrong []byte) []byte
 }
 
-// before and behind the UIDs, and between them.
+// before, after and between the UIDs.
 var places = []place{
 	{"first", func(s syntax, wrong []byte) []byte {
 		return join(s.Element(0x00080005, "CS", "ISO_IR 100"), wrong, s.dataset()[len(s.Element(0x00080005, "CS", "ISO_IR 100")):])
@@ -28,7 +28,7 @@ var places = []place{
 	{"behind", func(s syntax, wrong []byte) []byte { return join(s.dataset(), wrong) }},
 }
 
-// damages are those that leave no doubt about the name. Each is made for each encoding.
+// damages leave no doubt about the UIDs. Each is made in each encoding.
 var damages = []struct {
 	name string
 	make func(s syntax) []byte
@@ -92,7 +92,7 @@ func TestIdentifyNamesDamagedDatasets(t *testing.T) {
 			for _, place := range places {
 				dataset := place.dataset(encoded.syntax, damage.make(encoded.syntax))
 				if encoded.syntax == implicit && strings.HasPrefix(damage.name, "fragments") {
-					continue // there are none in implicit VR
+					continue // implicit VR has none
 				}
 				if encoded.pack != nil {
 					dataset = encoded.pack(dataset)
@@ -108,8 +108,8 @@ func TestIdentifyNamesDamagedDatasets(t *testing.T) {
 	}
 }
 
-// Writers are known that give UN, OB, UT and SQ a length of 16 bits, or use a VR that does
-// not exist, with a length of either kind.
+// Some writers give UN, OB, UT and SQ a length of 16 bits, or use a VR that does
+// not exist, with a length of either size.
 func TestIdentifyReadsLengthsThatAreNotOfTheirVR(t *testing.T) {
 	for _, s := range []syntax{explicit, big} {
 		short := func(vr, value string) []byte {
@@ -135,8 +135,8 @@ func TestIdentifyReadsLengthsThatAreNotOfTheirVR(t *testing.T) {
 	}
 }
 
-// PS3.5 §6.2.2 has implicit VR little endian in a UN of undefined length. What is written
-// there in explicit VR is believed.
+// PS3.5 §6.2.2 requires implicit VR little endian in a UN of undefined length. A content that
+// is explicit VR is read as such.
 func TestIdentifyBelievesExplicitVRInUN(t *testing.T) {
 	for _, inner := range []syntax{implicit, explicit, big} {
 		content := inner.Open(item, "", inner.decoys(), inner.Open(0x00291140, "SQ", inner.Open(item, "", inner.decoys())))
@@ -153,7 +153,7 @@ func TestIdentifyBelievesExplicitVRInUN(t *testing.T) {
 	}
 }
 
-// PS3.5 §7.1: tags ascend. Where they do not, the UIDs are looked for to the end.
+// PS3.5 §7.1: tags ascend. If they do not, the UIDs are searched to the end.
 func TestIdentifyLooksOnOutOfOrder(t *testing.T) {
 	for _, s := range []struct {
 		syntax
@@ -197,7 +197,7 @@ func TestIdentifyLooksOnOutOfOrder(t *testing.T) {
 	}
 }
 
-// A refusal says what is so.
+// A refusal describes the damage.
 func TestIdentifyTellsWhatIsWrong(t *testing.T) {
 	s := explicit
 	class, instance, series := s.UI(sopClass, ctStorage), s.UI(sopUID, "1.2.3.4.5"), s.UI(seriesUID, "1.2.3.4")

@@ -28,7 +28,7 @@ const (
 	ctStorage      = "1.2.840.10008.5.1.4.1.1.2"
 )
 
-// want is the identity that instance writes, for a transfer syntax.
+// want is the identity that instance writes, with a transfer syntax.
 func want(transferSyntax string) dicom.Identity {
 	return dicom.Identity{
 		SOPClassUID: ctStorage, SOPInstanceUID: "1.2.3.4.5",
@@ -39,7 +39,7 @@ func want(transferSyntax string) dicom.Identity {
 	}
 }
 
-// wantBare is the same for a dataset without File Meta.
+// wantBare is the identity of a dataset without File Meta.
 func wantBare(transferSyntax string) dicom.Identity {
 	id := want(transferSyntax)
 	id.MediaStorageSOPClassUID, id.MediaStorageSOPInstanceUID = "", ""
@@ -55,12 +55,12 @@ var (
 	big      = syntax{dicomtest.ExplicitBE}
 )
 
-// decoys are the UIDs of another instance, as sequences hold them.
+// decoys are the UIDs of another instance, as sequences contain them.
 func (s syntax) decoys() []byte {
 	return join(s.UI(sopClass, "9.9.1"), s.UI(sopUID, "9.9.2"), s.UI(studyUID, "9.9.3"), s.UI(seriesUID, "9.9.4"))
 }
 
-// dataset writes the four UIDs among other elements; extra comes between the
+// dataset writes the four UIDs among other elements; extra is between the
 // first two and the last two.
 func (s syntax) dataset(extra ...[]byte) []byte {
 	return join(
@@ -76,7 +76,7 @@ func (s syntax) dataset(extra ...[]byte) []byte {
 	)
 }
 
-// metaGroup writes File Meta; an empty transfer syntax is left out.
+// metaGroup writes File Meta; an empty transfer syntax is omitted.
 func metaGroup(s syntax, transferSyntax string) []byte {
 	b := join(
 		s.Element(0x00020001, "OB", "\x00\x01"),

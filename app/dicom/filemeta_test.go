@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// meta is what a File Meta group of a test tells; what is empty is left out.
+// meta is the content of a File Meta group; empty values are omitted.
 type meta struct{ class, instance, transferSyntax string }
 
 func (m meta) write(s syntax) []byte {
@@ -26,8 +26,8 @@ func (m meta) write(s syntax) []byte {
 	return join(s.Element(0x00020000, "UL", string(s.Order.AppendUint32(nil, uint32(len(b))))), b)
 }
 
-// PS3.10 §7.1 has one File Meta group. Of two the first counts, unless only the second
-// fits the dataset; the transfer syntax is the one that the bytes obey.
+// PS3.10 §7.1 allows one File Meta group. If there are two, the first is used, unless only the second
+// matches the dataset; the transfer syntax is the one that the bytes obey.
 func TestIdentifyReadsFileMetaTwice(t *testing.T) {
 	const jpeg = "1.2.840.10008.1.2.4.50"
 	fits, other := meta{ctStorage, "1.2.3.4.5", explicitSyntax}, meta{"1.2.840.10008.5.1.4.1.1.4", "9.9.9", jpeg}
@@ -35,7 +35,7 @@ func TestIdentifyReadsFileMetaTwice(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		front   []byte // File Meta
-		again   meta   // in front of the dataset, encoded as it is
+		again   meta   // a second File Meta before the dataset, in the encoding of the dataset
 		dataset syntax
 		want    meta
 	}{

@@ -9,8 +9,8 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// FuzzIdentify holds for any input: no panic; nothing read past the window; a second look
-// gives the same; only the documented errors.
+// FuzzIdentify holds for any input: no panic; nothing is read beyond the window; a second call
+// gives the same result; only the documented errors.
 func FuzzIdentify(f *testing.F) {
 	for _, seed := range [][]byte{
 		nil,

@@ -37,7 +37,7 @@ func runIdentified(t *testing.T, tests []identifyTest) {
 func TestIdentifyReadsEachTransferSyntax(t *testing.T) {
 	const (
 		jpeg      = "1.2.840.10008.1.2.4.50"  // PS3.5 §A.4.1
-		htj2k     = "1.2.840.10008.1.2.4.201" // younger than the library
+		htj2k     = "1.2.840.10008.1.2.4.201" // newer than the library
 		jpip      = "1.2.840.10008.1.2.4.95"  // JPIP Referenced Deflate
 		jpipHTJ2K = "1.2.840.10008.1.2.4.205"
 		private   = "1.3.46.670589.33.1.4.1"
@@ -62,7 +62,7 @@ func TestIdentifyReadsEachTransferSyntax(t *testing.T) {
 	})
 }
 
-// The transfer syntax is what the bytes obey, so that whoever reads them can.
+// The transfer syntax is the one that the bytes obey, so that readers can parse them.
 func TestIdentifyBelievesBytesOverTransferSyntax(t *testing.T) {
 	const jpeg = "1.2.840.10008.1.2.4.50"
 	runIdentified(t, []identifyTest{
@@ -76,8 +76,8 @@ func TestIdentifyBelievesBytesOverTransferSyntax(t *testing.T) {
 	})
 }
 
-// PS3.10 §7.1 asks for preamble, prefix and File Meta. Devices leave out any of
-// them.
+// PS3.10 §7.1 requires preamble, prefix and File Meta. Some devices omit
+// some of them.
 func TestIdentifyToleratesMissingFileParts(t *testing.T) {
 	meta := metaGroup(explicit, explicitSyntax)
 	wrongLength := bytes.Clone(meta)
@@ -140,7 +140,7 @@ func TestIdentifyTrimsPadding(t *testing.T) {
 	}
 }
 
-// Whatever cannot be a UID is kept so that ValidUID refuses it (PS3.5 §9.1).
+// An invalid UID is kept unchanged, so that ValidUID refuses it (PS3.5 §9.1).
 func TestIdentifyKeepsInvalidValues(t *testing.T) {
 	digits := string(bytes.Repeat([]byte("1"), 300))
 	spaces := string(bytes.Repeat([]byte(" "), 300))
@@ -163,8 +163,8 @@ func TestIdentifyKeepsInvalidValues(t *testing.T) {
 	}
 }
 
-// PS3.5 §7.1: an element occurs at most once. One of the UIDs twice, with another value,
-// is doubt about the name; readers differ in which they take.
+// PS3.5 §7.1: an element occurs at most once. If one of the UIDs occurs twice, with different values,
+// the identity is in doubt; readers differ in which they use.
 func TestIdentifyRefusesTwoNames(t *testing.T) {
 	for element, uid := range map[uint32]string{sopClass: "9.9", sopUID: "9.9.9", studyUID: "9.9.8"} {
 		input := join(explicit.UI(sopClass, ctStorage), explicit.UI(sopUID, "1.2.3.4.5"), explicit.UI(studyUID, "1.2.3"), explicit.UI(element, uid), explicit.UI(seriesUID, "1.2.3.4"))

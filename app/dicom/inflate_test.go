@@ -12,7 +12,7 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// A long sequence in front of the UIDs, as of a structured report or a presentation state of many images, costs what its bytes do.
+// A long sequence before the UIDs, as in a structured report or a presentation state of many images, costs time in proportion to its bytes.
 func TestIdentifyInflatesOnce(t *testing.T) {
 	var items []byte
 	for n := range 20_000 {
@@ -37,7 +37,7 @@ func TestIdentifyInflatesOnce(t *testing.T) {
 	}
 }
 
-// Deflated data become a thousand times as large at most. A few kilobytes must not take the
+// Deflated data expand at most a thousandfold. A few kilobytes must not take the
 // time of megabytes, whether they are damaged or not.
 func TestIdentifyBoundsInflation(t *testing.T) {
 	zeros := explicit.Element(0x00091001, "OB", string(make([]byte, 30<<20)))
@@ -63,14 +63,14 @@ func TestIdentifyBoundsInflation(t *testing.T) {
 	}
 }
 
-// Blocks that inflate to nothing cost time all the same: looks behind them must not read them again and again.
+// Blocks that inflate to nothing also cost time: they must not be read again for each look at what follows them.
 func TestIdentifyBoundsInflatingAgain(t *testing.T) {
 	const elements, emptyBytes = 2000, 1 << 20
 	stored := func(final byte, b []byte) []byte { // RFC 1951 §3.2.4
 		n := uint16(len(b))
 		return append([]byte{final, byte(n), byte(n >> 8), byte(^n), byte(^n >> 8)}, b...)
 	}
-	var far []byte // elements of two readings, of which one leads behind all of them
+	var far []byte // elements with two possible readings, one of which leads beyond all of them
 	for n := range elements {
 		left := uint32(12 * (elements - 1 - n))
 		far = append(far, 0x09, 0, byte(n), byte(0x10+n>>8), 'U', 'N', 4, 0, byte(left), byte(left>>8), byte(left>>16), 0)
@@ -87,7 +87,7 @@ func TestIdentifyBoundsInflatingAgain(t *testing.T) {
 	}
 }
 
-// worked counts what is read of r, again too.
+// worked counts the bytes that are read from r, repetitions included.
 type worked struct {
 	r io.ReaderAt
 	n int64

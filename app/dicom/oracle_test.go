@@ -11,8 +11,8 @@ import (
 	"stowrs-to-s3/app/dicom"
 )
 
-// TestIdentifyAgreesWithLibrary takes valid files from the library's writer and
-// compares with what its parser finds in them.
+// TestIdentifyAgreesWithLibrary compares, for valid files of the library's writer, with what
+// the library's parser finds in them.
 func TestIdentifyAgreesWithLibrary(t *testing.T) {
 	element := func(tg tag.Tag, value any) *library.Element {
 		t.Helper()

@@ -63,7 +63,7 @@ func TestIdentifyRefusesShortStreams(t *testing.T) {
 	}
 }
 
-// STOW-RS tells a missing attribute (0120) from one without value (0121),
+// STOW-RS distinguishes a missing attribute (0120) from one without a value (0121),
 // PS3.7 Annex C.
 func TestIdentifyNamesWhatIsMissing(t *testing.T) {
 	class, instance := explicit.UI(sopClass, ctStorage), explicit.UI(sopUID, "1.2.3.4.5")
@@ -117,8 +117,8 @@ func TestIdentifyNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// Once a group above 0020 is met, nothing can name the instance any more: the
-// pixel data are not read to find that out.
+// After an element of a group above 0020, no UID of the instance can follow: the
+// pixel data are not read.
 func TestIdentifyStopsAboveGroup0020(t *testing.T) {
 	input := file(explicitSyntax, join(explicit.UI(sopClass, ctStorage), explicit.Header(0x7FE00010, "OW", 1<<31)))
 	r := &counter{r: behind{front: input, rest: endless("x")}}
@@ -129,8 +129,8 @@ func TestIdentifyStopsAboveGroup0020(t *testing.T) {
 	}
 }
 
-// Every prefix of a valid file, and every length in it made wrong, gives an
-// answer and no panic.
+// Every prefix of a valid file, and every wrong length in it, gives a
+// result and no panic.
 func TestIdentifySurvivesDamage(t *testing.T) {
 	for name, input := range map[string][]byte{
 		"explicit":   file(explicitSyntax, explicit.dataset(nest(explicit, 3))),

@@ -8,8 +8,8 @@ import (
 	"stowrs-to-s3/app/dicom"
 )
 
-// Sequences before the UIDs hold UIDs of other instances, which must not be
-// taken (PS3.5 §7.5).
+// Sequences before the UIDs contain UIDs of other instances, which must not be
+// used (PS3.5 §7.5).
 func TestIdentifyTakesTopLevelOnly(t *testing.T) {
 	const icon, private = 0x00091010, 0x00091002
 	var tests []identifyTest
@@ -49,7 +49,7 @@ func TestIdentifyTakesTopLevelOnly(t *testing.T) {
 	runIdentified(t, tests)
 }
 
-// nest returns sequences of undefined length, levels deep.
+// nest returns sequences of undefined length, nested levels deep.
 func nest(w syntax, levels int) []byte {
 	var b []byte
 	for range levels {

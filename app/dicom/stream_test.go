@@ -13,7 +13,7 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// counter notes how far r was read.
+// counter records how far r was read.
 type counter struct {
 	r io.ReaderAt
 	n int64
@@ -37,7 +37,7 @@ func (e endless) ReadAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
-// behind is a stream of some bytes, and then another one, or an error.
+// behind is a stream of some bytes, followed by another stream or an error.
 type behind struct {
 	front []byte
 	rest  io.ReaderAt
@@ -91,8 +91,8 @@ func TestIdentifyKeepsToWindow(t *testing.T) {
 	}
 }
 
-// The window may be as small as it likes; at each size the outcome is the
-// identity or ErrWindow, and the reader is not asked for more.
+// With any window, however small, the result is the
+// identity or ErrWindow, and the reader is not read beyond the window.
 func TestIdentifyKeepsToEachWindow(t *testing.T) {
 	for name, input := range map[string][]byte{
 		"explicit": file(explicitSyntax, explicit.dataset()),
@@ -118,7 +118,7 @@ func TestIdentifyKeepsToEachWindow(t *testing.T) {
 	}
 }
 
-// A client that goes away must not look like one that sends garbage.
+// A client that leaves must not look like one that sends invalid data.
 func TestIdentifyPassesReaderErrorsOn(t *testing.T) {
 	custom := errors.New("connection reset")
 	for name, input := range map[string][]byte{

@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/app/dicomtest"
 )
 
-// FuzzValidFile writes valid files of any content: Identify finds what was written,
-// and so does the library, where the file has nothing that is beyond it.
+// FuzzValidFile writes valid files with any content: Identify finds what was written,
+// and so does the library, if the file contains nothing that the library does not support.
 func FuzzValidFile(f *testing.F) {
 	for seed := range uint64(200) {
 		f.Add(seed, []byte("value\x00\xFE\xFF\xDD\xE0"))
@@ -50,15 +50,15 @@ func FuzzValidFile(f *testing.F) {
 	})
 }
 
-// writer writes files by chance.
+// writer writes random files.
 type writer struct {
 	*rand.Rand
 	syntax
-	value []byte // what values are made of
-	plain bool   // without what the library misreads: UN and encapsulated data of undefined length
+	value []byte // random bytes for values
+	plain bool   // without what the library reads wrongly: UN and encapsulated data of undefined length
 }
 
-// uid is one of PS3.5 §9.1.
+// uid is a valid UID (PS3.5 §9.1).
 func (w *writer) uid() string {
 	s := "1"
 	for range w.IntN(10) {
@@ -85,7 +85,7 @@ func (w *writer) file(t *testing.T) (dicom.Identity, []byte) {
 	return id, file(choice.uid, dataset)
 }
 
-// any writes an element of some VR, or none.
+// any writes an element with some VR, or nothing.
 func (w *writer) any(tg uint32, depth int) []byte {
 	switch w.IntN(5) {
 	case 0:
@@ -105,7 +105,7 @@ func (w *writer) any(tg uint32, depth int) []byte {
 	return w.Element(tg, vrs[w.IntN(len(vrs))], w.text())
 }
 
-// sequence writes one of items and lengths of either kind, with UIDs of other instances in it.
+// sequence writes a sequence of items, with lengths of either kind, and UIDs of other instances in it.
 func (w *writer) sequence(tg uint32, depth int) []byte {
 	var items [][]byte
 	for range w.IntN(4) {
@@ -125,7 +125,7 @@ func (w *writer) sequence(tg uint32, depth int) []byte {
 	return w.Element(tg, "SQ", string(join(items...)))
 }
 
-// text is a value of even length.
+// text is a value with an even length.
 func (w *writer) text() string {
 	from := w.IntN(len(w.value) + 1)
 	s := string(w.value[from:])

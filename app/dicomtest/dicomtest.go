@@ -1,7 +1,7 @@
 // Package dicomtest writes DICOM for tests: elements, datasets and PS3.10 files, in each encoding of PS3.5 §7.1.
 //
-// It checks nothing, so that a test can also write what is wrong: a length that is not that of the value, or a UID
-// that is not a UID. Tags are numbers as PS3.6 lists them, group first, such as 0x0020000D.
+// It checks nothing, so a test can also write invalid data: a length that is not that of the value, or a UID
+// with invalid syntax. Tags are numbers as PS3.6 lists them, group first, such as 0x0020000D.
 package dicomtest
 
 import (
@@ -89,7 +89,7 @@ type Instance struct {
 	Class              string // default CTImageStorage
 	Syntax             Syntax // default ExplicitLE
 	More               []byte
-	Pixels             []byte // of an even length, or they are padded
+	Pixels             []byte // an odd length is padded
 }
 
 func (i Instance) withDefaults() Instance {
@@ -102,7 +102,7 @@ func (i Instance) withDefaults() Instance {
 	return i
 }
 
-// dataset writes the dataset up to its pixels, which have this length.
+// dataset writes the dataset up to the header of its pixels, which declares pixelBytes.
 func (i Instance) dataset(pixelBytes uint32) []byte {
 	s := i.Syntax
 	return slices.Concat(s.UI(0x00080016, i.Class), s.UI(0x00080018, i.SOP), i.More,
@@ -142,7 +142,7 @@ func Deflate(dataset []byte) []byte {
 	if err != nil {
 		panic(err) // the level is one of flate's
 	}
-	_, _ = w.Write(dataset) // a bytes.Buffer takes all
+	_, _ = w.Write(dataset) // a write to a bytes.Buffer never fails
 	_ = w.Close()
 	return b.Bytes()
 }

@@ -39,7 +39,7 @@ import (
 // small, so that there is room for a thousand slow senders of small instances.
 const ChunkBytes = 16 << 10
 
-// asideShare is how many chunks of a turn one more is set aside for: while others wait, a client must deliver a twelfth of
+// asideShare: for every 12 chunks of a turn, one more is set aside. While others wait, a client must deliver a twelfth of
 // what its request holds in each twelfth of a minute.
 const asideShare = 12
 

@@ -12,7 +12,7 @@ import (
 	"stowrs-to-s3/app/memory"
 )
 
-// of makes a ledger of n chunks, of which r are the reserve.
+// of makes a ledger of n chunks, with a reserve of r of them.
 func of(n, r int64) *memory.Ledger {
 	return memory.New(n*memory.ChunkBytes, r*memory.ChunkBytes, 1000)
 }
@@ -29,7 +29,7 @@ func take(t *testing.T, p *memory.Line, n int) (chunks [][]byte) {
 	return chunks
 }
 
-// waiter takes a chunk in a goroutine of its own, and tells its name when it has it.
+// waiter takes a chunk in its own goroutine, and sends its name when it has it.
 func waiter(t *testing.T, p *memory.Line, name string, served chan string) {
 	go func() {
 		if _, err := p.Chunk(t.Context()); err == nil {
@@ -39,8 +39,8 @@ func waiter(t *testing.T, p *memory.Line, name string, served chan string) {
 	synctest.Wait()
 }
 
-// Who began first is served first, whoever asks first; the reserve goes to the first
-// in the line, and to nobody else until its turn has ended.
+// The Line that began first is served first, even if others ask earlier; the reserve goes to the first
+// in the queue, and to nobody else until its turn has ended.
 func TestLineIsServedByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := of(4, 2)
@@ -48,7 +48,7 @@ func TestLineIsServedByAge(t *testing.T) {
 		held := take(t, hog, 2)
 		served := make(chan string, 10)
 		waiter(t, young, "young", served)
-		if got := <-served; got != "young" { // it is the only one who waits, so it is the first
+		if got := <-served; got != "young" { // it is the only one that waits, so it is the first
 			t.Fatal(got)
 		}
 		waiter(t, old, "old", served)
@@ -66,7 +66,7 @@ func TestLineIsServedByAge(t *testing.T) {
 		if got := <-served; got != "young" {
 			t.Errorf("%s was served before the first in the line", got)
 		}
-		young.Next(false) // its turn has ended: what it held is leaving
+		young.Next(false) // its turn has ended: its chunks are leaving
 		l.Free(held[1])
 		if got := <-served; got != "old" {
 			t.Errorf("%s was served, want old", got)
@@ -77,8 +77,8 @@ func TestLineIsServedByAge(t *testing.T) {
 	})
 }
 
-// Whoever holds much continues to read for a twelfth of it, although others wait and have waited for longer: so
-// the clients of all that hold memory are judged at the same time. What was not used comes back with the turn's end.
+// A Line that holds much continues to read for a twelfth of it, although others have waited for longer. So
+// all clients that hold memory are judged at the same time. Unused chunks come back at the end of the turn.
 func TestHoldersReadOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const reserve = 4
@@ -122,7 +122,7 @@ func TestHoldersReadOn(t *testing.T) {
 	}
 }
 
-// Whoever keeps something of its turn keeps the right to the reserve as well.
+// A Line that keeps chunks of its turn also keeps the right to the reserve.
 func TestKeeperStaysTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := of(3, 2)
@@ -141,7 +141,7 @@ func TestKeeperStaysTheFirst(t *testing.T) {
 	})
 }
 
-// Stalled is about everybody: while one who waits is served, the others have their turn to come.
+// Stalled is about all Lines: while one of them is served, the others will be served later.
 func TestStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := of(3, 1)
@@ -196,14 +196,14 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// The proof of the package, as a simulation: lines that need up to the reserve in a
-// turn, of which all goes back some time after the turn's end, always come to an end,
+// The argument of the package comment, as a simulation: Lines that need up to the reserve in a
+// turn, and give everything back some time after its end, always finish,
 // and never hold more than there is.
 func TestNoDeadlock(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			size, reserve := int64(20), 6
-			if seed%2 == 1 { // turns so long that some is set aside
+			if seed%2 == 1 { // turns so long that chunks are set aside
 				size, reserve = 60, 30
 			}
 			l := of(size, int64(reserve))
@@ -254,7 +254,7 @@ func TestSpareIsForPlenty(t *testing.T) {
 	}
 }
 
-// Those of KeepBeside have three quarters, all together, and nobody has to pay for what they do not get.
+// All requests of KeepBeside together have three quarters, and a refusal of them does not affect others.
 func TestKeptBeside(t *testing.T) {
 	l := of(1, 0)
 	a, b, store := l.KeepBeside(), l.KeepBeside(), l.Keep()

@@ -18,7 +18,7 @@ var (
 // counted here; the memory is the caller's. One goroutine uses it.
 type RequestMemory struct {
 	ledger *Ledger
-	beside bool // of KeepBeside
+	beside bool // made by KeepBeside
 	held   int64
 }
 

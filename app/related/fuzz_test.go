@@ -15,11 +15,11 @@ import (
 )
 
 // FuzzParseMediaType holds for any Content-Type or Accept header: no panic; a value
-// that is quoted again is read as the same; and where mime.ParseMediaType understands
-// it, the type, its boundary and its type parameter are what that finds.
+// that is quoted again is read as the same; and if mime.ParseMediaType understands
+// it, both give the same type, boundary and type parameter.
 //
 // Known differences: RFC 2231 (boundary*0=, boundary*=), which no client needs, is not
-// understood here; and mime keeps a backslash before a letter, which RFC 9110 §5.6.4 drops.
+// supported here; and mime keeps a backslash before a letter, which RFC 9110 §5.6.4 removes.
 func FuzzParseMediaType(f *testing.F) {
 	for _, seed := range []string{
 		"", ";;;", "application/dicom", "Application/DICOM ; Transfer-Syntax=1.2.840.10008.1.2.4.50",
@@ -55,9 +55,9 @@ func FuzzParseMediaType(f *testing.F) {
 	})
 }
 
-// FuzzSplit holds for any boundary and any contents in which it does not occur:
-// parts in = bytes out, however the body is framed, arrives and is read. Of a body
-// that is cut only parts that are whole come out, and an error.
+// FuzzSplit holds for any boundary, and any contents that do not contain it:
+// parts in = bytes out, however the body is framed, arrives and is read. If the body
+// is cut, only complete parts are returned, and an error.
 func FuzzSplit(f *testing.F) {
 	for i, seed := range []struct{ boundary, contents string }{
 		{"bound", "one, two, three"},
@@ -80,7 +80,7 @@ func FuzzSplit(f *testing.F) {
 		f.lineEnd = f.pick("\r\n", "\n")
 		parts := f.parts(contents)
 		for _, p := range parts {
-			if f.occurs(p) { // RFC 2046 §5.1: it must not
+			if f.occurs(p) { // RFC 2046 §5.1: a part must not contain it
 				return
 			}
 		}
@@ -103,7 +103,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// framer frames parts in one of the many ways in which clients do it.
+// framer frames parts in one of the many ways of clients.
 type framer struct {
 	*rand.Rand
 	boundary, lineEnd string
@@ -111,7 +111,7 @@ type framer struct {
 
 func (f *framer) pick(choices ...string) string { return choices[f.IntN(len(choices))] }
 
-// parts cuts contents into one to three, and mixes in what looks like a boundary.
+// parts divides the contents into one to three parts, and inserts text that looks like a boundary.
 func (f *framer) parts(contents []byte) []string {
 	var parts []string
 	for n := f.IntN(3); n > 0; n-- {
@@ -127,7 +127,7 @@ func (f *framer) parts(contents []byte) []string {
 	return parts
 }
 
-// occurs tells whether a delimiter line, RFC 2046 §5.1.1, comes before the end of a part, be it behind LF alone.
+// occurs tells whether a delimiter line (RFC 2046 §5.1.1) is contained before the end of a part, even after LF alone.
 func (f *framer) occurs(part string) bool {
 	delimiter := "\n--" + f.boundary
 	all := f.lineEnd + part + f.lineEnd + "--" + f.boundary + f.lineEnd
@@ -153,7 +153,7 @@ func (f *framer) frame(parts []string) (body []byte, closing int) {
 		b.WriteString(f.pick("", "", " ", "\t  ") + f.lineEnd)
 		b.WriteString(f.pick("", "Content-Type: application/dicom"+f.lineEnd, fmt.Sprintf("content-length:%d%s", len(p), f.lineEnd)))
 		b.WriteString(f.lineEnd + p)
-		if p != "" || f.IntN(2) == 0 { // an empty part may lack its line end
+		if p != "" || f.IntN(2) == 0 { // the line end of an empty part may be missing
 			b.WriteString(f.lineEnd)
 		}
 		b.WriteString("--" + f.boundary)
@@ -164,10 +164,10 @@ func (f *framer) frame(parts []string) (body []byte, closing int) {
 	return b.Bytes(), closing
 }
 
-// split reads all parts, with buffers of many sizes. The whole parts before an error are returned with it.
+// split reads all parts, with buffers of many sizes. With an error it returns the complete parts before it.
 func (f *framer) split(source io.Reader) (parts []string, err error) {
 	s := NewReader(source, f.boundary, nil)
-	s.buf = s.buf[:700+f.IntN(1000)] // so that contents outgrow it
+	s.buf = s.buf[:700+f.IntN(1000)] // so small that contents are longer
 	defer func() {
 		s.buf = s.buf[:bufferBytes]
 		s.Close()
@@ -188,7 +188,7 @@ func (f *framer) split(source io.Reader) (parts []string, err error) {
 	}
 }
 
-// pieces reads in pieces of random sizes, many of them a few bytes.
+// pieces reads in pieces of random sizes, many of them only a few bytes.
 type pieces struct {
 	io.Reader
 	random *rand.Rand

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// split reads a whole body. The parts before an error are returned with it.
+// split reads a whole body. With an error it returns the parts before it.
 func split(body io.Reader, boundary string) (parts []string, err error) {
 	s := NewReader(body, boundary, nil)
 	defer s.Close()
@@ -35,7 +35,7 @@ func split(body io.Reader, boundary string) (parts []string, err error) {
 	}
 }
 
-// RFC 2046 §5.1, and as clients write it. CRLF stands as in the body.
+// Bodies as in RFC 2046 §5.1, and as clients write them, with the CRLF shown.
 func TestSplit(t *testing.T) {
 	const b = "bound"
 	tests := map[string]struct {
@@ -113,7 +113,7 @@ func TestSplitAtUnusualBoundaries(t *testing.T) {
 	}
 }
 
-// A part that is not read to its end, because its instance was refused, does not disturb the next.
+// A part that is not read to its end, because its instance was refused, does not affect the next.
 func TestSplitSkipsWhatIsNotRead(t *testing.T) {
 	for _, read := range []int{0, 1, 100, 70_000} {
 		s := NewReader(strings.NewReader("--b\r\n\r\n"+strings.Repeat("one\r\n--", 30_000)+"\r\n--b\r\n\r\ntwo\r\n--b--"), "b", nil)
@@ -133,7 +133,7 @@ func TestSplitSkipsWhatIsNotRead(t *testing.T) {
 	}
 }
 
-// A body that fills the small buffer gets the large one, when there is memory for it, and only then.
+// A body that fills the small buffer gets the large one, but only if there is memory for it.
 func TestBufferGrows(t *testing.T) {
 	body := "--b\r\n\r\n" + strings.Repeat("one\r\n--", 100_000) + "\r\n--b--"
 	for _, plenty := range []bool{true, false} {
@@ -188,8 +188,8 @@ func BenchmarkSplit(b *testing.B) {
 	}
 }
 
-// RFC 2046 §5.1 has CRLF. Of a body whose line ends are mixed no byte is added to a part
-// and none is lost, and no delimiter hides the next part.
+// RFC 2046 §5.1 requires CRLF. If a body has mixed line ends, no byte is added to a part
+// or lost, and no delimiter hides the next part.
 func TestSplitMixedLineEnds(t *testing.T) {
 	ends := []string{"\n", "\r\n"}
 	for choice := range 1 << 6 {
@@ -217,7 +217,7 @@ func TestSplitMixedLineEnds(t *testing.T) {
 	}
 }
 
-// RFC 5322 §2.2.3: a header goes on in a line that begins with white space.
+// RFC 5322 §2.2.3: a header continues on a line that begins with white space.
 func TestFoldedPartHeaders(t *testing.T) {
 	for _, lineEnd := range []string{"\n", "\r\n"} {
 		for folded, want := range map[string]string{
@@ -228,7 +228,7 @@ func TestFoldedPartHeaders(t *testing.T) {
 			"X-Other: a| Content-Location: /c|Content-Location: /a/b": "/a/b",
 			"CONTENT-LOCATION: /a|  b":                                "/a b",
 			"Content-Location: /a| | b|\tc ":                          "/a b c",
-			"Content-Location| : /c|Content-Location: /a/b":           "/a/b", // a line without a colon is none of a header
+			"Content-Location| : /c|Content-Location: /a/b":           "/a/b", // a line without a colon is not a header
 			" Content-Location: /c|Content-Location: /a/b":            "/a/b",
 		} {
 			body := "--b" + lineEnd + strings.ReplaceAll(folded, "|", lineEnd) + lineEnd + lineEnd + "data" + lineEnd + "--b--"
@@ -245,7 +245,7 @@ func TestFoldedPartHeaders(t *testing.T) {
 	}
 }
 
-// BenchmarkFoldedHeader reads parts whose header is one value in as many lines as there may be.
+// BenchmarkFoldedHeader reads parts whose header is one value in the largest allowed number of lines.
 func BenchmarkFoldedHeader(b *testing.B) {
 	body := "--b\r\nContent-Type: a" + strings.Repeat("\n x", 5000) + "\r\n\r\n\r\n--b--"
 	b.SetBytes(int64(len(body)))

@@ -99,15 +99,15 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	}
 	attempt, cancel := context.WithCancelCause(attempt)
 	defer cancel(nil)
-	w := &watch{after: op.stall}
-	if w.after == 0 {
-		w.after = min(stallTimeout, max(s.config.RetryTime, time.Second))
+	after := op.stall
+	if after == 0 {
+		after = min(stallTimeout, max(s.config.RetryTime, time.Second))
 	}
-	w.timer = time.AfterFunc(w.after, func() { cancel(errStall) })
-	defer w.timer.Stop()
-	err := call(attempt, w)
+	w := newWatch(after, func() { cancel(errStall) })
+	defer w.end()
+	err := call(w.context(attempt), w)
 	if err != nil && errors.Is(context.Cause(attempt), errStall) {
-		err = fmt.Errorf("%w in %s: %s", errStall, w.after, err.Error()) // not wrapped: it is not the end of the request's context
+		err = fmt.Errorf("%w in %s: %s", errStall, after, err.Error()) // not wrapped: it is not the end of the request's context
 	}
 	if err != nil {
 		err = briefError{err}
@@ -137,16 +137,6 @@ func (e briefError) Error() string {
 
 // Unwrap returns the error itself.
 func (e briefError) Unwrap() error { return e.error }
-
-var errStall = errors.New("S3 has made no progress")
-
-// watch ends an attempt after a while without progress.
-type watch struct {
-	timer *time.Timer
-	after time.Duration
-}
-
-func (w *watch) progress() { w.timer.Reset(w.after) }
 
 // singleAttempt turns the SDK's own retries off: its retry quota is shared by the whole
 // process, and it counts attempts, not time.
@@ -210,8 +200,8 @@ func errorCode(err error) string {
 	return ""
 }
 
-// errorType is one word for err in a trace: the code or the status of S3, or what it is of ours; empty: there is none. The text of an
-// error may have a key in it, and so may a code, if whoever answers makes one of it.
+// errorType is the error.type of err in a trace: the code or the status of S3, or a word for an error of our own; empty: there is no error. It is never the text of
+// the error, which may contain a key, nor a code with other characters than letters, which a server other than S3 may send.
 func errorType(err error) string {
 	switch {
 	case err == nil:

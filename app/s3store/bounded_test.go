@@ -18,7 +18,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// Promise 3: what whoever stands in S3's place answers takes no memory, and fills no log.
+// Promise 3: answers of any server in place of S3 need little memory, and do not fill the log.
 func TestAnswersAreBounded(t *testing.T) {
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
@@ -68,14 +68,14 @@ func TestAnswersAreBounded(t *testing.T) {
 			if failure := store.Health().Failure; failure == nil || len(failure.Error()) > 3000 {
 				t.Errorf("readiness has %.300v", failure)
 			}
-			if most := asked.Load() * 32 * mib; sent.Load() > most { // what the sockets hold
+			if most := asked.Load() * 32 * mib; sent.Load() > most { // the capacity of the sockets
 				t.Errorf("%d bytes were taken of %d answers, want at most %d", sent.Load(), asked.Load(), most)
 			}
 		})
 	}
 }
 
-// silent is an HTTP client whose CompleteMultipartUpload is answered with success, and nothing of the bytes.
+// silent is an HTTP client whose CompleteMultipartUpload is answered with success, but without information about the bytes.
 type silent struct{ s3.HTTPClient }
 
 func (s silent) Do(r *http.Request) (*http.Response, error) {
@@ -86,7 +86,7 @@ func (s silent) Do(r *http.Request) (*http.Response, error) {
 		Body: io.NopCloser(strings.NewReader(`<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>`))}, nil
 }
 
-// A server that has acknowledged checksums does so at the end, too: else the answer is not its own, and the object nowhere.
+// A server that has acknowledged checksums must also do so at the end: otherwise the answer is not that of S3, and the object may not exist.
 func TestCompleteWithoutChecksum(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	options := server.Client(t).Options()
@@ -102,7 +102,7 @@ func TestCompleteWithoutChecksum(t *testing.T) {
 	wantClean(t, server, store)
 }
 
-// At the end of the service, an upload that S3 has begun without our knowing goes, once nobody else can have begun it.
+// At the end of the service, an upload that S3 has begun although we got no answer is aborted, as soon as no other process can have begun it.
 func TestSettleEndsSuspects(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	config := small()

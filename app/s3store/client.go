@@ -27,7 +27,7 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
 		WithTransportOptions(func(t *http.Transport) { t.MaxResponseHeaderBytes = maxAnswerHeaderBytes })
 	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(credentialsClient),
-		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = credentialsClient })) // else it has one of its own
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = credentialsClient })) // otherwise the SDK makes another client for this
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)
 	}
@@ -78,7 +78,7 @@ const (
 	maxAnswerBytes       = 8 << 20
 )
 
-// bounded is an HTTP client that reads no more of an answer than S3 would send, whoever answers. A longer answer ends there.
+// bounded is an HTTP client that reads no more of an answer than S3 would send, whichever server sends it. A longer answer ends there.
 type bounded struct{ s3.HTTPClient }
 
 // Do implements s3.HTTPClient.

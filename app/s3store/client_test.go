@@ -16,7 +16,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// AWS_USE_FIPS_ENDPOINT, which the AWS deployment sets where it is asked to, chooses the endpoints of FIPS 140.
+// AWS_USE_FIPS_ENDPOINT, which the AWS deployment can set, selects the FIPS 140 endpoints.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
 func TestFIPSEndpoint(t *testing.T) {
 	for variable, value := range map[string]string{
@@ -37,7 +37,7 @@ func TestFIPSEndpoint(t *testing.T) {
 	}
 }
 
-// credentialsFrom makes an S3 client whose credentials come from an HTTP endpoint, as those of a container do.
+// credentialsFrom makes an S3 client whose credentials come from an HTTP endpoint, like those of a container.
 func credentialsFrom(t *testing.T, server *s3test.Server, give http.HandlerFunc) *s3.Client {
 	t.Helper()
 	endpoint := httptest.NewServer(give)
@@ -57,7 +57,7 @@ func credentialsFrom(t *testing.T, server *s3test.Server, give http.HandlerFunc)
 
 const givenCredentials = `{"AccessKeyId": "test", "SecretAccessKey": "test", "Token": "test", "Expiration": "2100-01-01T00:00:00Z"}`
 
-// All requests share one request for credentials, which the SDK cancels with none of them. If it is never answered, a later one must be made.
+// All requests share one request for credentials, which the SDK does not cancel with any of them. If it is never answered, a later request must make a new one.
 func TestCredentialsThatAreNeverAnswered(t *testing.T) {
 	asked, ended := atomic.Int64{}, make(chan struct{})
 	client := credentialsFrom(t, s3test.Start(t, "dicom"), func(w http.ResponseWriter, _ *http.Request) {
@@ -74,7 +74,7 @@ func TestCredentialsThatAreNeverAnswered(t *testing.T) {
 	}
 }
 
-// Credentials that S3 says are over are fetched anew, whatever their Expiration; but not by every request.
+// If S3 says that credentials have expired, they are fetched again, whatever their Expiration says; but not by every request.
 func TestCredentialsThatExpireEarly(t *testing.T) {
 	server, asked := s3test.Start(t, "dicom"), atomic.Int64{}
 	client := credentialsFrom(t, server, func(w http.ResponseWriter, _ *http.Request) {

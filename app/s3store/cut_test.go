@@ -9,7 +9,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// onceFailing fails once, and then says that it has ended, as net/http's body does when a client goes away.
+// onceFailing fails once, and then returns io.EOF, like the body of net/http when a client leaves.
 type onceFailing struct {
 	data   []byte
 	failed bool
@@ -28,7 +28,7 @@ func (f *onceFailing) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// Promises 1 and 2: what was cut is not stored, wherever it was cut: while the head is looked at, or behind it.
+// Promises 1 and 2: a body that was cut is not stored, whether it was cut within the head or later.
 func TestCutInstanceIsNotStored(t *testing.T) {
 	for _, size := range []int{700, 3 * partBytes} {
 		for _, head := range []int{1, 700, 4096, size, size + 1} {

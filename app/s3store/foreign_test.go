@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// A 200 of whoever is not S3 is no acknowledgement, though the first one may come before S3 has said that it knows checksums.
+// A 200 of a server that is not S3 is not an acknowledgement, although the first answer may come before S3 has shown that it knows checksums.
 func TestForeignAnswers(t *testing.T) {
 	for _, operation := range slices.Concat([]string{"PutObject"}, multipart) {
 		for _, first := range []bool{true, false} {
@@ -43,7 +43,7 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
-// Nothing is thought of a list that is not S3's, and an abort that S3 has not answered is tried again: else an upload would stay that nobody knows of.
+// A list that is not from S3 is ignored, and an abort that S3 has not answered is repeated: otherwise an upload would remain open that nobody knows.
 func TestForeignAnswersWhileTidying(t *testing.T) {
 	for _, operation := range []string{"ListMultipartUploads", "ListParts", "AbortMultipartUpload"} {
 		t.Run(operation, func(t *testing.T) {

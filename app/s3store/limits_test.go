@@ -76,7 +76,7 @@ func TestRejectDuplicates(t *testing.T) {
 				}
 				wantClean(t, server, store)
 			}
-			server.Put("1/2/4", data) // by someone else, without a checksum: nothing can be proved
+			server.Put("1/2/4", data) // by another program, without a checksum: nothing can be compared
 			if err := put(t.Context(), store, "1/2/4", reader(data), 1); !errors.Is(err, s3store.ErrDuplicate) {
 				t.Errorf("object without CRC64NVME: got error %v, want %v", err, s3store.ErrDuplicate)
 			}
@@ -126,7 +126,7 @@ func TestConditionalConflicts(t *testing.T) {
 	}
 }
 
-// What the operator reads says what to mend.
+// The operator's text says what to correct.
 func TestProbeExplains(t *testing.T) {
 	tests := map[string]struct {
 		fault s3test.Fault
@@ -183,7 +183,7 @@ func TestEncryptionAndStorageClass(t *testing.T) {
 	}
 }
 
-// NewClient takes the AWS environment; a custom endpoint is addressed path-style.
+// NewClient uses the AWS environment; a custom endpoint is addressed path-style.
 func TestClientFromEnvironment(t *testing.T) {
 	server := s3test.StartTLS(t, "dicom")
 	for _, variable := range server.Environ() {
@@ -205,7 +205,7 @@ func TestClientFromEnvironment(t *testing.T) {
 	}
 }
 
-// No deadlock: many more heads at once than there is memory for take turns in the reserve.
+// No deadlock: with more concurrent heads than there is memory for, they use the reserve in turn.
 func TestLongHeadsTakeTurns(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())

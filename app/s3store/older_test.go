@@ -11,7 +11,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// What is said here is of S3-compatible servers that know no CRC64NVME, over plain HTTP. What such a server keeps
+// These tests are about S3-compatible servers that do not know CRC64NVME, over plain HTTP. What such a server stores,
 // it has verified by the SHA-256 of the signature, from the first request on.
 func newOlderStore(t *testing.T, operation string, reject bool) (*s3test.Server, *testStore, []byte) {
 	t.Helper()
@@ -25,7 +25,7 @@ func newOlderStore(t *testing.T, operation string, reject bool) (*s3test.Server,
 func TestServerWithoutCRC64NVME(t *testing.T) {
 	for _, operation := range []string{"PutObject", "UploadPart"} {
 		for _, reject := range []bool{false, true} {
-			for _, damaged := range []int{1, 2} { // the first request of all, or a later one
+			for _, damaged := range []int{1, 2} { // the very first request, or a later one
 				t.Run(fmt.Sprint(operation, " reject ", reject, damaged), func(t *testing.T) {
 					t.Parallel()
 					server, store, data := newOlderStore(t, operation, reject)
@@ -53,7 +53,7 @@ func TestServerWithoutCRC64NVME(t *testing.T) {
 	}
 }
 
-// An answer was lost: what is under the key is known by its ETag.
+// If an answer was lost, the object under the key is recognised by its ETag.
 func TestLostAnswersOfAServerWithoutCRC64NVME(t *testing.T) {
 	for operation, lost := range map[string]string{"PutObject": "PutObject", "UploadPart": "CompleteMultipartUpload"} {
 		for _, reject := range []bool{false, true} {
@@ -67,8 +67,8 @@ func TestLostAnswersOfAServerWithoutCRC64NVME(t *testing.T) {
 	}
 }
 
-// Other bytes of the same length are others, whoever has written them: the same request, another with the same
-// X-Request-Id, or somebody else.
+// Other bytes of the same length are different, whoever has written them: the same request, another request with the same
+// X-Request-Id, or another program.
 func TestRejectDuplicatesWithoutCRC64NVME(t *testing.T) {
 	for _, operation := range []string{"PutObject", "UploadPart"} {
 		server, store, data := newOlderStore(t, operation, true)
@@ -86,7 +86,7 @@ func TestRejectDuplicatesWithoutCRC64NVME(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				server.Put("1/2/3", tc.present) // with an ETag that is no MD5
+				server.Put("1/2/3", tc.present) // with an ETag that is not an MD5
 			}
 			if err := put(t.Context(), store, "1/2/3", reader(data), 1); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
 				t.Errorf("%s, %s: %v, want %v", operation, tc.name, err, tc.want)
@@ -99,7 +99,7 @@ func TestRejectDuplicatesWithoutCRC64NVME(t *testing.T) {
 	}
 }
 
-// A request whose upload is gone, while another object of the same length lies under the key, has not stored it.
+// If the upload of a request has disappeared, and another object of the same length is under the key, the request has not stored it.
 func TestNoSuchUploadWithoutCRC64NVME(t *testing.T) {
 	server, store, data := newOlderStore(t, "UploadPart", false)
 	other := bytes.Clone(data)

@@ -20,7 +20,7 @@ import (
 
 var multipart = []string{"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
 
-// sizeFor is the size of an instance whose way to S3 has the operation in it.
+// sizeFor is the size of an instance whose store includes the operation.
 func sizeFor(operation string) int {
 	if operation == "PutObject" {
 		return partBytes - 1
@@ -28,8 +28,8 @@ func sizeFor(operation string) int {
 	return 3*partBytes + 5
 }
 
-// Promise 6: an outage shorter than RETRYTIME costs time, and nothing else, however
-// many instances meet it; and what was met before makes later requests no less patient.
+// Promise 6: an outage shorter than RETRYTIME costs only time, however
+// many instances meet it; and an earlier outage makes later requests no less patient.
 func TestOutageCostsTimeOnly(t *testing.T) {
 	for name, fault := range map[string]s3test.Fault{
 		"500": {Status: http.StatusInternalServerError, Code: "InternalError"}, "SlowDown": {Status: http.StatusServiceUnavailable, Code: "SlowDown"}, "cut": {Cut: true},
@@ -61,7 +61,7 @@ func TestOutageCostsTimeOnly(t *testing.T) {
 	}
 }
 
-// Waiting for a slot is nobody's timeout: neither that of an instance, nor of an abort.
+// Waiting for a slot counts towards no time limit: neither that of an instance, nor that of an abort.
 func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	config := small()
@@ -76,13 +76,13 @@ func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	for len(server.OpenUploads()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond) // its first part is there
+	time.Sleep(100 * time.Millisecond) // its first part is stored
 
 	release, held := make(chan struct{}), make(chan struct{})
 	server.Inject(s3test.Fault{Operation: "PutObject", Times: 1, Hold: release, OnHit: func(s3test.Request) { close(held) }})
 	slow, waiting := make(chan error, 1), make(chan error, 1)
 	go func() { slow <- put(t.Context(), store, "1/1/1", reader(pseudoRandom(100)), 1) }()
-	<-held // the only slot is taken
+	<-held // the only slot is in use
 	go func() { waiting <- put(t.Context(), store, "1/1/2", reader(pseudoRandom(3*partBytes)), 1) }()
 	_ = writing.CloseWithError(io.ErrUnexpectedEOF)
 	if err := <-cut; !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -106,7 +106,7 @@ func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	wantClean(t, server, store)
 }
 
-// An answer that is lost is no failure: the instance is reported stored, since it is.
+// An answer that is lost is not a failure: the instance is reported as stored, because it is.
 func TestLostAnswers(t *testing.T) {
 	faults := map[string]s3test.Fault{"lost": {CutAfter: true}, "broken off": {CutAnswer: true}}
 	for what, fault := range faults {
@@ -134,7 +134,7 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// Where somebody else's object is under the key, a lost upload is no success.
+// If an object of another writer is under the key, a lost upload is not a success.
 func TestLostUploadIsNotTakenForAnotherObject(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -147,7 +147,7 @@ func TestLostUploadIsNotTakenForAnotherObject(t *testing.T) {
 	wantClean(t, server, store)
 }
 
-// The upload of which no one knows is aborted; one under the same key that goes on is not.
+// An upload that nobody knows is aborted, but not one under the same key that still grows.
 func TestSuspectsAreTold(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -174,7 +174,7 @@ func TestSuspectsAreTold(t *testing.T) {
 	}
 }
 
-// Whoever has just begun an upload under the key of a lost one, this process among them, has half a minute to send its first part.
+// A process that has just begun an upload under the key of a lost one, this process included, has half a minute to send its first part.
 func TestYoungUploadsAreSpared(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -194,7 +194,7 @@ func TestYoungUploadsAreSpared(t *testing.T) {
 	wantClean(t, server, store)
 }
 
-// Where uploads may not be listed, one question and one record say so, however many answers were lost.
+// If uploads may not be listed, this causes only one request and one record, however many answers were lost.
 func TestSuspectsThatMayNotBeListed(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -222,7 +222,7 @@ func TestSuspectsThatMayNotBeListed(t *testing.T) {
 	wantClean(t, server, store)
 }
 
-// Health is what stores have met, whatever the bucket itself answers.
+// Health depends on the results of stores, not on the answers of the bucket itself.
 func TestHealth(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	store := newStore(t, server, small())
@@ -244,7 +244,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// What a source learns at its end is in the object, and in its checksum.
+// A correction that a source knows only at its end is in the object, and in its checksum.
 func TestCorrection(t *testing.T) {
 	for _, size := range []int{10, partBytes, partBytes + 1, 6*partBytes + 3} {
 		for _, head := range []int{1, 3 * partBytes} {
@@ -275,7 +275,7 @@ func (p *panics) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A panic of a source frees what the instance held, and aborts what was sent.
+// A panic of a source frees what the instance held, and aborts its upload.
 func TestPanicOfASource(t *testing.T) {
 	for _, after := range []int{100, partBytes, 5 * partBytes} {
 		server := s3test.Start(t, "dicom")
@@ -302,7 +302,7 @@ func TestPanicOfASource(t *testing.T) {
 	}
 }
 
-// A bit that flips on the way to S3 costs another attempt: the right bytes are still here.
+// A bit that flips on the way to S3 costs another attempt, with the correct bytes.
 func TestDamageOnTheWayIsRepaired(t *testing.T) {
 	for _, operation := range []string{"PutObject", "UploadPart"} {
 		server := s3test.Start(t, "dicom")
@@ -321,7 +321,7 @@ func TestDamageOnTheWayIsRepaired(t *testing.T) {
 	}
 }
 
-// What outlasts RETRYTIME is told at once to whoever comes then; an abort makes nobody wait.
+// An outage longer than RETRYTIME is reported at once to later requests; an abort makes nobody wait.
 func TestLongOutageIsToldAtOnce(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	config := small()

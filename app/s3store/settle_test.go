@@ -8,10 +8,10 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// At the end of the service an abort that S3 has refused is tried again while there is time, and no longer.
+// At the end of the service, an abort that S3 has refused is repeated until the time is over.
 func TestSettle(t *testing.T) {
 	for name, test := range map[string]struct {
-		times int // that aborting fails; 0: always
+		times int // how often aborting fails; 0: always
 		clean bool
 	}{"S3 comes back": {4, true}, "S3 stays away": {0, false}} {
 		t.Run(name, func(t *testing.T) {

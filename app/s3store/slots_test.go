@@ -9,7 +9,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// After SlowDown there are fewer requests at once, down to one, and with successes as many as before.
+// After SlowDown the number of concurrent requests decreases, down to one, and with successes it increases to the full number again.
 func TestSlotsAdapt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(100)
@@ -42,7 +42,7 @@ func TestSlotsAdapt(t *testing.T) {
 	})
 }
 
-// A waiter that leaves takes no slot with it.
+// If a waiter leaves, its slot is not lost.
 func TestSlotsOfWaitersThatLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(1)

@@ -19,7 +19,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// Promise 5: the sweep takes the service's own old uploads, and nobody else's.
+// Promise 5: the sweep aborts only old uploads of the service itself.
 func TestSweep(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	client := server.Client(t)
@@ -80,7 +80,7 @@ func TestSweepByTheClockOfS3(t *testing.T) {
 	}
 }
 
-// Promise 5 for every upload: one that S3 refuses to list or to abort, as a policy about some keys makes it, leaves no other one open.
+// Promise 5 for every upload: if S3 refuses to list or to abort one, for example because of a policy for some keys, the others are still aborted.
 func TestSweepContinuesAfterARefusal(t *testing.T) {
 	for _, operation := range []string{"ListParts", "AbortMultipartUpload"} {
 		server := s3test.Start(t, "dicom")
@@ -99,7 +99,7 @@ func TestSweepContinuesAfterARefusal(t *testing.T) {
 	}
 }
 
-// A list whose pages repeat ends: it is none of S3, and parts that it does not show may be new.
+// A list whose pages repeat is ended: it is not from S3, and parts that it does not contain may be new.
 func TestListsThatRepeat(t *testing.T) {
 	repeated := map[string]string{
 		"uploads": `<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>1/1/1</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>` +

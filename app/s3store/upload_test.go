@@ -26,7 +26,7 @@ const (
 	headBytes  = 4 * partBytes // the reserve
 )
 
-// small are S3's sizes, scaled down, with little patience.
+// small are S3's sizes, scaled down, with a short retry time.
 func small() s3store.Config {
 	return s3store.Config{Bucket: "dicom", Threads: 4, PartBytes: partBytes, LargestPartBytes: partBytes, RetryTime: time.Second}
 }
@@ -94,7 +94,7 @@ func wantNothing(t *testing.T, server *s3test.Server, store *testStore) {
 	wantClean(t, server, store)
 }
 
-// wantClean is promise 5, and that no buffer leaks.
+// wantClean checks promise 5, and that no buffer is lost.
 func wantClean(t *testing.T, server *s3test.Server, store *testStore) {
 	t.Helper()
 	if open := server.OpenUploads(); len(open) > 0 {
@@ -106,7 +106,7 @@ func wantClean(t *testing.T, server *s3test.Server, store *testStore) {
 }
 
 // Promise 2: byte-exact, at every size around those of buffers and parts, with
-// and without a known length, and however long the head is.
+// and without a known length, and with heads of all lengths.
 func TestInstanceIsStoredByteExact(t *testing.T) {
 	sizes := []int{1, chunkBytes - 1, chunkBytes, chunkBytes + 1, partBytes - 1, partBytes, partBytes + 1, 2 * partBytes, 2*partBytes + 1, 9 * partBytes, 20*partBytes + 17}
 	for _, tls := range []bool{false, true} {
@@ -144,7 +144,7 @@ func TestInstanceIsStoredByteExact(t *testing.T) {
 	}
 }
 
-// Less than a part is one PutObject; more is a multipart upload, each with its CRC64NVME.
+// An instance smaller than a part is one PutObject; a larger one is a multipart upload. Each has a CRC64NVME.
 func TestRequestsToS3(t *testing.T) {
 	tests := map[string]struct {
 		size int
@@ -174,7 +174,7 @@ func TestRequestsToS3(t *testing.T) {
 	}
 }
 
-// Promises 1 and 5: whatever S3 does wrong, the instance fails and nothing is left of it.
+// Promises 1 and 5: after any fault of S3, the instance fails, and nothing of it is left.
 func TestFailureLeavesNothing(t *testing.T) {
 	tests := map[string]struct {
 		fault s3test.Fault
@@ -208,7 +208,7 @@ func TestFailureLeavesNothing(t *testing.T) {
 	}
 }
 
-// A passing fault is repeated, and the instance is stored.
+// After a temporary fault, the request is repeated, and the instance is stored.
 func TestPassingFaultIsRetried(t *testing.T) {
 	faults := []s3test.Fault{{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, {Status: http.StatusInternalServerError, Code: "InternalError"}, {Cut: true}}
 	for _, operation := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} {
@@ -235,7 +235,7 @@ func TestPassingFaultIsRetried(t *testing.T) {
 	}
 }
 
-// A client that breaks off leaves nothing, wherever it does.
+// A client that leaves, at any byte, leaves nothing behind.
 func TestBrokenSourceLeavesNothing(t *testing.T) {
 	cut := errors.New("connection reset")
 	for _, size := range []int{10, partBytes, partBytes + 1, 20*partBytes + 5} {
@@ -281,7 +281,7 @@ func TestContextEndsUploads(t *testing.T) {
 	wantNothing(t, server, store)
 }
 
-// When the service is cut, that is the cause, whatever else fails on the way: the sender has to come again.
+// When the service is cut, this is the cause, even if something else fails as well: the sender is asked to repeat the request.
 func TestTheEndOfTheContextIsTheCause(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -293,7 +293,7 @@ func TestTheEndOfTheContextIsTheCause(t *testing.T) {
 	wantNothing(t, server, store)
 }
 
-// Promise 3: the pool is the bound, whatever the number and size of instances.
+// Promise 3: the pool is the limit, for any number and size of instances.
 func TestMemoryIsBounded(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	config := small()

@@ -15,10 +15,10 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// S3's type of a checksum over the whole object; the other is over the checksums of its parts.
+// fullObject is S3's type of a checksum over the whole object; the other type is over the checksums of the parts.
 const fullObject = "FULL_OBJECT"
 
-// algorithms are the checksum algorithms that are known here, by their name in headers. S3 has more; they answer 501.
+// algorithms are the supported checksum algorithms, by their name in headers. The others of S3 are answered with 501.
 var algorithms = map[string]func() hash.Hash{
 	"CRC64NVME": func() hash.Hash { return crc64nvme.New() },
 	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
@@ -27,13 +27,13 @@ var algorithms = map[string]func() hash.Hash{
 	"SHA256":    sha256.New,
 }
 
-// checksum is a checksum as it travels, in base64. The zero value is none.
+// checksum is a checksum as headers contain it, in base64. The zero value is no checksum.
 type checksum struct {
 	algorithm string
 	value     string
 }
 
-// crcChecksum is the one that S3 makes by itself.
+// crcChecksum is the checksum that S3 adds itself, CRC64NVME.
 func crcChecksum(crc uint64) checksum {
 	return checksum{"CRC64NVME", base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc))}
 }
@@ -58,7 +58,7 @@ func (c checksum) element() *element {
 	return &element{xml.Name{Local: "Checksum" + c.algorithm}, c.value}
 }
 
-// sentChecksum returns the checksum that the headers carry or announce. Its value is empty if it comes in the trailer.
+// sentChecksum returns the checksum that the headers contain or announce. Its value is empty if it comes in the trailer.
 func sentChecksum(header http.Header) (checksum, error) {
 	var sent []checksum
 	for name := range header {
@@ -83,10 +83,10 @@ func sentChecksum(header http.Header) (checksum, error) {
 	return sent[0], nil
 }
 
-// combine returns the CRC64NVME of two texts, one after the other, from the CRC of each and the second's length in bytes: the first
-// is multiplied by x to the 8 times that power, modulo the polynomial, and added (as crc32_combine of zlib).
+// combine returns the CRC64NVME of two concatenated texts from the CRC of each and the length of the second in bytes: the first
+// CRC is multiplied by x^(8·length), modulo the polynomial, and the second is added (like crc32_combine of zlib).
 func combine(first, second uint64, length int64) uint64 {
-	power := uint64(1) << 55 // x to the 8; bit 63 is x to the 0
+	power := uint64(1) << 55 // x^8; bit 63 is x^0
 	for ; length > 0; length >>= 1 {
 		if length&1 == 1 {
 			first = multiply(first, power)

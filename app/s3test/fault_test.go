@@ -90,7 +90,7 @@ func TestCutConnection(t *testing.T) {
 				} else {
 					wantKeys(t, srv)
 				}
-				// The SDK's own retry gets through.
+				// The SDK's own retry succeeds.
 				srv.Inject(tc.fault)
 				must[*s3.PutObjectOutput](t)(srv.Client(t).PutObject(t.Context(), putInput("k", body)))
 				wantObject(t, srv, "k", body)

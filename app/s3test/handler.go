@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// call is one request with its payload read, decoded and verified.
+// call is one request, and its payload: read, decoded and verified.
 type call struct {
 	Request
 	payload
@@ -33,7 +33,7 @@ func (s *Server) serve(request Request, r *http.Request) (answer response, send 
 	defer func() { leave(outcome) }()
 
 	if fault.Cut {
-		// Whether half of the body still comes does not matter to a connection that is to break.
+		// An error does not matter, because the connection is closed next.
 		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
 		fault.hit(request)
 		cut()
@@ -65,7 +65,7 @@ func (s *Server) serve(request Request, r *http.Request) (answer response, send 
 	if err != nil {
 		var refused *s3Error
 		if !errors.As(err, &refused) {
-			cut() // the body could not be read: the client went away
+			cut() // the body could not be read, because the client has left
 		}
 		answer = refused.response()
 	}
@@ -85,8 +85,8 @@ func (s *Server) serve(request Request, r *http.Request) (answer response, send 
 // cut closes the connection without an answer; net/http does it on this panic.
 func cut() { panic(http.ErrAbortHandler) }
 
-// wait returns when released is closed or, if it is nil, after d. It cuts the connection when the client goes away or the server is
-// closed first.
+// wait returns when released is closed or, if it is nil, after d. If the client leaves or the server is closed before, it cuts the
+// connection.
 func (s *Server) wait(ctx context.Context, released <-chan struct{}, d time.Duration) {
 	var elapsed <-chan time.Time
 	if released == nil {
@@ -102,7 +102,7 @@ func (s *Server) wait(ctx context.Context, released <-chan struct{}, d time.Dura
 	}
 }
 
-// pause is a reader that is empty and calls a function before it says so.
+// pause is an empty reader that calls a function before it returns io.EOF.
 type pause func()
 
 func (p pause) Read([]byte) (int, error) {
@@ -110,7 +110,7 @@ func (p pause) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// carryOut does what the request asks for, in one step.
+// carryOut carries out the operation of the request, atomically.
 func (s *Server) carryOut(c call) (response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

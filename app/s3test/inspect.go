@@ -15,8 +15,8 @@ import (
 type ObjectInfo struct {
 	Key       string
 	SizeBytes int64
-	CRC64NVME string      // in base64, as S3 gives it; of every object
-	Header    http.Header // that stays with the object: Content-Type, X-Amz-Meta-*, X-Amz-Storage-Class, X-Amz-Server-Side-Encryption*
+	CRC64NVME string      // in base64, as S3 returns it; every object has one here
+	Header    http.Header // stored with the object: Content-Type, X-Amz-Meta-*, X-Amz-Storage-Class, X-Amz-Server-Side-Encryption*
 }
 
 // Keys returns the keys of all objects, sorted.
@@ -26,7 +26,7 @@ func (s *Server) Keys() []string {
 	return append([]string{}, slices.Sorted(maps.Keys(s.objects))...)
 }
 
-// Objects returns all objects, sorted by key. Headers are shared, do not change them.
+// Objects returns all objects, sorted by key. The headers are shared: do not change them.
 func (s *Server) Objects() []ObjectInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *Server) Objects() []ObjectInfo {
 }
 
 // Object returns the bytes of an object and its user metadata: x-amz-meta-* without the prefix, names in lower case.
-// ok is false when there is no such object. The caller may keep and change what it gets.
+// ok is false if there is no such object. The caller may keep and change the results.
 func (s *Server) Object(key string) (body []byte, meta map[string]string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,8 +56,8 @@ func (s *Server) Object(key string) (body []byte, meta map[string]string, ok boo
 	return bytes.Join(found.pieces, nil), meta, true
 }
 
-// Put stores an object as if someone else had, long ago: without a checksum or metadata. It replaces what the key held.
-// It is no request: no fault hits it and Requests does not show it.
+// Put stores an object like another program, without a checksum and without metadata. It replaces an object with the same key.
+// It does not count as a request: no fault hits it, and Requests does not contain it.
 func (s *Server) Put(key string, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,14 +65,14 @@ func (s *Server) Put(key string, body []byte) {
 	s.objects[key] = object{pieces: [][]byte{bytes.Clone(body)}, size: p.size, crc: p.crc, etag: p.etag(), modified: s.now()}
 }
 
-// Clear removes all objects. It is no request, as Put is none.
+// Clear removes all objects. Like Put, it does not count as a request.
 func (s *Server) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.objects)
 }
 
-// OpenUploads returns the key of each multipart upload that is neither completed nor aborted, sorted; a key with two uploads is there twice.
+// OpenUploads returns the key of each multipart upload that is neither completed nor aborted, sorted; the key of two uploads is contained twice.
 func (s *Server) OpenUploads() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Server) OpenUploads() []string {
 	return keys
 }
 
-// AgeUploads makes each multipart upload that is open now look as if it had been initiated, and its parts uploaded, d earlier.
+// AgeUploads sets the times of all open multipart uploads and of their parts back by d.
 func (s *Server) AgeUploads(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

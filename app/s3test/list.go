@@ -25,8 +25,8 @@ type uploadPage struct {
 	Uploads            []listedUpload `xml:"Upload"`
 }
 
-// listMultipartUploads lists by key and, for one key, by age. Markers name the last upload of the page before; upload-id-marker
-// counts only together with key-marker (S3 API reference, ListMultipartUploads).
+// listMultipartUploads sorts by key and, for the same key, by age. Markers name the last upload of the previous page; upload-id-marker
+// is valid only together with key-marker (S3 API reference, ListMultipartUploads).
 func (s *Server) listMultipartUploads(c call) (response, error) {
 	limit, err := pageSize(c.Query, "max-uploads")
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Server) listParts(c call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	marker, _ := strconv.Atoi(c.Query.Get("part-number-marker")) // 0 without one
+	marker, _ := strconv.Atoi(c.Query.Get("part-number-marker")) // 0 without a marker
 	var page partPage
 	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
 		if number <= marker {
@@ -92,7 +92,7 @@ func (s *Server) listParts(c call) (response, error) {
 	return xmlResponse(page), nil
 }
 
-// pageSize reads a page limit: absent is S3's maximum of 1,000, and so is more than that.
+// pageSize reads a page limit. Without one, and with a larger one, it is S3's maximum of 1,000.
 func pageSize(query url.Values, name string) (int, error) {
 	text := query.Get(name)
 	if text == "" {

@@ -24,7 +24,7 @@ type objectPage struct {
 	Contents              []listedObject
 }
 
-// listObjects lists by key. A continuation token is opaque to clients; here it is the last key of the page before.
+// listObjects sorts by key. A continuation token is opaque to clients; here it contains the last key of the previous page.
 func (s *Server) listObjects(c call) (response, error) {
 	if c.Query.Get("list-type") != "2" {
 		return response{}, notImplemented("a list of another version")

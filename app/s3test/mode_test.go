@@ -158,7 +158,7 @@ func TestAnObjectIsInMemoryOnce(t *testing.T) {
 
 func heapBytes() int64 {
 	runtime.GC()
-	runtime.GC() // what pools hold goes with the second
+	runtime.GC() // a sync.Pool is emptied only by the second collection
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)

@@ -14,7 +14,7 @@ import (
 type upload struct {
 	id, key   string
 	header    http.Header
-	algorithm string // of the checksum of its parts: CRC64NVME, or empty if CreateMultipartUpload named none
+	algorithm string // of the checksums of its parts: CRC64NVME, or empty if CreateMultipartUpload named none
 	initiated time.Time
 	parts     map[int]*part
 }
@@ -41,7 +41,7 @@ func (s *Server) createMultipartUpload(c call) (response, error) {
 		return response{}, refuse("InvalidRequest", "the checksum type %s cannot be used with %s", sumType, algorithm)
 	}
 	s.created++
-	// Ids grow in the order of creation, as a listing sorts the uploads of one key by age and pages by id.
+	// Ids ascend in the order of creation, because a listing sorts the uploads of one key by age, and continues by id.
 	u := &upload{fmt.Sprintf("upload-%012d", s.created), c.Key, header, algorithm, s.now(), map[int]*part{}}
 	s.uploads[u.id] = u
 	answer := xmlResponse(struct {
@@ -55,7 +55,7 @@ func (s *Server) createMultipartUpload(c call) (response, error) {
 	return answer, nil
 }
 
-// findUpload refuses an id that is unknown, completed, aborted, or another key's.
+// findUpload refuses an id that is unknown, completed, aborted, or of another key.
 func (s *Server) findUpload(c call) (*upload, error) {
 	u := s.uploads[c.Query.Get("uploadId")]
 	if u == nil || u.key != c.Key {
@@ -154,7 +154,7 @@ func (s *Server) completeMultipartUpload(c call) (response, error) {
 	}{ETag: put.etag, Checksum: put.sum.element(), ChecksumType: sumType}), nil
 }
 
-// chosenPart finds the listed part and checks its ETag and, unless they are to be ignored, its checksum.
+// chosenPart finds the listed part, and checks its ETag and, unless noChecksums is set, its checksum.
 func (u *upload) chosenPart(listed listedPart, noChecksums bool) (*part, error) {
 	p, found := u.parts[listed.PartNumber]
 	if !found || strings.Trim(listed.ETag, `"`) != strings.Trim(p.etag(), `"`) {
@@ -171,7 +171,7 @@ func (u *upload) chosenPart(listed listedPart, noChecksums bool) (*part, error) 
 	return p, nil
 }
 
-// verifyCompletion compares the object with what the headers of CompleteMultipartUpload say of it.
+// verifyCompletion compares the object with the size and checksum in the headers of CompleteMultipartUpload.
 func verifyCompletion(c call, put object) error {
 	size, sumType := c.Header.Get("X-Amz-Mp-Object-Size"), c.Header.Get("X-Amz-Checksum-Type")
 	switch {

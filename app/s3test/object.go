@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// object is what S3 holds under a key.
+// object is what S3 stores under a key.
 type object struct {
 	pieces   [][]byte // the bytes; none if they were discarded
 	size     int64
 	crc      uint64 // CRC64NVME
 	sum      checksum
 	etag     string      // quoted
-	header   http.Header // sent when it was put and given back when it is read
+	header   http.Header // of the request that stored it; returned when it is read
 	modified time.Time
 }
 
@@ -39,7 +39,8 @@ func (s *Server) putObject(c call) (response, error) {
 	return answer, nil
 }
 
-// etag is different for different bytes, as S3 promises. That of S3 is no MD5 when it encrypts with SSE-KMS; that of an older server is one.
+// etag is different for different bytes, as S3 promises. It is an MD5 only with NoChecksums: that of S3 is not an MD5 with SSE-KMS, but that of
+// an older server is one.
 func (p payload) etag() string {
 	if p.md5 != nil {
 		return fmt.Sprintf(`"%x"`, p.md5.Sum(nil))
@@ -47,7 +48,7 @@ func (p payload) etag() string {
 	return fmt.Sprintf(`"%016x-%x"`, p.crc, p.size)
 }
 
-// objectHeader picks the headers that stay with an object from the request that begins to write it, and checks key and metadata.
+// objectHeader selects the headers that are stored with an object, from the request that begins to write it. It also checks key and metadata.
 func objectHeader(c call) (http.Header, error) {
 	if len(c.Key) > 1024 { // S3: a key is at most 1,024 bytes of UTF-8
 		return nil, refuse("KeyTooLongError", "the key is too long")
@@ -66,13 +67,13 @@ func objectHeader(c call) (http.Header, error) {
 	if metaSize > 2048 { // S3: user metadata is at most 2 KB, names and values together
 		return nil, refuse("MetadataTooLarge", "user metadata is larger than 2 KB")
 	}
-	if header.Get("Content-Encoding") == "aws-chunked" { // how the bytes travelled, not how they are stored
+	if header.Get("Content-Encoding") == "aws-chunked" { // this is only the encoding of the transfer
 		header.Del("Content-Encoding")
 	}
 	return header, nil
 }
 
-// store writes an object if the condition of the request holds. The caller holds mu, which makes condition and write one step.
+// store writes an object if the condition of the request holds. The caller holds mu, so condition and write are atomic.
 func (s *Server) store(c call, put object) error {
 	noneMatch := c.Header.Get("If-None-Match")
 	if noneMatch != "" && noneMatch != "*" || c.Header.Get("If-Match") != "" {
@@ -104,7 +105,7 @@ func (s *Server) readObject(c call) (response, error) {
 	answer.header.Set("Content-Length", strconv.FormatInt(found.size, 10))
 	answer.header.Set("Last-Modified", found.modified.UTC().Format(http.TimeFormat))
 	answer.header.Set("ETag", found.etag)
-	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" { // S3 gives a checksum only when asked
+	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" { // S3 returns a checksum only on request
 		found.sum.addTo(answer.header)
 	}
 	if c.Operation == "GetObject" {

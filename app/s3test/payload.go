@@ -25,11 +25,11 @@ type payload struct {
 	size int64
 	crc  uint64    // CRC64NVME
 	md5  hash.Hash // with NoChecksums
-	sum  checksum  // that the client sent for it, or for the object with CompleteMultipartUpload; zero if none
+	sum  checksum  // from the client, for this payload, or with CompleteMultipartUpload for the object; zero if there is none
 }
 
-// readPayload reads the body to its end. It refuses a payload that does not fit a length, digest or checksum sent with it; another
-// error is that of body. With corrupt, one bit is flipped before it is verified.
+// readPayload reads the body to its end. It refuses a payload that does not match its length, digest or checksum; any other
+// error is that of body. With corrupt, one bit is flipped before the verification.
 func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p payload, err error) {
 	defer func(body io.Reader) {
 		if _, drainErr := io.Copy(io.Discard, body); drainErr != nil {
@@ -47,7 +47,7 @@ func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p p
 	} else if p.sum, err = sentChecksum(request.Header); err != nil {
 		return p, err
 	}
-	// x-amz-content-sha256 is a digest, or says that the payload is not signed, or streamed in chunks.
+	// x-amz-content-sha256 is a digest, or says that the payload is not signed, or that it is streamed in chunks.
 	const unsigned = "UNSIGNED-PAYLOAD"
 	digest := cmp.Or(request.Header.Get("X-Amz-Content-Sha256"), unsigned)
 	streamed := strings.HasPrefix(digest, "STREAMING-")
@@ -60,7 +60,7 @@ func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p p
 		summed = algorithms[p.sum.algorithm]()
 		hashes = append(hashes, summed)
 	}
-	// aws-chunked is framed as the chunked transfer coding is (S3 API reference, "Signature calculations for trailing headers").
+	// aws-chunked has the same framing as the chunked transfer coding (S3 API reference, "Signature calculations for trailing headers").
 	// Signatures of chunks are not verified.
 	frames := bufio.NewReader(body)
 	if streamed {
@@ -80,7 +80,7 @@ func (s *Server) readPayload(request Request, body io.Reader, corrupt bool) (p p
 	return p, nil
 }
 
-// read feeds the hashes. With corrupt, it flips one bit in the middle of the declared length first.
+// read reads the body and updates the hashes. With corrupt, it first flips one bit in the middle of the declared length.
 func (p *payload) read(body io.Reader, hashes io.Writer, declared int64, corrupt, discard bool) error {
 	if !discard {
 		p.body = make([]byte, 0, max(declared, 0))
@@ -100,12 +100,12 @@ func (p *payload) read(body io.Reader, hashes io.Writer, declared int64, corrupt
 			return nil
 		}
 		if err != nil {
-			return err //nolint:wrapcheck // the caller's own
+			return err //nolint:wrapcheck // the error of the caller's reader
 		}
 	}
 }
 
-// verify compares the checksum with what was computed. It takes the value from the trailer if the headers had none.
+// verify compares the checksum with the computed one. It takes the value from the trailer if the headers contained none.
 func (c *checksum) verify(got []byte, trailer *bufio.Reader) error {
 	if c.value == "" {
 		header, err := textproto.NewReader(trailer).ReadMIMEHeader()

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Request is one request that reached the server, whatever became of it.
+// Request is one request that reached the server, with any outcome.
 type Request struct {
-	Operation     string // S3's name of the operation, such as "PutObject"; "Other" for what this server does not know
+	Operation     string // S3's name of the operation, such as "PutObject"; "Other" for an operation that this server does not know
 	Key           string // empty for operations on the bucket
-	PartNumber    int    // of UploadPart, else 0
+	PartNumber    int    // of UploadPart; otherwise 0
 	ContentLength int64  // bytes of payload as declared, without aws-chunked framing; -1 if not declared
 	Header        http.Header
 	Query         url.Values
@@ -21,18 +21,18 @@ type Request struct {
 	bucket, pattern string
 }
 
-// Counters tell what became of requests so far.
+// Counters count the requests so far.
 type Counters struct {
-	// Answers by operation and status, such as "PutObject 200"; "PutObject cut" is those that got no answer, or not all of one.
+	// Answers by operation and status, such as "PutObject 200"; "PutObject cut" counts those that got no answer, or an incomplete one.
 	Answers map[string]int
 	// ReceivedBytes of payload, as declared by all requests.
 	ReceivedBytes int64
-	// InFlight is the number of requests that are being served, and MaxInFlight the highest that it was, by operation; "" is all. A
+	// InFlight is the number of requests that are being served, and MaxInFlight its highest value so far, by operation; "" is all. A
 	// request is in flight from its arrival, before its body is read, until its answer is ready.
 	InFlight, MaxInFlight map[string]int
 }
 
-// Requests returns all requests so far in order of arrival. The log is the caller's copy; headers and queries are shared, do not change them.
+// Requests returns all requests so far, in the order of arrival. The slice is a copy; headers and queries are shared: do not change them.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,12 +47,12 @@ func (s *Server) Counters() Counters {
 	return Counters{maps.Clone(c.Answers), c.ReceivedBytes, maps.Clone(c.InFlight), maps.Clone(c.MaxInFlight)}
 }
 
-// MaxInFlight returns the highest number of requests that were served at the same time so far: of the operation, if one is named.
+// MaxInFlight returns the highest number of requests that were served at the same time so far. If an operation is named, only its requests count.
 func (s *Server) MaxInFlight(operation ...string) int {
 	return s.Counters().MaxInFlight[strings.Join(operation, "")]
 }
 
-// arrive logs a request and returns what is to happen to it. The caller calls leave when the answer is ready.
+// arrive logs a request and returns the fault that hits it. Call leave when the answer is ready.
 func (s *Server) arrive(request Request) (due Fault, leave func(outcome string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *Server) fly(operation string, change int) {
 	}
 }
 
-// newRequest reads what S3's REST API puts into method, path (path-style), query and header.
+// newRequest parses a request of S3's REST API: method, path (path-style), query and headers.
 func newRequest(r *http.Request) Request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	request := Request{Key: key, ContentLength: r.ContentLength, Header: r.Header.Clone(), Query: r.URL.Query(), bucket: bucket}
@@ -94,18 +94,18 @@ func newRequest(r *http.Request) Request {
 	if decoded, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err == nil {
 		request.ContentLength = decoded
 	}
-	// A number that is none becomes 0, which S3 refuses as it refuses every number outside 1 to 10,000.
+	// An invalid number becomes 0, which is refused like every number outside 1 to 10,000.
 	request.PartNumber, _ = strconv.Atoi(request.Query.Get("partNumber"))
 	return request
 }
 
-// operation is one that this server knows.
+// operation is an operation that this server knows.
 type operation struct {
 	name     string
 	carryOut func(*Server, call) (response, error)
 }
 
-// operations by method, what the path names, and what the query has besides parameters.
+// operations are indexed by method, by what the path names, and by what the query contains besides parameters.
 var operations = map[string]operation{
 	"HEAD bucket":            {"HeadBucket", func(*Server, call) (response, error) { return emptyResponse(http.StatusOK), nil }},
 	"GET bucket uploads":     {"ListMultipartUploads", (*Server).listMultipartUploads},
@@ -122,7 +122,7 @@ var operations = map[string]operation{
 
 var parameters = []string{"x-id", "partNumber", "prefix", "max-uploads", "key-marker", "upload-id-marker", "max-parts", "part-number-marker", "max-keys", "continuation-token"}
 
-// newPattern makes the index of operations. A query or header that changes the meaning of a request is part of it, so that
+// newPattern makes the key of a request in operations. A query or header that changes the meaning of a request is part of it, so
 // PutObjectTagging is never taken for PutObject.
 func newPattern(method string, r Request) string {
 	pattern := method + " object"

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// response is an answer not yet sent, so that a fault can still lose it.
+// response is an answer that is not yet sent, so that a fault can still drop it.
 type response struct {
 	status int
 	header http.Header
@@ -20,7 +20,7 @@ func (a response) send(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	for _, piece := range a.body {
-		_, _ = w.Write(piece) // a client that has gone away is its own business
+		_, _ = w.Write(piece) // it fails only if the client has left
 	}
 }
 
@@ -32,11 +32,11 @@ func (a response) sendCut(w http.ResponseWriter) {
 	}
 	defer conn.Close()
 	body := bytes.Join(a.body, nil)
-	if a.header.Get("Content-Length") == "" { // that of HeadObject is there
+	if a.header.Get("Content-Length") == "" { // HeadObject has set it
 		a.header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	answer := bytes.NewBufferString(fmt.Sprintf("HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status)))
-	_ = a.header.Write(answer) // a bytes.Buffer takes everything
+	_ = a.header.Write(answer) // a write to a bytes.Buffer never fails
 	answer.WriteString("\r\n")
 	answer.Write(body)
 	_, _ = conn.Write(answer.Bytes()[:answer.Len()-1])
@@ -52,7 +52,7 @@ func xmlResponse(document any) response {
 	return response{http.StatusOK, http.Header{"Content-Type": {"application/xml"}}, [][]byte{[]byte(xml.Header), body}}
 }
 
-// s3Error is a refusal as S3 words it: HTTP status and error code, as in the list of error responses of the S3 API reference.
+// s3Error is a refusal: HTTP status and error code, as in the list of error responses of the S3 API reference.
 type s3Error struct {
 	status  int
 	code    string

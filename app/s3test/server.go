@@ -31,36 +31,36 @@ const (
 
 // Server is an S3 endpoint with one bucket. All methods are safe for concurrent use; set the fields before the first request.
 type Server struct {
-	// MinPartSize, in bytes, is the smallest size of any part but the last of a multipart upload; smaller ones fail
-	// CompleteMultipartUpload with EntityTooSmall. 0, the default, allows any size; S3 has 5 MiB.
+	// MinPartSize, in bytes, is the smallest size of any part but the last of a multipart upload; with a smaller part,
+	// CompleteMultipartUpload fails with EntityTooSmall. 0, the default, allows any size; S3 has 5 MiB.
 	MinPartSize int64
-	// NoChecksums makes it an older S3-compatible server: it ignores x-amz-checksum-*, in headers and trailers, and answers with none.
-	// It still verifies a payload hash that was signed, so that with UNSIGNED-PAYLOAD it verifies nothing.
+	// NoChecksums imitates an older S3-compatible server: it ignores x-amz-checksum-* in headers and trailers, and returns none.
+	// It still verifies the signed hash of a payload, so with UNSIGNED-PAYLOAD it verifies nothing.
 	NoChecksums bool
-	// Discard verifies the bytes of objects but does not keep them, nor the log of requests, so that load does not fill the memory.
-	// GetObject then answers 501, Object has no bytes, Requests no requests.
+	// Discard verifies the bytes of objects but keeps neither them nor the log of requests, so that a load test does not fill the memory.
+	// Then GetObject answers 501, Object returns no bytes, and Requests no requests.
 	Discard bool
 
 	bucket   string
 	caFile   string           // PEM file with the server's certificate; empty without TLS
 	http     *httptest.Server // nil until Listen
 	stop     sync.Once
-	stopping chan struct{} // frees requests that wait
+	stopping chan struct{} // is closed to end the requests that wait
 
 	unreachable atomic.Bool
 	ahead       atomic.Int64 // of the clock, in nanoseconds
 
-	mu       sync.Mutex // guards what follows; never held while a request is read, waits or is answered
+	mu       sync.Mutex // guards the fields below; never held while a request is read, waits or is answered
 	objects  map[string]object
 	uploads  map[string]*upload
 	created  int // multipart uploads ever created
 	requests []Request
 	counters Counters
 	faults   []*injected
-	// What holds for all requests, until it is set again.
+	// Settings for all requests, until they are set again.
 	latency  map[string]time.Duration // by operation; "" is the others
 	capacity int
-	served   int // requests in flight, but those refused for want of capacity
+	served   int // requests in flight, without those that capacity refuses
 	outage   Fault
 }
 
@@ -80,7 +80,7 @@ func (s *Server) Listen(address, caFile string) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	// Clients that distrust the certificate or hang up are part of tests, not news.
+	// Tests include clients that distrust the certificate or close the connection; their errors are not logged.
 	config := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
 	s.http = &httptest.Server{Listener: listener{tcp, s}, Config: config}
 	if caFile == "" {
@@ -93,18 +93,18 @@ func (s *Server) Listen(address, caFile string) error {
 	return os.WriteFile(caFile, certificate, 0o600) //nolint:wrapcheck // it names the file
 }
 
-// Close cuts all connections and returns when no request is served any more. Requests that wait are dropped. What is stored can still
-// be looked at.
+// Close cuts all connections, and returns when no request is served any more. Requests that wait are dropped. Objects can still
+// be read with the methods of Server.
 func (s *Server) Close() {
 	s.stop.Do(func() { close(s.stopping) })
 	if s.http != nil {
-		_ = s.http.Listener.Close() // so that no connection comes between the next two steps; they close it again
+		_ = s.http.Listener.Close() // so that no new connection arrives between the next two calls, which close it again
 		s.http.CloseClientConnections()
 		s.http.Close()
 	}
 }
 
-// listener accepts and closes connections while the server is unreachable.
+// listener closes each connection that it accepts while the server is unreachable.
 type listener struct {
 	net.Listener
 	server *Server
@@ -123,8 +123,8 @@ func (l listener) Accept() (net.Conn, error) {
 // URL is the endpoint of a server that listens, without a trailing slash: http://127.0.0.1:port or https://127.0.0.1:port.
 func (s *Server) URL() string { return s.http.URL }
 
-// Environ returns the variables ("NAME=value") that make the SDK of a child process use this server and nothing of the machine's
-// own AWS configuration. Append them after os.Environ(), so that they win.
+// Environ returns the variables ("NAME=value") that make the SDK of a child process use this server, and ignore the machine's
+// own AWS configuration. Append them after os.Environ(), so that they take precedence.
 func (s *Server) Environ() []string {
 	environ := []string{
 		"AWS_ENDPOINT_URL_S3=" + s.URL(),

@@ -175,7 +175,7 @@ func TestNoGoroutineOutlivesClose(t *testing.T) {
 	}
 	srv.Close()
 	served.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // those that net/http has are told, and end a moment later
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the goroutines of net/http end a moment after Close
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if !strings.Contains(string(stacks), "s3test.(*Server)") && !strings.Contains(string(stacks), "s3test.listener") {
@@ -185,6 +185,6 @@ func TestNoGoroutineOutlivesClose(t *testing.T) {
 			t.Fatalf("goroutines of the server are left:\n%s", stacks)
 		}
 	}
-	srv.Close() // again, without harm
+	srv.Close() // a second Close does no harm
 	wantKeys(t, srv, numbered(1))
 }

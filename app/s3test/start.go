@@ -50,7 +50,7 @@ func (s *Server) Client(t testing.TB, optFns ...func(*s3.Options)) *s3.Client {
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider(accessKeyID, secretAccessKey, ""),
 		HTTPClient:   transport,
-		// As config.LoadDefaultConfig sets them; the zero values are no defaults but send and check nothing.
+		// The values of config.LoadDefaultConfig; with the zero values, the SDK would neither send nor check checksums.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}, optFns...)

@@ -74,7 +74,7 @@ func TestEachAnswerTakesItsTime(t *testing.T) {
 	}
 }
 
-// What S3 has done is done, whether the client waits for the answer or not.
+// S3 carries out an operation even if the client does not wait for the answer.
 func TestAnOperationIsCarriedOutThoughItsClientDoesNotWait(t *testing.T) {
 	both(t, func(t *testing.T, srv *s3test.Server) {
 		srv.SetLatency(time.Hour)
@@ -229,7 +229,7 @@ func TestStallDelaysTheRestOfTheBody(t *testing.T) {
 	})
 }
 
-// send puts an endless body that says that it has size bytes, until ctx ends. It returns the status, or 0 without an answer.
+// send puts an endless body with a declared length of size bytes, until ctx ends. It returns the status, or 0 without an answer.
 func send(ctx context.Context, t *testing.T, srv *s3test.Server, body *endless, size int64) int {
 	t.Helper()
 	request := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodPut, srv.URL()+"/"+bucket+"/k", io.LimitReader(body, size)))

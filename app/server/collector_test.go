@@ -19,15 +19,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector is an HTTP server that takes traces as OTLP/HTTP has it
-// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request), in the binary form of protobuf.
+// collector is an HTTP server that receives traces over OTLP/HTTP
+// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request), as binary protobuf.
 type collector struct {
 	*httptest.Server
-	answer func(w http.ResponseWriter, r *http.Request) // in the place of the usual one; nil: it takes all
+	answer func(w http.ResponseWriter, r *http.Request) // replaces the usual answer; nil: it accepts everything
 
 	mu       sync.Mutex
 	requests int
-	raw      bytes.Buffer // bodies, one after the other
+	raw      bytes.Buffer // all bodies, one after the other
 	spans    []*tracepb.Span
 	resource map[string]string
 }
@@ -83,14 +83,14 @@ func attributes(list []*commonpb.KeyValue) map[string]string {
 	return all
 }
 
-// asked is how often spans were sent.
+// asked returns how often spans were sent.
 func (c *collector) asked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
 }
 
-// tree is the spans beneath one, a line each: its name, its part and its error, indented by one space more. Spans of one parent are sorted.
+// tree returns the descendants of a span, one per line: name, part and error, indented by one space per level. Siblings are sorted.
 func (c *collector) tree(parent []byte) []string {
 	var blocks []string
 	for _, s := range c.spans {
@@ -121,14 +121,14 @@ func (c *collector) tree(parent []byte) []string {
 	return lines
 }
 
-// named are the spans of a name.
+// named returns the spans with this name.
 func (c *collector) named(name string) []*tracepb.Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.spans), func(s *tracepb.Span) bool { return s.GetName() != name })
 }
 
-// traced has the next service export to the collector, with more variables.
+// traced sets the variables with which the next service exports to the collector.
 func (c *collector) traced(t *testing.T, variables ...string) {
 	t.Helper()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
@@ -138,7 +138,7 @@ func (c *collector) traced(t *testing.T, variables ...string) {
 	}
 }
 
-// end stops the service, which exports what is left, and says how long that took.
+// end stops the service, which exports the remaining spans, and returns how long this took.
 func (r *running) end(t *testing.T) time.Duration {
 	t.Helper()
 	begun := time.Now()

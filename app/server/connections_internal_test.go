@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What is closed for a new connection: the one that has been idle longest, never one with a request, else the new one.
+// A new connection closes the one that has been idle longest, never one with a request; if there is none, the new one is closed.
 func TestConnections(t *testing.T) {
 	bound := &connections{limit: 2}
 	a, b, c, d := new(net.TCPConn), new(net.TCPConn), new(net.TCPConn), new(net.TCPConn)
@@ -22,7 +22,7 @@ func TestConnections(t *testing.T) {
 		{c, http.StateNew, b},      // has no header yet
 		{b, http.StateActive, nil}, // too late
 		{c, http.StateActive, nil},
-		{d, http.StateNew, d}, // both are served
+		{d, http.StateNew, d}, // both others are served
 		{d, http.StateClosed, nil},
 		{c, http.StateIdle, nil},
 		{a, http.StateIdle, nil},
@@ -46,7 +46,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// A service that may open few files keeps some for health and S3.
+// A service that may open only a few files keeps some of them for health and S3.
 func TestConnectionsLeaveFilesForOthers(t *testing.T) {
 	for _, test := range []struct{ maxRequests, threads, files, want int }{
 		{512, 256, 1 << 20, 640},

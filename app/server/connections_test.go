@@ -28,11 +28,11 @@ func (r *running) stored(t *testing.T) error {
 	return nil
 }
 
-// Strangers open far more connections than the service has room for: silent, with half a
-// header, and kept behind an answer. Honest clients get in, and the request in progress is finished.
+// Strangers open far more connections than the service has room for: silent ones, with half a
+// header, and idle after an answer. Honest clients still get a connection, and the request in progress is finished.
 func TestStrangersOpenManyConnections(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
-	r := start(t, s3, map[string]string{"MAXREQUESTS": "2"}) // and so 130 connections
+	r := start(t, s3, map[string]string{"MAXREQUESTS": "2"}) // so 130 connections
 	hold := make(chan struct{})
 	s3.Inject(s3test.Fault{Operation: "PutObject", Hold: hold, Times: 1})
 	inProgress := make(chan error, 1)
@@ -56,7 +56,7 @@ func TestStrangersOpenManyConnections(t *testing.T) {
 			}
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; { // the last ones may still wait to be accepted
+	for deadline := time.Now().Add(20 * time.Second); ; { // the last connections may not yet be accepted
 		open := stillOpen(all)
 		if open <= 130 {
 			break
@@ -71,7 +71,7 @@ func TestStrangersOpenManyConnections(t *testing.T) {
 	}
 }
 
-// stillOpen counts the connections that the service has not ended.
+// stillOpen counts the connections that the service has not closed.
 func stillOpen(connections []net.Conn) int {
 	open := 0
 	for _, connection := range connections {
@@ -84,9 +84,9 @@ func stillOpen(connections []net.Conn) int {
 	return open
 }
 
-// Strangers whose requests are refused, and whose bodies never come, hold no connection that others want.
+// Strangers whose requests are refused, and whose bodies never arrive, do not occupy connections that others need.
 func TestStrangersAreRefused(t *testing.T) {
-	r := start(t, s3test.Start(t, "dicom"), map[string]string{"MAXREQUESTS": "2"}) // and so 130 connections
+	r := start(t, s3test.Start(t, "dicom"), map[string]string{"MAXREQUESTS": "2"}) // so 130 connections
 	for i := range 400 {
 		fmt.Fprint(r.dial(t), "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n")
 		if i%50 == 49 {
@@ -97,7 +97,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// ADMINADDRESS has a bound of its own: the service can be asked whatever its callers do.
+// ADMINADDRESS has a separate limit, so that the service answers probes even if clients use all connections.
 func TestAdminConnections(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	var all []net.Conn

@@ -21,7 +21,7 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// An answer that is not read ends, and with it what the request holds.
+// An answer that is not read ends, and the resources of its request are freed.
 func TestAnswerThatIsNotRead(t *testing.T) {
 	e := echo.New()
 	e.Pre(exchange{answer: 100 * time.Millisecond, minRate: 1 << 30, stop: t.Context()}.bound)
@@ -55,7 +55,7 @@ func TestAnswerThatIsNotRead(t *testing.T) {
 	}
 }
 
-// A long answer has the time that its length takes at MINRATE: 8 MiB at 1 MiB/s, read after 300 ms.
+// A long answer may take as long as its length takes at MINRATE: 8 MiB at 1 MiB/s, read after 300 ms.
 func TestLongAnswer(t *testing.T) {
 	const length = 8 << 20
 	e := echo.New()
@@ -94,8 +94,8 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// A panic is answered with 500, logged once with its stack, and ends the connection; the
-// service goes on. An answer that has begun does not look whole.
+// A panic is answered with 500, is logged once with its stack, and closes the connection; the
+// service continues. An answer that has begun does not look complete.
 func TestPanic(t *testing.T) {
 	var logged syncBuffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
@@ -149,7 +149,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// refusing answers 404 to every request.
+// refusing answers every request with 404.
 func refusing(t *testing.T, x exchange) net.Conn {
 	t.Helper()
 	e := echo.New()
@@ -166,7 +166,7 @@ func refusing(t *testing.T, x exchange) net.Conn {
 	return connection
 }
 
-// RFC 9112 §9.6: a client that sends all of its body before it reads sees why it was refused.
+// RFC 9112 §9.6: a client that reads only after it has sent its whole body still sees why it was refused.
 func TestRefusalOfALargeBodyIsSeen(t *testing.T) {
 	for _, length := range []int{1 << 10, 1 << 20, 64 << 20} {
 		connection := refusing(t, exchange{answer: time.Minute, linger: time.Minute, stall: time.Minute, stop: t.Context()})
@@ -184,8 +184,8 @@ func TestRefusalOfALargeBodyIsSeen(t *testing.T) {
 	}
 }
 
-// A refused body that does not come, or does not end, is waited for, so that the answer may be seen, and no
-// longer; nor when the service stops.
+// The service waits a limited time for a refused body that does not arrive, or does not end, so that the client can read the
+// answer; it does not wait when it stops.
 func TestRefusedBodyIsNotWaitedForForEver(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, stop)

@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// raw sends a request as it is and returns what comes back until the connection ends, be
-// it with a reset: the service has not read what was sent behind the request.
+// raw sends a request unchanged, and returns everything until the connection ends, even with a reset:
+// the service does not read what was sent after the request.
 func (r *running) raw(t *testing.T, request string) string {
 	t.Helper()
 	connection := r.dial(t)
@@ -51,8 +51,8 @@ func chunked(body string) string {
 }
 
 // RFC 9112 §6.1: after Content-Length together with Transfer-Encoding, and after
-// Transfer-Encoding in HTTP/1.0, the connection is closed. What a proxy in front may have
-// taken for a part of the body is not served as a request. The answer arrives whole.
+// Transfer-Encoding in HTTP/1.0, the connection is closed. So bytes that a proxy may have
+// taken for a part of the body are not served as a request. The answer arrives complete.
 func TestHiddenRequest(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	const hidden = "OPTIONS /studies HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -94,7 +94,7 @@ func TestHiddenRequest(t *testing.T) {
 	})
 }
 
-// A header is 16 KiB at most; more gets 431, and strangers' unfinished headers take no memory to speak of.
+// A header has at most 16 KiB; a longer one gets 431, and unfinished headers of strangers need little memory.
 func TestHeaderIsBounded(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	field := "X-A: " + strings.Repeat("a", 1000) + "\r\n"
@@ -118,7 +118,7 @@ func TestHeaderIsBounded(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 100<<20 { // under the race detector; MaxHeaderBytes as it is by default gave 900
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 100<<20 { // under the race detector; with the default MaxHeaderBytes it was 900 MiB
 		t.Errorf("100 unfinished headers of 900 kB hold %d MiB", grown>>20)
 	}
 }

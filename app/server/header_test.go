@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// Many short lines cost a hundred times their bytes in memory: they end the connection. A
-// body may have as many as it likes, and so may the next request.
+// Many short lines need a hundred times their bytes in memory, so they end the connection. The lines of a
+// body are not limited, and do not count for the next request.
 func TestHeaderLinesAreBounded(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	connection := r.dial(t)
@@ -33,7 +33,7 @@ func TestHeaderLinesAreBounded(t *testing.T) {
 	for n := range 3 {
 		_, _ = fmt.Fprintf(connection, "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: %d\r\n\r\n", len(body))
 		if n == 0 {
-			time.Sleep(50 * time.Millisecond) // else the body is in the read of the header
+			time.Sleep(50 * time.Millisecond) // otherwise the body arrives in the same read as the header
 		}
 		_, _ = io.WriteString(connection, body)
 		answer := make([]byte, 4096)
@@ -43,7 +43,7 @@ func TestHeaderLinesAreBounded(t *testing.T) {
 	}
 }
 
-// Lines that come together with the request before are counted, too.
+// Lines that arrive together with the previous request count as well.
 func TestPipelinedHeaderLinesAreBounded(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	connection := r.dial(t)
@@ -60,7 +60,7 @@ func TestPipelinedHeaderLinesAreBounded(t *testing.T) {
 	}
 }
 
-// Promises 1 and 2: a client that goes away before its Content-Length is complete has stored nothing, wherever in the instance that was.
+// Promises 1 and 2: if a client leaves before its Content-Length is complete, nothing is stored, at whatever byte of the instance this happens.
 func TestCutBodyIsNotStored(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	r := start(t, s3, nil)
@@ -84,7 +84,7 @@ func TestCutBodyIsNotStored(t *testing.T) {
 	}
 }
 
-// Nor do lines that come together with the body before them escape.
+// Lines that arrive together with the end of the previous body count as well.
 func TestHeaderBehindABody(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	const post = "POST /studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: 3\r\n\r\n"
@@ -134,8 +134,8 @@ func TestHeaderBehindABodyOfTheServer(t *testing.T) {
 	}
 }
 
-// RFC 9112 §9.3.2: a client may send its next request before it has the answer. Its header is then read before it is waited for, and the
-// lines of its body are none of a header.
+// RFC 9112 §9.3.2: a client may send its next request before it has the answer. Its header may then be read together with
+// the previous request, and the lines of its body must not count as header lines.
 func TestPipelinedBodyOfManyLines(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	connection := r.dial(t)

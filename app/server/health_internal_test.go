@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/app/s3store"
 )
 
-// Readiness is what stores meet, and what the probe does. A load balancer must not take
-// a service out that stores, nor leave one in that does not.
+// Readiness depends on the results of stores and of the probe. A load balancer must not remove
+// a service that can store, nor keep one that cannot.
 func TestHealthState(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -58,7 +58,7 @@ func TestHealthState(t *testing.T) {
 	}
 }
 
-// Who waits for memory for minutes, while S3 answers and nothing fails, must not look well.
+// If requests wait for memory for minutes, while S3 answers and nothing fails, the service must not report that all is well.
 func TestHealthWithoutMemory(t *testing.T) {
 	starved := 3 * time.Minute
 	h := &health{stored: func() s3store.Health { return s3store.Health{LastAnswer: time.Now()} }, starve: func() time.Duration { return starved }, now: time.Now}
@@ -71,7 +71,7 @@ func TestHealthWithoutMemory(t *testing.T) {
 	}
 }
 
-// The probe asks soon again while S3 does not answer, and logs changes only.
+// While S3 does not answer, the probe asks more often. It logs only changes.
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged strings.Builder

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// levelCritical is for LOGLEVEL=CRITICAL: only records that end the service have it.
+// levelCritical is LOGLEVEL=CRITICAL: only records that end the service have it.
 const levelCritical = slog.LevelError + 4
 
 func level(name string) slog.Level {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// logQueueBytes is how much of the log may wait for its reader; what is written has as much again.
+	// logQueueBytes limits the records that wait for the reader of the log. The batch that is being written can have the same size.
 	logQueueBytes = 1 << 20
 	// logPieceBytes is how much the reader must take within logPatience: as much as a pipe has room for.
 	logPieceBytes = 64 << 10
@@ -25,12 +25,12 @@ const (
 // as the reader continues, a record says how many. Nothing else depends on the log: what is stored is in S3, and in the answers. Close it.
 type logQueue struct {
 	w     io.Writer
-	ready chan struct{} // a token: something waits
-	ended chan struct{} // all is written
+	ready chan struct{} // has a token if the queue is not empty
+	ended chan struct{} // is closed when everything is written
 
 	mu     sync.Mutex
 	queue  []byte
-	lost   int // in all
+	lost   int // records, in total
 	closed bool
 	begun  time.Time     // when the reader was given what it has not taken yet; zero: nothing
 	moved  chan struct{} // closed when there is room, or the queue is
@@ -44,7 +44,7 @@ func newLogQueue(w io.Writer) *logQueue {
 	return q
 }
 
-// Write implements io.Writer for one whole record. It never fails.
+// Write implements io.Writer for one complete record. It never fails.
 func (q *logQueue) Write(record []byte) (int, error) { return q.write(record, logQueueBytes) }
 
 // failures is the same log for records of which a request may make thousands: they get half of the queue, so that the one record that each
@@ -92,14 +92,14 @@ func (q *logQueue) wait() bool {
 	return true
 }
 
-// Lost is how many records were lost.
+// Lost returns how many records were lost.
 func (q *logQueue) Lost() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lost
 }
 
-// run writes what waits, until the queue is closed and empty.
+// run writes the queue, until it is closed and empty.
 func (q *logQueue) run() {
 	defer close(q.ended)
 	var batch []byte
@@ -173,7 +173,7 @@ func (q *logQueue) move() {
 	q.moved = make(chan struct{})
 }
 
-// Close waits until all is written, for at most logTimeout. What is written afterwards is lost.
+// Close waits until everything is written, for at most logTimeout. Later records are lost.
 func (q *logQueue) Close() {
 	q.mu.Lock()
 	q.closed = true

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// hanging is a reader of the log that takes nothing until it is told to.
+// hanging is a reader of the log that reads nothing until it is released.
 type hanging struct {
 	goOn  chan struct{}
 	taken bytes.Buffer
@@ -31,7 +31,7 @@ func TestLogQueueWhoseReaderHangs(t *testing.T) {
 		for n := range records {
 			fmt.Fprintf(q, "%0*d\n", recordBytes-1, n)
 			if n == 0 {
-				synctest.Wait() // it hangs with the first
+				synctest.Wait() // it hangs with the first record
 			}
 		}
 		if waited := time.Since(begun); waited > logPatience {
@@ -55,7 +55,7 @@ func TestLogQueueWhoseReaderHangs(t *testing.T) {
 	})
 }
 
-// Nor does it hold up the end of the process, and what ends later than the service may still write.
+// It does not delay the end of the process either, and a Write after Close does no harm.
 func TestLogQueueEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := &hanging{goOn: make(chan struct{})}

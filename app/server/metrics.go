@@ -78,7 +78,7 @@ func (m *metrics) gauges(h *health, handler *stow.Handler) {
 	gauge("stowrs_buffered_bytes", "Part buffers in use, of MEMORYBUDGET.", func() float64 { return float64(handler.Ledger.InUseBytes()) })
 }
 
-// traces registers what became of spans, if there are any.
+// traces registers the numbers of spans by outcome, if there are traces.
 func (m *metrics) traces(t *trace.Tracer) {
 	if t == nil {
 		return
@@ -95,7 +95,7 @@ func (m *metrics) traces(t *trace.Tracer) {
 	}
 }
 
-// log registers what the log has lost.
+// log registers the number of records that the log has lost.
 func (m *metrics) log(q *logQueue) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "stowrs_log_records_lost_total", Help: "Records of the log that were lost, because its reader did not take them.",

@@ -11,7 +11,7 @@ import (
 	"stowrs-to-s3/app/trace"
 )
 
-// docs/operations.md lists each metric of the service, and no other.
+// docs/operations.md lists exactly the metrics of the service.
 func TestMetricsAreDocumented(t *testing.T) {
 	document, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {

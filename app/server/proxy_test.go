@@ -9,7 +9,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// X-Client-DN, X-Real-IP and X-Request-Id count only from TRUSTEDPROXY.
+// X-Client-DN, X-Real-IP and X-Request-Id are accepted only from TRUSTEDPROXY.
 func TestHeadersOfTheProxy(t *testing.T) {
 	header := map[string]string{"X-Client-DN": "CN=modality", "X-Real-IP": "192.0.2.7", "X-Request-Id": "abc-1"}
 	for trusted, want := range map[string]string{
@@ -40,8 +40,8 @@ func TestHeadersOfTheProxy(t *testing.T) {
 	})
 }
 
-// The base URI is that which the client sees. Only TRUSTEDPROXY is believed to know it, and
-// of the other headers that frameworks read nothing is believed.
+// The base URI is the one that the client sees. Only headers of TRUSTEDPROXY change it, and
+// other headers, which some frameworks read, are ignored.
 func TestBaseURI(t *testing.T) {
 	for name, test := range map[string]struct {
 		trusted string
@@ -77,7 +77,7 @@ func TestBaseURI(t *testing.T) {
 	}
 }
 
-// RFC 9112 §3.2: a Host that is none is refused with 400. HTTP/1.0 may leave it out.
+// RFC 9112 §3.2: an invalid Host is refused with 400. HTTP/1.0 may omit it.
 func TestHost(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	for host, status := range map[string]int{

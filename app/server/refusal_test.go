@@ -15,7 +15,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// refusal is a request that the service refuses by its head.
+// refusal is a request that the service refuses because of its head.
 type refusal struct {
 	name, method, path string
 	header             map[string]string
@@ -36,7 +36,7 @@ var refusals = []refusal{
 	{"too many requests", "POST", "/studies", map[string]string{"Accept": "*/*"}, 503, []string{"again"}},
 }
 
-// refusing runs a service that refuses all of them: a request that end finishes takes its only slot.
+// refusing runs a service that refuses all of these requests: its only slot is taken by a request that end finishes.
 func refusing(t *testing.T) (r *running, end func()) {
 	t.Helper()
 	s3 := s3test.Start(t, "dicom")
@@ -63,7 +63,7 @@ func refusing(t *testing.T) (r *running, end func()) {
 	}
 }
 
-// head sends the head of a request and nothing of its body.
+// head sends the head of a request, and no byte of its body.
 func (r *running) head(t *testing.T, test refusal, more string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	connection, err := net.Dial("tcp", r.stow)
@@ -86,9 +86,9 @@ func (r *running) head(t *testing.T, test refusal, more string) (net.Conn, *bufi
 	return connection, bufio.NewReader(connection)
 }
 
-// RFC 9110 §10.1.1: what the head alone decides is answered with the final status,
-// and the client is not told to go on: of the body no byte is asked for
-// (dcm4che/dcm4che#1044). A request that is taken gets 100, and then its answer.
+// RFC 9110 §10.1.1: a request that is refused because of its head gets its final status at once,
+// without 100 Continue, so the client does not send its body
+// (dcm4che/dcm4che#1044). A request that is accepted gets 100, and later its answer.
 func TestExpectContinue(t *testing.T) {
 	r, end := refusing(t)
 	defer end()

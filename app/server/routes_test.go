@@ -17,7 +17,7 @@ func TestRoutes(t *testing.T) {
 	tests := []struct {
 		method, path string
 		status       int
-		header       string // that must be there
+		header       string // header that must be present
 	}{
 		{"POST", "/studies", 200, "X-Request-Id"},
 		{"POST", "/studies/", 200, ""},
@@ -27,13 +27,13 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/studies/" + study + "/series", 404, ""},
 		{"GET", "/studies/" + study + "/series", 404, ""},
 		{"OPTIONS", "/studies/" + study + "/series/1.2", 404, ""},
-		{"POST", "/", 405, "Allow"}, // a base URL without /studies; OPTIONS it has
+		{"POST", "/", 405, "Allow"}, // a base URL without /studies; / only has OPTIONS
 		{"POST", "/store", 404, ""},
 		{"GET", "/studies", 405, "Allow"}, // PS3.18 §8.5: 405 shall carry Allow
 		{"POST", "//studies", 200, ""},    // a base URL that ends in a slash
 		{"POST", "///studies//", 200, ""},
 		{"POST", "/%73tudies", 200, ""}, // RFC 3986 §6.2.2.2
-		{"POST", "/%53tudies", 404, ""}, // which is S
+		{"POST", "/%53tudies", 404, ""}, // %53 is S
 		{"POST", "/studies%2F" + study, 404, ""},
 		{"POST", "/studies/%31.2", 409, ""},
 		{"POST", "/studies/" + strings.ReplaceAll(study, ".", "%2E"), 200, ""},

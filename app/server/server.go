@@ -75,7 +75,7 @@ func run(c config.Config, p Process, log *slog.Logger, records *logQueue) error 
 	}
 	traces, err := trace.New(config.Environment(), p.Version, log)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what it is of
+		return err //nolint:wrapcheck // it names OTEL_RESOURCE_ATTRIBUTES or the exporter
 	}
 	measured := newMetrics(p.Version)
 	ledger := memory.New(c.BufferBytes(), c.ReserveBytes(), int64(c.MetadataLimit))

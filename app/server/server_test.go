@@ -39,7 +39,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	}
 }
 
-// Not ready until S3 answers; the log and the body say what to mend, and the process lives.
+// The service is not ready until S3 answers; the log and the body say what to correct, and the process lives.
 func TestBucketIsMissing(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	s3.Inject(s3test.Fault{Operation: "HeadBucket", Status: 404, Code: "NoSuchBucket", Times: 1})
@@ -55,8 +55,8 @@ func TestBucketIsMissing(t *testing.T) {
 	r.awaitReady(t, 200) // the bucket was made
 }
 
-// The role may ask for the bucket and not put into it: /readyz says so at the first store
-// that fails, and that all is well at the first that succeeds.
+// The role may read the bucket, but not write to it: /readyz reports this after the first store
+// that fails, and is well again after the first that succeeds.
 func TestReadinessKnowsStores(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	s3.Inject(s3test.Fault{Operation: "PutObject", Status: 403, Code: "AccessDenied", Times: 1})
@@ -80,7 +80,7 @@ func TestReadinessKnowsStores(t *testing.T) {
 	}
 }
 
-// SIGTERM: not ready at once, what is in flight is finished, then a clean end.
+// SIGTERM: not ready at once; requests in flight are finished; the end is not an error.
 func TestGracefulStop(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	hold := make(chan struct{})
@@ -103,7 +103,7 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
-// A second signal, or STOPTIMEOUT: uploads are aborted, though S3 fails at it for a while, senders told, the end is an error.
+// After a second signal, or after STOPTIMEOUT, uploads are aborted, even if S3 fails for a while; the senders get an answer, and the end is an error.
 func TestCut(t *testing.T) {
 	for _, how := range []string{"second signal", "timeout"} {
 		t.Run(how, func(t *testing.T) {
@@ -135,8 +135,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// An upload that a kill left behind is aborted at the start of the next process, and one that
-// is left behind later a while later, without a restart.
+// An upload that a kill left behind is aborted at the start of the next process; one that
+// is left behind later is aborted after some time, without a restart.
 func TestSweep(t *testing.T) {
 	s3 := s3test.Start(t, "dicom")
 	leaveBehind := func() {

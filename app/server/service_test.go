@@ -41,7 +41,7 @@ func (r *running) logged() string {
 	return r.log.String()
 }
 
-// start runs the service against s3, with more variables of its environment.
+// start runs the service with this S3, and with more variables in its environment.
 func start(t *testing.T, s3 *s3test.Server, variables map[string]string) *running {
 	t.Helper()
 	environment := map[string]string{"BUCKETNAME": "dicom", "LISTENADDRESS": "127.0.0.1:0", "ADMINADDRESS": "127.0.0.1:0"}
@@ -91,7 +91,7 @@ func (r *running) get(t *testing.T, path string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// awaitReady asks /readyz until it has the status.
+// awaitReady waits until /readyz has this status.
 func (r *running) awaitReady(t *testing.T, status int) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
@@ -133,7 +133,7 @@ func (r *running) request(t *testing.T, method, path string, body io.Reader, hea
 	return response
 }
 
-// awaitLog returns the log when it has the text; a record is written after its request was answered.
+// awaitLog waits until the log contains the text, and returns it; a record is written after its request was answered.
 func (r *running) awaitLog(t *testing.T, text string) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -146,7 +146,7 @@ func (r *running) awaitLog(t *testing.T, text string) string {
 	}
 }
 
-// audit is the last store transaction of the log.
+// audit returns the last store transaction in the log.
 func (r *running) audit(t *testing.T) map[string]any {
 	t.Helper()
 	var last map[string]any

@@ -18,8 +18,8 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// A client that stalls or trickles is cut, sees the answer at once, and is rid of,
-// however little of its body is left (net/http would read a short rest first).
+// A client that stalls or sends slowly gets its answer at once, and its connection is closed,
+// even if only a little of its body is left (net/http would first read such a rest).
 func TestSlowClientIsCutAndAnswered(t *testing.T) {
 	sample, err := os.ReadFile("../../dcm-samples/slice-1.dcm")
 	if err != nil {
@@ -73,7 +73,7 @@ func TestSlowClientIsCutAndAnswered(t *testing.T) {
 	}
 }
 
-// dialService connects to a service with limits, which stores in s3.
+// dialService connects to a service with these limits, which stores into s3.
 func dialService(t *testing.T, s3 *s3test.Server, limits stow.Config) net.Conn {
 	t.Helper()
 	limits.HeadWindowBytes, limits.MaxRequests = 1<<20, 1

@@ -44,7 +44,7 @@ type load struct {
 	heapBytes int64 // all memory of the process that the Go runtime holds
 }
 
-// heapBytes is the value that debug.SetMemoryLimit limits. It asks the runtime, and stops nothing.
+// heapBytes is the value that debug.SetMemoryLimit limits. Reading it does not stop the program.
 func heapBytes() int64 {
 	samples := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	runtimemetrics.Read(samples)
@@ -66,7 +66,7 @@ type statusView struct {
 	Failures      []failed
 }
 
-// troubleView separates our words from those of another party, which are in Said.
+// troubleView keeps our own words apart from those of another party, which are in Said.
 type troubleView struct{ What, Fault, Remedy, Said string }
 
 // boundView is a resource of which the service uses at most Of.
@@ -107,7 +107,7 @@ func (s *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refresh = 0
 	}
 	var page bytes.Buffer
-	_ = s.view(refresh).Render(&page) // a buffer takes all
+	_ = s.view(refresh).Render(&page) // a write to a buffer never fails
 	secure(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(page.Len()))

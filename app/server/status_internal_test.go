@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 30, 0, time.UTC)
 
-// statusAt is a page whose clock stands, over what stores met.
+// statusAt is a page at a fixed time, with these results of stores.
 func statusAt(now *time.Time, met s3store.Health) *statusPage {
 	clock := func() time.Time { return *now }
 	past := newHistory()
@@ -52,7 +52,7 @@ func wantText(t *testing.T, page string, wants ...string) {
 	}
 }
 
-// It says what is in use and of how much, and what bounds it.
+// The page shows each resource that is in use, its limit, and the setting of the limit.
 func TestStatusPageShowsBounds(t *testing.T) {
 	now := noon
 	page := statusAt(&now, s3store.Health{LastAnswer: noon}).text(t, "/")
@@ -63,7 +63,7 @@ func TestStatusPageShowsBounds(t *testing.T) {
 	}
 }
 
-// What S3 says is another party's: it is told apart from our words, cut, and harmless.
+// The text of S3's errors is shown apart from our own, truncated and escaped.
 func TestStatusPageEscapesErrorsOfS3(t *testing.T) {
 	hostile := `<script>alert(1)</script>"><img src=x onerror=alert(2)> {{.}} ` + "\u202e\x1b[2J\x00" + strings.Repeat("long ", 1000)
 	now := noon
@@ -91,7 +91,7 @@ func TestStatusPageEscapesErrorsOfS3(t *testing.T) {
 	}
 }
 
-// All that is wrong is told, what keeps it from being ready first.
+// The page shows all problems, first the one because of which the service is not ready.
 func TestStatusPageTellsAllTroubles(t *testing.T) {
 	now := noon
 	s := statusAt(&now, s3store.Health{LastAnswer: noon.Add(-time.Minute), Failure: errors.New("denied"), FailingSince: noon.Add(-time.Hour), FailedAt: noon})
@@ -108,7 +108,7 @@ func TestStatusPageTellsAllTroubles(t *testing.T) {
 	}
 }
 
-// The ring holds an hour: what is older does not count, and failures keep their last time.
+// The history contains one hour: older minutes do not count, and failures keep their last time.
 func TestStatusPageCountsAnHour(t *testing.T) {
 	now := noon
 	s := statusAt(&now, s3store.Health{LastAnswer: noon})
@@ -132,7 +132,7 @@ func TestStatusPageCountsAnHour(t *testing.T) {
 	wantText(t, s.text(t, "/"), "A901", "4 since the start")
 }
 
-// Five minutes are five, and a rate is of the time that has passed.
+// A rate over five minutes contains five minutes, and is divided by the time that has passed.
 func TestStatusPageRates(t *testing.T) {
 	now := noon
 	s := statusAt(&now, s3store.Health{LastAnswer: noon})
@@ -146,7 +146,7 @@ func TestStatusPageRates(t *testing.T) {
 			t.Errorf("got %+v, want %+v among them", s.view(0).Rates, want)
 		}
 	}
-	s.started = noon // the service has just begun: nothing is divided by zero
+	s.started = noon // the service has just started: there is no division by zero
 	wantText(t, s.text(t, "/"), "16,200/min")
 }
 
@@ -162,7 +162,7 @@ func TestBarsFitThePicture(t *testing.T) {
 	}
 }
 
-// It counts nothing that grows with what clients send, and hardly costs a request anything.
+// The history needs no memory that grows with what clients send, and little time per request.
 func BenchmarkHistory(b *testing.B) {
 	h := newHistory()
 	t := stow.Transaction{StatusCode: 202, Stored: 3, Bytes: 1 << 20, Failed: map[storeresponse.Reason]int{storeresponse.ReasonStudyMismatch: 1}}

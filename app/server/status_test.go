@@ -9,8 +9,8 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// The page is on ADMINADDRESS alone; a browser keeps nothing of it, runs nothing, and loads its style sheet only.
-// No UID and no client stands on it.
+// The page is only on ADMINADDRESS; a browser caches nothing, runs no script, and loads only the style sheet.
+// The page contains no UID and no client.
 func TestStatusPage(t *testing.T) {
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	r.awaitReady(t, 200)

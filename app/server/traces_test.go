@@ -16,7 +16,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// file is a sample, whose UIDs and patient must not be in a trace.
+// file is a sample; its UIDs and its patient must not be in a trace.
 func file(t *testing.T, name string) ([]byte, dicom.Identity) {
 	t.Helper()
 	data, err := os.ReadFile("../../dcm-samples/" + name)
@@ -43,8 +43,8 @@ func multipart(parts ...[]byte) io.Reader {
 
 var ofMultipart = map[string]string{"Content-Type": `multipart/related; type="application/dicom"; boundary=b`}
 
-// One request with a large instance, a small one, which S3 refuses once, and one that is none. Its spans are the six steps, and
-// beneath Store the S3 requests; the exporter, and what it sends, are the real ones.
+// One request with a large instance, a small one that S3 refuses once, and a part that is not an instance. Its spans are the six
+// steps and, below Store, the S3 requests. The exporter and its data are the real ones.
 func TestTraceOfARequest(t *testing.T) {
 	c, s3 := newCollector(t), s3test.Start(t, "dicom")
 	c.traced(t, "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=test")
@@ -95,8 +95,8 @@ func TestTraceOfARequest(t *testing.T) {
 	}
 }
 
-// No string of an export has a UID, a patient's attribute or a key in it: not of what is stored, not of what is refused, not of
-// errors of the network, whose text has the URL of the object, and not what a client has written into headers of traces.
+// No string in an export contains a UID, an attribute of a patient or a key: neither of stored nor of refused instances, nor from
+// network errors, whose text contains the URL of the object, nor from the trace headers of a client.
 func TestTracesNameNobody(t *testing.T) {
 	c, s3 := newCollector(t), s3test.Start(t, "dicom")
 	c.traced(t)
@@ -109,13 +109,13 @@ func TestTracesNameNobody(t *testing.T) {
 	r.request(t, "POST", "/studies/"+identity.StudyInstanceUID, multipart(data, []byte("Doe^Jane")), header)
 	r.request(t, "POST", "/studies/1.2.3.4", multipart(data), header) // of another study
 	r.request(t, "POST", "/studies/Doe^Jane", multipart(data), header)
-	s3.Inject(s3test.Fault{Operation: "PutObject", Status: 400, Code: "1.2.840.99", Times: 1}) // a code that is none
+	s3.Inject(s3test.Fault{Operation: "PutObject", Status: 400, Code: "1.2.840.99", Times: 1}) // not a code of S3
 	r.request(t, "POST", "/studies", multipart(data), header)
 	s3.SetUnreachable(true)
 	r.request(t, "POST", "/studies", multipart(data), header)
 	r.end(t)
 	export := c.raw.String()
-	for _, want := range []string{"A901", "_OTHER", "/studies/{study}", "503"} { // the cases have happened
+	for _, want := range []string{"A901", "_OTHER", "/studies/{study}", "503"} { // all cases have occurred
 		if !strings.Contains(export, want) {
 			t.Errorf("the export has no %q", want)
 		}
@@ -130,8 +130,8 @@ func TestTracesNameNobody(t *testing.T) {
 	}
 }
 
-// The trace of a client is joined (https://www.w3.org/TR/trace-context/), but whether a request is sampled is not the client's to
-// decide: neither by its flag, nor by a trace id that a ratio would choose.
+// A request joins the trace of its client (https://www.w3.org/TR/trace-context/), but the client does not decide whether it is
+// sampled: neither with the flag, nor with a trace id that a ratio would select.
 func TestTraceparent(t *testing.T) {
 	const trace, parent = "00000000000000000000000000000001", "b7ad6b7169203331"
 	for _, test := range []struct {
@@ -145,7 +145,7 @@ func TestTraceparent(t *testing.T) {
 		{"01", "parentbased_always_off", "", 0},
 		{"01", "parentbased_traceidratio", "0", 0},
 		{"00", "parentbased_traceidratio", "1", 1},
-		{"01", "traceidratio", "0.000000001", 0}, // of this trace id it would sample each request
+		{"01", "traceidratio", "0.000000001", 0}, // with this trace id, a ratio by id would sample each request
 	} {
 		c, s3 := newCollector(t), s3test.Start(t, "dicom")
 		c.traced(t, "OTEL_TRACES_SAMPLER="+test.sampler, "OTEL_TRACES_SAMPLER_ARG="+test.ratio)
@@ -166,7 +166,7 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
-// Whoever has not asked for traces gets none.
+// Without the variables there are no traces.
 func TestTracesAreOff(t *testing.T) {
 	for _, variable := range []string{"OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=none", "OTEL_EXPORTER_OTLP_ENDPOINT="} {
 		c := newCollector(t)
@@ -184,7 +184,7 @@ func TestTracesAreOff(t *testing.T) {
 	}
 }
 
-// A collector that hangs delays no request, and no stop for longer than three seconds. What is too much is dropped, and counted.
+// A collector that hangs delays no request, and a stop for at most three seconds. Spans above the limit are dropped and counted.
 func TestCollectorHangs(t *testing.T) {
 	c, held := newCollector(t), make(chan struct{})
 	t.Cleanup(func() { close(held) })
@@ -192,7 +192,7 @@ func TestCollectorHangs(t *testing.T) {
 	c.traced(t, "OTEL_BSP_MAX_QUEUE_SIZE=16", "OTEL_BSP_SCHEDULE_DELAY=1")
 	r := start(t, s3test.Start(t, "dicom"), nil)
 	begun := time.Now()
-	const requests = 50 // of eight spans
+	const requests = 50 // with eight spans each
 	for range requests {
 		if response := r.request(t, "POST", "/studies", bytes.NewReader(sample(t)), nil); response.StatusCode != 200 {
 			t.Fatalf("got %d, want 200", response.StatusCode)
@@ -215,8 +215,8 @@ func TestCollectorHangs(t *testing.T) {
 	}
 }
 
-// What keeps traces from being exported is in the service's log, once a minute at most and without the headers, which have a
-// token; a collector may repeat it. The log has JSON alone.
+// The service's log says why traces are not exported, at most once per minute and without the headers, which contain a
+// token; the collector's answer may repeat it. The log contains only JSON.
 func TestCollectorRefuses(t *testing.T) {
 	c := newCollector(t)
 	c.answer = func(w http.ResponseWriter, r *http.Request) {

@@ -23,13 +23,13 @@ func encode(t *testing.T, r storeresponse.Response, mediaType string) []byte {
 	return b.Bytes()
 }
 
-// What Encode writes, ParseResponse reads, whatever the values are.
+// ParseResponse reads what Encode writes, with any values.
 func FuzzEncode(f *testing.F) {
 	f.Add("1.2.840.10008.5.1.4.1.1.2", "1.2.3", `https://wado/?a=1&b="<2>"\`, uint16(0xB007), uint8(3), uint8(2), uint8(1))
 	f.Add("", "", "", uint16(0), uint8(0), uint8(0), uint8(1))
 	f.Fuzz(func(t *testing.T, class, instance, url string, reason uint16, stored, failed, other uint8) {
 		for _, s := range []string{class, instance, url} {
-			// White space around a UID is padding, and XML has no control characters.
+			// White space around a UID is padding, and XML cannot contain control characters.
 			if !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Skip()
 			}
@@ -57,7 +57,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// Any bytes are decoded or refused; what is decoded can be encoded, and is then the same.
+// Any bytes are decoded or refused; a decoded module can be encoded, and is the same when it is decoded again.
 func FuzzParseResponse(f *testing.F) {
 	f.Add(false, []byte(`[{"00081190":{"vr":"UR","Value":["u"]},"0008119a":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":["272"]}}]}}]`))
 	f.Add(false, []byte(`{"00081198":{"vr":"SQ","Value":[{"00081150":{"vr":"UI"},"00081155":{"vr":"UI","Value":["1.2"]},"00081197":{"vr":"US","Value":[272,1]}},{}]}}`))

@@ -18,8 +18,8 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// What Encode writes, ParseResponse reads. Whole answers are in TestGoldenAnswers;
-// these are modules that the service does not give, or that need escapes.
+// ParseResponse reads what Encode writes. Complete answers are in TestGoldenAnswers;
+// these are modules that the service does not send, or that need escapes.
 func TestResponseModule(t *testing.T) {
 	const class = "1.2.840.10008.5.1.4.1.1.2"
 	stored := storeresponse.Referenced{SOPClassUID: class, SOPInstanceUID: "1.2.3.1", RetrieveURL: "https://wado/studies/1.2/series/1.3/instances/1.2.3.1"}
@@ -44,7 +44,7 @@ func TestResponseModule(t *testing.T) {
 	}
 }
 
-// Of 100,000 items Encode holds none: the service counts on it for the bound of its memory.
+// Encode does not keep the items: the memory limit of the service depends on this. The test has 100,000 items.
 func TestEncodeHoldsNoItems(t *testing.T) {
 	module := storeresponse.Module{
 		RetrieveURL: "https://wado/studies/1.2",
@@ -78,7 +78,7 @@ func TestEncodeTellsThatItCannotWrite(t *testing.T) {
 	}
 }
 
-// What a server answers takes bounded time and memory, however it is nested.
+// Any answer of a server takes bounded time and memory, however it is nested.
 func TestParseHostileResponse(t *testing.T) {
 	const n = 2 << 20
 	for name, test := range map[string]struct{ mediaType, body string }{
@@ -106,7 +106,7 @@ func TestParseHostileResponse(t *testing.T) {
 	}
 }
 
-// Modules as other servers write them: XNAT's array, dcm4chee's lower-case tags, the
+// Modules as other servers write them: the array of XNAT, lower-case tags of dcm4chee, the
 // strings and the missing namespace of the Python original.
 func TestParseForeignResponse(t *testing.T) {
 	tests := map[string]struct {
@@ -146,7 +146,7 @@ func TestParseForeignResponse(t *testing.T) {
 	}
 }
 
-// utf16LE has a byte order mark.
+// utf16LE writes a byte order mark.
 func utf16LE(text string) string {
 	var b []byte
 	for _, unit := range utf16.Encode([]rune("\uFEFF" + text)) {
@@ -174,7 +174,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// Millions of empty elements, or attributes, take no memory to speak of: the document is refused before it is read.
+// Millions of empty elements, or of attributes, need little memory: the document is refused before it is decoded.
 func TestParseXMLIsBounded(t *testing.T) {
 	for name, document := range map[string]string{
 		"items":      "<NativeDicomModel><DicomAttribute tag=\"00081199\">" + strings.Repeat("<Item/>", 2_000_000) + "</DicomAttribute></NativeDicomModel>",

@@ -7,7 +7,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// What a client sent must neither steer a terminal or a viewer of logs, nor fill them.
+// Text of a client must neither control a terminal or a log viewer, nor fill the log.
 func TestPrintable(t *testing.T) {
 	for name, test := range map[string]struct{ in, want string }{
 		"plain":                  {`CN=CT 1, O="Klinik Süd"`, `CN=CT 1, O="Klinik Süd"`},

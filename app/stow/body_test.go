@@ -14,7 +14,7 @@ import (
 
 func noDeadline(time.Time) error { return nil }
 
-// newTestBody has no limits but those that a test sets.
+// newTestBody has no limits except those that a test sets.
 func newTestBody(t *testing.T, source io.Reader) *limitedBody {
 	return &limitedBody{
 		source: source, stop: t.Context(), setDeadline: noDeadline, stall: time.Minute, window: 60 * time.Millisecond,
@@ -22,7 +22,7 @@ func newTestBody(t *testing.T, source io.Reader) *limitedBody {
 	}
 }
 
-// dripping takes a millisecond for each read of ten bytes.
+// dripping needs a millisecond for each read of ten bytes.
 type dripping struct{ io.Reader }
 
 // Read implements io.Reader.
@@ -31,8 +31,8 @@ func (d dripping) Read(p []byte) (int, error) {
 	return d.Reader.Read(p[:min(10, len(p))])
 }
 
-// The rule of progress. Whether the request holds memory makes no difference to
-// MINRATE; what it holds matters only while others wait.
+// The rule of progress. MINRATE applies whether or not the request holds memory;
+// the memory that it holds matters only while others wait.
 func TestProgress(t *testing.T) {
 	tests := map[string]struct {
 		rate, holds int64
@@ -59,7 +59,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// Only the waiting for the client counts, not that of the service for memory or S3.
+// Only the time in which the service waits for the client counts, not its waiting for memory or S3.
 func TestTimeOfTheServiceDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newTestBody(t, bytes.NewReader(make([]byte, 100)))
@@ -102,7 +102,7 @@ func TestBodyEndsWithTheService(t *testing.T) {
 	})
 }
 
-// Behind the body net/http reads on, to see the client leave: a deadline that is left would cut the answer.
+// After the body, net/http continues to read in order to notice that the client leaves: a remaining deadline would cut the answer.
 func TestDeadlineIsClearedBehindTheBody(t *testing.T) {
 	var last time.Time
 	b := newTestBody(t, bytes.NewReader([]byte("x")))
@@ -133,7 +133,7 @@ func TestBodyErrorOfTheConnectionIsKept(t *testing.T) {
 	}
 }
 
-// A client that sends nothing at all is judged as well, by what it holds, while it is waited for.
+// A client that sends nothing is also judged by the memory that it holds, during the wait for it.
 func TestSilentClientThatHoldsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, service := net.Pipe()

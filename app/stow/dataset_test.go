@@ -21,7 +21,7 @@ var (
 	explicitBE = dicomtest.ExplicitBE
 )
 
-// dataset is what names an instance, with more elements between its SOP and its study, and pixel data behind.
+// dataset contains the UIDs of an instance, with more elements between SOP and study, and with pixel data at the end.
 func dataset(s dicomtest.Syntax, sop, study, series, class string, pixelBytes int, more ...[]byte) []byte {
 	return dicomtest.Instance{SOP: sop, Study: study, Series: series, Class: class, Syntax: s, More: join(more...), Pixels: pixels(pixelBytes)}.Dataset()
 }

@@ -16,9 +16,9 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// A digest of the body is that of all its bytes (RFC 9530 §2, RFC 1864): of a body that was not read to its end nobody knows
-// whether it was damaged, so that nothing of it is reported as stored, whatever ended the reading. Without a digest,
-// what was received whole before that counts.
+// A digest of the body covers all its bytes (RFC 9530 §2, RFC 1864). If a body was not read to its end, for any reason, nobody knows
+// whether it was damaged, so nothing of it is reported as stored. Without a digest,
+// the instances that were received completely before count.
 func TestDigestOfABodyThatIsNotReadToItsEnd(t *testing.T) {
 	first, second := ct("1.1", 1000), ct("1.2", 1000)
 	whole := multipart(first, second)
@@ -72,7 +72,7 @@ func TestDigestOfABodyThatIsNotReadToItsEnd(t *testing.T) {
 	}
 }
 
-// stalled sends nothing, until its context ends.
+// stalled sends nothing until its context ends.
 type stalled struct{ context.Context }
 
 // Read implements io.Reader.

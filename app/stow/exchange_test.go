@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// exchange is one row of a table: a request, and what the standard or a client wants to come of it.
+// exchange is one row of a table: a request, and its result according to the standard, or as a client needs it.
 type exchange struct {
 	name   string // the topic
-	source string // where it is written, or who sends it
+	source string // the section of the standard, or the client that sends it
 
 	path        string // "": /studies
 	contentType string // "": that of multipart
@@ -21,12 +21,12 @@ type exchange struct {
 	body        []byte
 	chunked     bool // its length is not declared
 	options     []option
-	before      func(*service) // what comes first
+	before      func(*service) // called before the request
 
 	status int
 	want   string   // outcomes
-	stored [][]byte // all that is in the bucket afterwards, byte for byte
-	detail []string // words of an answer that is no response module
+	stored [][]byte // the whole content of the bucket afterwards, byte for byte
+	detail []string // words of an answer without a response module
 }
 
 func runExchanges(t *testing.T, tests []exchange) {
@@ -74,7 +74,7 @@ func (s *service) exchange(t *testing.T, test exchange) answer {
 	return s.do(t, r, test.contentType)
 }
 
-// wantStored wants these instances in the bucket, byte for byte, and nothing else: no partial object, no open upload.
+// wantStored checks that the bucket contains exactly these instances, byte for byte, no partial object, and no open upload.
 func (s *service) wantStored(t *testing.T, instances ...[]byte) {
 	t.Helper()
 	var got, want []string
@@ -95,7 +95,7 @@ func (s *service) wantStored(t *testing.T, instances ...[]byte) {
 	}
 }
 
-// wantReferenced wants an object for each instance that was reported as stored.
+// wantReferenced checks that there is an object for each instance that was reported as stored.
 func (s *service) wantReferenced(t *testing.T, a answer) {
 	t.Helper()
 	keys := fmt.Sprintf("%q", s.s3.Keys())
@@ -106,7 +106,7 @@ func (s *service) wantReferenced(t *testing.T, a answer) {
 	}
 }
 
-// audit is the last record of the audit log.
+// audit returns the last record of the audit log.
 func (s *service) audit(t *testing.T) map[string]any {
 	t.Helper()
 	s.mu.Lock()

@@ -17,7 +17,7 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// Promise 1: an outage is 503 with the response module, so that senders come again.
+// Promise 1: in an outage the answer is 503 with the response module, so that senders repeat the request.
 func TestOutageIsTemporary(t *testing.T) {
 	tests := map[string]struct {
 		fault  s3test.Fault
@@ -76,7 +76,7 @@ func TestMaxRequestSize(t *testing.T) {
 	})
 }
 
-// The request over MAXREQUESTS is refused before its body is read, the others go on.
+// A request above MAXREQUESTS is refused before its body is read; the others continue.
 func TestMaxRequests(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) { h.Config.MaxRequests = 1 })
 	hold := make(chan struct{})
@@ -103,7 +103,7 @@ func TestMaxRequests(t *testing.T) {
 	}
 }
 
-// When the service is cut, uploads end, nothing is left, and the sender is told to come again.
+// When the service is cut, uploads end, nothing is left behind, and the sender is asked to repeat the request.
 func TestServiceIsCut(t *testing.T) {
 	ctx, cut := context.WithCancel(t.Context())
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) { h.Stop = ctx })
@@ -113,7 +113,7 @@ func TestServiceIsCut(t *testing.T) {
 		cut()
 	}()
 	got := s.post(t, "/studies", "", reading)
-	// The rest of the body, of which nothing is known, may have an item of its own.
+	// The rest of the body, whose content is unknown, may have its own item.
 	if want := "failed 1.1 A700"; got.status != 503 || strings.TrimSuffix(got.outcomes(), " | other A700") != want {
 		t.Errorf("got %d %q, want 503 %q", got.status, got.outcomes(), want)
 	}
@@ -122,7 +122,7 @@ func TestServiceIsCut(t *testing.T) {
 	}
 }
 
-// A transfer syntax that is no UID must not reach the headers of the request to S3.
+// An invalid transfer syntax must not reach the headers of the request to S3.
 func TestTransferSyntaxThatIsNoUID(t *testing.T) {
 	s := newService(t)
 	odd := bytes.Replace(ct("1.1", 10), []byte("1.2.840.10008.1.2.1\x00"), []byte("1.2.8\r\nX-Odd: \xff\xfe 123"), 1)
@@ -136,7 +136,7 @@ func TestTransferSyntaxThatIsNoUID(t *testing.T) {
 	}
 }
 
-// Twice in one request: the last one stays, though the first may be slow to store.
+// If an instance is contained twice in one request, the last one remains stored, even if the first is slower to store.
 func TestInstanceTwiceInOneRequest(t *testing.T) {
 	for name, size := range map[string]int{"puts": 10, "multipart uploads": 9 << 20} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestInstanceTwiceInOneRequest(t *testing.T) {
 				first.Operation = "CompleteMultipartUpload"
 			}
 			s.s3.Inject(first)
-			go func() { // until the second overtakes the first, which it must not
+			go func() { // until the second overtakes the first, which must not happen
 				defer close(hold)
 				for deadline := time.Now().Add(300 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 					if s.s3.MaxInFlight(first.Operation) > 1 || len(s.s3.Keys()) > 0 {
@@ -167,8 +167,8 @@ func TestInstanceTwiceInOneRequest(t *testing.T) {
 	}
 }
 
-// The body may notice that the service is cut before the uploads do: between two
-// parts, or in a head. The sender must come again all the same.
+// The body may notice that the service is cut earlier than the uploads: between two
+// parts, or within a head. Then, too, the sender is asked to repeat the request.
 func TestServiceIsCutBeforeAnInstanceIsKnown(t *testing.T) {
 	for name, sent := range map[string]int{"in a head": 300, "between two parts": len(multipart(ct("1.1", 10))) - len("--\r\n")} {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestServiceIsCutBeforeAnInstanceIsKnown(t *testing.T) {
 	}
 }
 
-// PREFIX and OBJECTSUFFIX are of the key, not of the RetrieveURL.
+// PREFIX and OBJECTSUFFIX are part of the key, but not of the RetrieveURL.
 func TestKeys(t *testing.T) {
 	s := newService(t, withWADOURL, func(h *stow.Handler, _ *s3store.Config) { h.Config.Prefix, h.Config.Suffix = "in/box", ".dcm" })
 	got := s.post(t, "/studies", "", bytes.NewReader(multipart(ct("1.1", 1), instance("1.2", "9.9", series, classUID, 1))))
@@ -199,7 +199,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// The audit record has what alarms and dashboards read; the log names no patient and no value that is no UID.
+// The audit record contains what alarms and dashboards read; the log contains no patient and no invalid UID.
 func TestRecords(t *testing.T) {
 	s := newService(t)
 	s.post(t, "/studies", "", bytes.NewReader(multipart(ct("1.1", 10), instance("1.2", "Doe^Jane", series, classUID, 1))))
@@ -218,7 +218,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// Six bytes can be a part: what has no UID must not fill the log. All others have their record.
+// A part can consist of six bytes: parts without a UID must not fill the log. All others have their record.
 func TestRecordsOfManyParts(t *testing.T) {
 	s := newService(t)
 	body := strings.Repeat("--b\n\n\n", 5000)
@@ -238,7 +238,7 @@ func TestRecordsOfManyParts(t *testing.T) {
 	}
 }
 
-// BenchmarkEmptyParts is what the shortest parts cost.
+// BenchmarkEmptyParts measures the cost of the shortest parts.
 func BenchmarkEmptyParts(b *testing.B) {
 	s := newService(b)
 	body := strings.Repeat("--b\n\n\n", 50_000) + "--b--"

@@ -17,8 +17,8 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// A coding has its check behind the bytes: it would come when they are stored. So it is
-// refused (RFC 9110 §15.5.16), and the answer says what is accepted.
+// The checksum of a content coding follows after all bytes, when they are already stored. So no coding is
+// accepted (RFC 9110 §15.5.16), and the answer says what is.
 func TestContentCodingsAreRefused(t *testing.T) {
 	for _, coding := range []string{"gzip", "x-gzip", "GZIP", "deflate", "br", "identity, gzip"} {
 		s := newService(t)
@@ -64,7 +64,7 @@ func TestPiecesAreRefused(t *testing.T) {
 	s.wantStored(t, other)
 }
 
-// panicking is a body that panics once, when so many bytes were read.
+// panicking is a body that panics once, after so many bytes were read.
 type panicking struct {
 	io.ReadCloser
 	left int
@@ -81,8 +81,8 @@ func (p *panicking) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A panic anywhere frees what the request held and aborts what it sent; the client gets
-// an answer, the audit log its record, and what was received whole is stored.
+// A panic anywhere frees what the request held, and aborts what it sent; the client gets
+// an answer, the audit log gets its record, and instances that were received completely are stored.
 func TestPanic(t *testing.T) {
 	whole, rest := ct("1.1", 1000), ct("1.2", 40<<20)
 	body := multipart(whole, rest)
@@ -121,8 +121,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Every failure of an instance reaches its sender in words, too (PS3.18 §10.5.3.2), once
-// for those that failed alike, without a value of an attribute.
+// Every failure of an instance is also described in words (PS3.18 §10.5.3.2), once
+// for all instances with the same failure, and without a value of an attribute.
 func TestFailuresInWords(t *testing.T) {
 	s := newService(t)
 	secret := "Doe^Jane"
@@ -143,7 +143,7 @@ func TestFailuresInWords(t *testing.T) {
 	}
 }
 
-// What S3 says is the operator's; the sender is told what to do.
+// The text of S3's errors is for the operator; the sender is told what to do.
 func TestStorageFailureInWords(t *testing.T) {
 	s := newService(t)
 	s.s3.Inject(s3test.Fault{Operation: "PutObject", Status: http.StatusForbidden, Code: "AccessDenied"})
@@ -154,7 +154,7 @@ func TestStorageFailureInWords(t *testing.T) {
 	}
 }
 
-// RESPONSEDELAY ends when the service is cut: what is stored is told.
+// RESPONSEDELAY ends when the service is cut: the answer reports what is stored.
 func TestDelayEndsWithTheService(t *testing.T) {
 	stop := make(chan struct{})
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) {
@@ -166,7 +166,7 @@ func TestDelayEndsWithTheService(t *testing.T) {
 	}
 }
 
-// A body that breaks off fails all instances whose bulkdata did not come, each by its name.
+// If a body ends early, all instances whose bulkdata did not arrive fail, each under its own UIDs.
 func TestBrokenBodyOfMetadata(t *testing.T) {
 	s := newService(t)
 	const parts = "--myboundary\r\nContent-Type: application/dicom+json\r\n\r\n"
@@ -181,8 +181,8 @@ func TestBrokenBodyOfMetadata(t *testing.T) {
 	}
 }
 
-// Promise 7: an instance is named by its metadata. A value in front of the UIDs whose length
-// comes last is not read as elements, whatever is in it.
+// Promise 7: the UIDs of an instance are those of its metadata. A value before the UIDs whose length
+// is known only at the end is not parsed as elements, whatever it contains.
 func TestValueInFrontOfTheNameIsNotTheName(t *testing.T) {
 	const other = "9.9.9"
 	element := func(name uint32, vr, sop string) string {
@@ -205,7 +205,7 @@ func TestValueInFrontOfTheNameIsNotTheName(t *testing.T) {
 	}
 }
 
-// Nobody keeps a slot that others want for nothing.
+// A silent client loses its slot when others need it.
 func TestSilentClientLosesItsSlot(t *testing.T) {
 	s := newService(t, func(h *stow.Handler, _ *s3store.Config) {
 		h.Config.MaxRequests, h.Config.StallTimeout, h.Config.RateWindow = 1, time.Hour, 600*time.Millisecond

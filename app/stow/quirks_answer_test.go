@@ -12,7 +12,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// What clients expect of answers. CORS of browsers (DICOMcloud/DICOMcloud#69): TestCORS of package server.
+// What clients expect of answers. CORS for browsers (DICOMcloud/DICOMcloud#69): TestCORS of package server.
 func TestClientsUnderstandAnswers(t *testing.T) {
 	a, b := ct("1.1", 10), ct("1.2", 3000)
 	good, bad := multipart(a, b), multipart(a, []byte("not DICOM"))
@@ -78,8 +78,8 @@ func wantEqual(got, want any) error {
 	return nil
 }
 
-// Behind a proxy, what the request calls the service is of no meaning to others:
-// RetrieveURLs come from WADOURL alone (Orthanc DICOMweb NEWS 1.8 and 1.14, OHIF/Viewers#1665).
+// Behind a proxy, the address in a request is of no use to other clients:
+// RetrieveURLs come only from WADOURL (Orthanc DICOMweb NEWS 1.8 and 1.14, OHIF/Viewers#1665).
 func TestRetrieveURLBehindAProxy(t *testing.T) {
 	s := newService(t, withWADOURL)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/studies", bytes.NewReader(multipart(ct("1.1", 10))))

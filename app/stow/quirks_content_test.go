@@ -12,11 +12,11 @@ import (
 	"stowrs-to-s3/app/stow"
 )
 
-// Content quirks: DICOM as devices write it. What can be named is stored byte for
-// byte and without a warning; the rest is refused by itself, never the request.
+// Content quirks: DICOM as devices write it. An instance that can be identified is stored byte for
+// byte and without a warning; any other is refused alone, not the request.
 //
-// Metadata with bulkdata has tests of its own; what the walk to the UIDs survives,
-// element by element, is tested in package dicom.
+// Metadata with bulkdata have their own tests; damage before the UIDs is tested,
+// element by element, in package dicom.
 func TestContentQuirks(t *testing.T) {
 	le := explicitLE
 	uids := func(s dicomtest.Syntax, more ...[]byte) []byte {
@@ -61,7 +61,7 @@ func TestContentQuirks(t *testing.T) {
 	runExchanges(t, exchanges)
 }
 
-// Content that cannot be named, or not safely. Each is sent between two good instances, which are stored.
+// Content that cannot be identified, or not with certainty. Each is sent between two good instances, which are stored.
 func TestContentThatIsRefused(t *testing.T) {
 	of := func(sop, study, series string) []byte { return instance(sop, study, series, classUID, 1) }
 	long := strings.Repeat("1", 65)
@@ -99,7 +99,7 @@ func TestContentThatIsRefused(t *testing.T) {
 	}
 }
 
-// More that UIDs do: leading zeros are common; a SOP Instance UID may come again in
+// More about UIDs: leading zeros are common; a SOP Instance UID may occur again in
 // another series or study (GoogleCloudPlatform/healthcare-dicom-dicomweb-adapter#153).
 func TestKeysHoldTheWholeHierarchy(t *testing.T) {
 	s := newService(t)
@@ -113,9 +113,9 @@ func TestKeysHoldTheWholeHierarchy(t *testing.T) {
 	s.wantStored(t, a, b, c)
 }
 
-// A duplicate never harms what is stored (dcm4che/dcm4chee-arc-light#4754), and
-// what the answer calls failed is not stored (#4773, #862): neither the same bytes
-// again, nor others that are rejected, nor others that S3 fails.
+// A duplicate never harms what is stored (dcm4che/dcm4chee-arc-light#4754), and an instance that
+// the answer reports as failed is not stored (#4773, #862): neither the same bytes
+// again, nor others that are rejected, nor others that S3 fails to store.
 func TestDuplicateNeverDeletes(t *testing.T) {
 	stored, other := ct("1.1", 300<<10), ct("1.1", 300<<10+1)
 	outage := func(s *service) {

@@ -95,7 +95,7 @@ func TestFramingQuirks(t *testing.T) {
 
 func text(words ...any) []byte { return fmt.Append(nil, words...) }
 
-// The record of a refused request tells its Content-Type, or an integrator could not be helped.
+// The record of a refused request contains its Content-Type, which helps integrators.
 func TestContentTypeOfARefusedRequestIsLogged(t *testing.T) {
 	s := newService(t)
 	s.post(t, "/studies", "application/zip; x=y", bytes.NewReader(ct("1.1", 10)))

@@ -22,7 +22,7 @@ import (
 // ConditionalRequestConflict in TestRejectDuplicates and TestConditionalConflicts of
 // package s3store; parallel requests of different instances in the end-to-end tests.
 
-// dial sends the head of a Store request by hand.
+// dial sends the head of a Store request over a raw connection.
 func (s *service) dial(t *testing.T, header string) net.Conn {
 	t.Helper()
 	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -58,8 +58,8 @@ func TestRetryWithAnEmptyBody(t *testing.T) {
 	s.wantStored(t)
 }
 
-// One instance by two writers at once, who meet in S3 (dcm4che/dcm4che#1103, #1112:
-// partial files): the object is that of one of them, whole.
+// One instance from two writers at the same time, whose stores overlap in S3 (dcm4che/dcm4che#1103, #1112:
+// partial files): the object is that of one of them, complete.
 func TestTwoWritersOfOneInstance(t *testing.T) {
 	for _, size := range []struct {
 		name, operation string
@@ -109,7 +109,7 @@ func TestTwoWritersOfOneInstance(t *testing.T) {
 	}
 }
 
-// meet holds the first two requests of an operation until both are there.
+// meet holds the first two requests of an operation until both have arrived.
 func (s *service) meet(operation string) {
 	both := make(chan struct{})
 	var arrived sync.WaitGroup
@@ -118,7 +118,7 @@ func (s *service) meet(operation string) {
 	s.s3.Inject(s3test.Fault{Operation: operation, Times: 2, Hold: both, OnHit: func(s3test.Request) { arrived.Done() }})
 }
 
-// A request lost to a conditional write that S3 wants repeated is repeated.
+// A request is repeated after ConditionalRequestConflict.
 func TestConditionalConflictIsRepeated(t *testing.T) {
 	s := newService(t, func(_ *stow.Handler, c *s3store.Config) { c.RejectDuplicates = true })
 	s.s3.Inject(s3test.Fault{Operation: "PutObject", Status: 409, Code: "ConditionalRequestConflict", Times: 1})
@@ -129,8 +129,8 @@ func TestConditionalConflictIsRepeated(t *testing.T) {
 	s.wantStored(t, data)
 }
 
-// A client that leaves in the middle of an instance: its multipart upload is
-// aborted, what was whole before is stored.
+// A client leaves in the middle of an instance: its multipart upload is
+// aborted, and instances that were complete before are stored.
 func TestClientLeaves(t *testing.T) {
 	for _, framing := range []string{"Content-Length", "chunked"} {
 		t.Run(framing, func(t *testing.T) {

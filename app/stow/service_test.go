@@ -61,10 +61,10 @@ func newService(t testing.TB, options ...option) *service {
 	return s
 }
 
-// smallParts makes a multipart upload of what is longer than 64 KiB.
+// smallParts makes a multipart upload of every instance longer than 64 KiB.
 func smallParts(_ *stow.Handler, c *s3store.Config) { c.PartBytes = 64 << 10 }
 
-// handler serves POST as package server does, and answers a refusal with its detail as text.
+// handler serves POST like package server, and answers a refusal with its detail as text.
 func (s *service) handler(t testing.TB, options ...option) http.Handler {
 	storeConfig := s3store.Config{Bucket: "dicom", Threads: 4, LargestPartBytes: 16 << 20, RetryTime: time.Second}
 	h := stow.Handler{
@@ -118,7 +118,7 @@ type answer struct {
 	module storeresponse.Response
 }
 
-// post sends a body; contentType "" is that of multipart.
+// post sends a body; contentType "" means that of multipart.
 func (s *service) post(t *testing.T, path, contentType string, body io.Reader) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, body)
@@ -165,7 +165,7 @@ func (s *service) do(t *testing.T, r *http.Request, contentType string) answer {
 	return a
 }
 
-// outcomes is the module in short: "stored 1.2 | failed 1.3 A901 | other C000".
+// outcomes is the module in short form: "stored 1.2 | failed 1.3 A901 | other C000".
 func (a answer) outcomes() string {
 	var words []string
 	for _, r := range a.module.Referenced {
@@ -184,7 +184,7 @@ func (a answer) outcomes() string {
 	return strings.Join(words, " | ")
 }
 
-// stopped is a context that ends with a channel.
+// stopped is a context that ends when a channel is closed.
 func stopped(t testing.TB, stop <-chan struct{}) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

@@ -75,8 +75,8 @@ func TestRequestMediaTypes(t *testing.T) {
 	}...))
 }
 
-// PS3.18 §8.7.9: on conflict the File Meta Information wins over transfer-syntax.
-// §8.7.3 excludes implicit VR and big endian; they are stored all the same, without
+// PS3.18 §8.7.9: on conflict the File Meta Information takes precedence over transfer-syntax.
+// §8.7.3 excludes implicit VR and big endian; they are stored nevertheless, without
 // a warning, as every other server does.
 func TestTransferSyntax(t *testing.T) {
 	for _, encoding := range []dicomtest.Syntax{implicitLE, explicitLE, explicitBE} {

@@ -9,10 +9,10 @@ import (
 )
 
 // The tables of the files standard_*_test.go follow PS3.18 §10.5 (Store
-// transaction), those of quirks_*_test.go what clients make of it.
+// transaction), those of quirks_*_test.go the practice of clients.
 
 // Requests: resources, query, headers and payload of PS3.18 §10.5.1. Metadata
-// and bulkdata (§10.5.1.4, §8.6.1.2) have tests of their own.
+// and bulkdata (§10.5.1.4, §8.6.1.2) have their own tests.
 func TestRequests(t *testing.T) {
 	a, b, other := ct("1.1", 10), ct("1.2", 3000), instance("1.3", "9.9", series, classUID, 10)
 	runExchanges(t, []exchange{

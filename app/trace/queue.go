@@ -7,11 +7,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// counts are the spans that have ended.
+// counts are the numbers of ended spans.
 type counts struct{ waiting, exported, failed, dropped atomic.Int64 }
 
-// queue is the SDK's batch processor. It counts the spans that wait for their export, those of the batch that is on its way
-// among them, and drops what is too many, as the SDK would, but counts them.
+// queue is the SDK's batch processor, with a limit of its own: it counts the spans that wait for their export, including the batch
+// that is being sent. Above the limit it drops spans, like the SDK, but counts them.
 type queue struct {
 	sdktrace.SpanProcessor
 	counts *counts
@@ -23,7 +23,7 @@ func newQueue(exporter sdktrace.SpanExporter, told *teller, most int) sdktrace.S
 	return &queue{SpanProcessor: batches, counts: &told.counts, most: int64(most)}
 }
 
-// OnEnd implements sdktrace.SpanProcessor. It waits for nothing.
+// OnEnd implements sdktrace.SpanProcessor. It never blocks.
 func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
 	if q.counts.waiting.Add(1) > q.most {
 		q.counts.waiting.Add(-1)
@@ -33,7 +33,7 @@ func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
 	q.SpanProcessor.OnEnd(s)
 }
 
-// counted is an exporter that counts, and tells what it meets.
+// counted is an exporter that counts the spans, and logs errors.
 type counted struct {
 	sdktrace.SpanExporter
 	told *teller
@@ -46,7 +46,7 @@ func (c counted) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan)
 	c.told.counts.waiting.Add(-n)
 	if err != nil {
 		c.told.counts.failed.Add(n)
-		c.told.Handle(err) // and not the SDK, whose handler is one for the process
+		c.told.Handle(err) // here, because the SDK has only one error handler for the whole process
 		return nil
 	}
 	c.told.counts.exported.Add(n)

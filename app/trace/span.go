@@ -8,10 +8,10 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
-// Span is one that was begun. The zero Span is none: its methods do nothing.
+// Span is a span that has begun. The methods of the zero Span do nothing.
 type Span struct{ span oteltrace.Span }
 
-// Start begins a span beneath that of ctx; none if ctx has none.
+// Start begins a span as a child of that of ctx. If ctx has none, it returns the zero Span.
 func Start(ctx context.Context, name string) (context.Context, Span) {
 	if !oteltrace.SpanFromContext(ctx).IsRecording() {
 		return ctx, Span{}
@@ -19,7 +19,7 @@ func Start(ctx context.Context, name string) (context.Context, Span) {
 	return start(ctx, name, oteltrace.SpanKindInternal)
 }
 
-// S3 begins the span of an S3 request, named by its operation: one for all attempts, each of which is an event (Event).
+// S3 begins the span of an S3 request, named after the operation. It covers all attempts; each attempt is an event (see Event).
 func S3(ctx context.Context, operation string) (context.Context, Span) {
 	if !oteltrace.SpanFromContext(ctx).IsRecording() {
 		return ctx, Span{}
@@ -39,7 +39,7 @@ func start(ctx context.Context, name string, kind oteltrace.SpanKind, attributes
 
 type partKey struct{}
 
-// WithPart gives all spans beneath ctx the number of their instance within the request, from 1.
+// WithPart sets the attribute stowrs.part of all spans that begin with the returned context: the number of the instance in its request, from 1.
 func WithPart(ctx context.Context, part int) context.Context {
 	if !oteltrace.SpanFromContext(ctx).IsRecording() {
 		return ctx
@@ -47,7 +47,7 @@ func WithPart(ctx context.Context, part int) context.Context {
 	return context.WithValue(ctx, partKey{}, part)
 }
 
-// Event notes what happens at this moment, in the span of ctx. errorType is as that of End.
+// Event adds an event to the span of ctx, with the present time. errorType is as in End.
 func Event(ctx context.Context, name, errorType string) {
 	span := oteltrace.SpanFromContext(ctx)
 	switch {
@@ -59,15 +59,15 @@ func Event(ctx context.Context, name, errorType string) {
 	}
 }
 
-// Set gives the span an attribute that is a number: a size, a count, a status.
+// Set sets a numeric attribute of the span, such as a size, a count or a status.
 func (s Span) Set(key string, value int64) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.Int64(key, value))
 	}
 }
 
-// End ends the span. errorType says in one word what has failed, and names nobody
-// (https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/); empty: nothing has.
+// End ends the span. errorType is a constant that says what failed, without any data of the request
+// (https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/); empty: nothing failed.
 func (s Span) End(errorType string) {
 	if s.span == nil {
 		return

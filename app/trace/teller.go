@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// tellEvery is the time between two records: a collector that is away fails each batch.
+	// tellEvery is the time between two records; without it, every batch would cause a record while the collector cannot be reached.
 	tellEvery = time.Minute
-	// toldBytes of an error's text are enough to mend it.
+	// toldBytes limits the text of an error in a record.
 	toldBytes = 300
 )
 
-// teller writes what the SDK has to say into the service's log: one record a minute at most, without secrets.
+// teller writes the errors and warnings of the SDK into the service's log: at most one record per minute, without secrets.
 type teller struct {
 	log     *slog.Logger
 	secrets []string
@@ -42,7 +42,7 @@ func (t *teller) tell(text string) {
 	t.told, t.untold = time.Now(), 0
 }
 
-// clean leaves out what a collector has answered, which may repeat what it was sent, and the secrets of the environment.
+// clean removes the body of a collector's answer, which may repeat what was sent, and the secrets of the environment.
 func (t *teller) clean(text string) string {
 	text, _, _ = strings.Cut(text, "body: ")
 	for _, secret := range t.secrets {
@@ -57,10 +57,10 @@ func (t *teller) clean(text string) string {
 	return strings.TrimRight(text[:min(len(text), toldBytes)], " (")
 }
 
-// sdkLog is the SDK's own log. The fixed words of its warnings and errors are told, and no value: a header may be one.
+// sdkLog receives the SDK's own log. It writes only the constant messages of warnings and errors, without values, because a value can be a header.
 type sdkLog struct{ *teller }
 
-// Enabled implements slog.Handler. The SDK's warnings are logr's V(1), its errors are above that.
+// Enabled implements slog.Handler. The SDK logs warnings as logr's V(1), which is level -1, and errors with a higher level.
 func (sdkLog) Enabled(_ context.Context, level slog.Level) bool { return level >= -1 }
 
 // Handle implements slog.Handler.

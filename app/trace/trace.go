@@ -2,11 +2,11 @@
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). The spans go to a collector over
 // OTLP/HTTP, with OpenTelemetry's own SDK and exporter.
 //
-// A request is one span. Its children are the six steps (docs/design.md), and beneath the step Store the S3 requests. No span has an
-// attribute of a patient, a UID, a key, or the text of an error: an error is a word, its error.type.
+// A request is one span. Its children are the six steps (docs/design.md), and the S3 requests are children of the step Store. No span contains an
+// attribute of a patient, a UID, a key, or the text of an error: an error is only a constant, its error.type.
 //
-// A span is begun beneath that of the context, if there is one. So other packages need a context and no Tracer, and where there
-// are no traces nothing is allocated.
+// A span is the child of the span in the context; without one, no span begins. So other packages need only a context and no Tracer,
+// and without traces nothing is allocated.
 package trace
 
 import (
@@ -26,7 +26,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 )
 
-// scope is the name of what makes the spans.
+// scope is the instrumentation scope of the spans.
 const scope = "stowrs-to-s3"
 
 // Tracer begins the spans of requests. A nil Tracer begins none. It is safe for concurrent use.
@@ -36,15 +36,16 @@ type Tracer struct {
 	told     *teller
 }
 
-// New makes the Tracer that the environment asks for, which Check has found right; nil if it asks for none. It does not call the
-// collector: what cannot be exported is dropped, and told in the log, once a minute at most. The error is that of an exporter which cannot be made.
+// New makes the Tracer that the environment asks for; nil if it asks for none. Call Check first. New does not connect to the
+// collector: spans that cannot be exported are dropped, and at most once per minute a log record reports this. The error reports an exporter or a
+// resource that cannot be made.
 func New(environment map[string]string, version string, log *slog.Logger) (*Tracer, error) {
 	if !wanted(environment) {
 		return nil, nil
 	}
 	told := &teller{log: log, secrets: secrets(environment)}
 	otel.SetErrorHandler(told)
-	otel.SetLogger(logr.FromSlogHandler(sdkLog{told})) // else the SDK writes text to standard error, headers among it
+	otel.SetLogger(logr.FromSlogHandler(sdkLog{told})) // otherwise the SDK writes text to standard error, including headers
 	ctx := context.Background()
 	exporter, err := otlptracehttp.New(ctx, endpoint(environment)...)
 	if err != nil {
@@ -53,7 +54,7 @@ func New(environment map[string]string, version string, log *slog.Logger) (*Trac
 	what, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "stowrs"), attribute.String("service.version", version)),
 		resource.WithTelemetrySDK(),
-		resource.WithFromEnv(), // the last one counts
+		resource.WithFromEnv(), // last, so that it overrides the attributes above
 	)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
@@ -67,15 +68,15 @@ func New(environment map[string]string, version string, log *slog.Logger) (*Trac
 	return &Tracer{tracer: provider.Tracer(scope), provider: provider, told: told}, nil
 }
 
-// limits bound a span: of an S3 request that is tried for an hour, the last events are kept.
+// limits bound the memory of a span. If an S3 request is repeated for an hour, only its last events are kept.
 var limits = sdktrace.SpanLimits{
 	AttributeValueLengthLimit: 256, AttributeCountLimit: 32, EventCountLimit: 16, LinkCountLimit: 1,
 	AttributePerEventCountLimit: 4, AttributePerLinkCountLimit: 1,
 }
 
-// Request begins the span of a request. Of a traceparent header (https://www.w3.org/TR/trace-context/) it takes the ids, and
-// nothing else: anybody may have written it, so it decides about no sampling, and the tracestate beside it, which may be any text, is left out. The
-// request that it returns has the span in its context.
+// Request begins the span of a request, and returns the request with the span in its context. From a traceparent header
+// (https://www.w3.org/TR/trace-context/) it takes only the ids: any client can write this header, so it must not decide about
+// sampling. The tracestate header, which can contain any text, is ignored.
 func (t *Tracer) Request(r *http.Request, route, requestID string) (*http.Request, Span) {
 	if t == nil {
 		return r, Span{}
@@ -92,10 +93,10 @@ func (t *Tracer) Request(r *http.Request, route, requestID string) (*http.Reques
 	return r.WithContext(ctx), Span{span}
 }
 
-// closeTimeout bounds Close: a collector that hangs holds up no stop for longer.
+// closeTimeout limits Close: a collector that hangs delays a stop for no longer than this.
 const closeTimeout = 3 * time.Second
 
-// Close exports what is left, until ctx ends and for three seconds at most.
+// Close exports the remaining spans, until ctx ends, but for at most three seconds.
 func (t *Tracer) Close(ctx context.Context) {
 	if t == nil {
 		return
@@ -107,7 +108,7 @@ func (t *Tracer) Close(ctx context.Context) {
 	}
 }
 
-// Counts are the spans that have ended up to now, by what became of them.
+// Counts returns the numbers of spans that have ended, by outcome. Spans that still wait for their export are not included.
 func (t *Tracer) Counts() (exported, failed, dropped int64) {
 	n := &t.told.counts
 	return n.exported.Load(), n.failed.Load(), n.dropped.Load()

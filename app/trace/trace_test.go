@@ -27,7 +27,7 @@ func step(ctx context.Context) {
 	span.End("")
 }
 
-// Where there are no traces, nothing is allocated for them: for a request, and for each of its instances.
+// Without traces, nothing is allocated for them, neither for a request nor for its instances.
 func TestOffCostsNothing(t *testing.T) {
 	none, err := New(map[string]string{"OTEL_SERVICE_NAME": "x"}, "", slog.Default())
 	if none != nil || err != nil {
@@ -51,7 +51,7 @@ func TestOffCostsNothing(t *testing.T) {
 	none.Close(ctx)
 }
 
-// The hooks of one instance, without traces, and with a request that is not sampled: what is paid for not being traced.
+// The cost of the calls for one instance when there are no traces, or when its request is not sampled.
 func BenchmarkOff(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	defer cancel()
@@ -61,7 +61,7 @@ func BenchmarkOff(b *testing.B) {
 	}
 }
 
-// The same with traces, whose exporter takes all.
+// The same with traces, and an exporter that discards them.
 func BenchmarkOn(b *testing.B) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithRawSpanLimits(limits),
 		sdktrace.WithSpanProcessor(newQueue(tracetest.NewNoopExporter(), &teller{log: slog.Default()}, sdktrace.DefaultMaxQueueSize)))
@@ -73,7 +73,7 @@ func BenchmarkOn(b *testing.B) {
 	}
 }
 
-// Each variable that cannot be used is told, with what it must be, and no secret is.
+// Each variable with an invalid value is reported with its rule, and without secrets.
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		variables string // separated by spaces
@@ -128,7 +128,7 @@ func TestPrintMasksSecrets(t *testing.T) {
 	}
 }
 
-// A ratio decides by chance and not by the trace id, which a client chooses: of a thousand requests of one id about half are sampled.
+// A ratio decides at random and not by the trace id, which a client can choose: of a thousand requests with the same id, about half are sampled.
 func TestRatioOfStrangers(t *testing.T) {
 	s := sampler(map[string]string{"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"})
 	parent := oteltrace.NewSpanContext(oteltrace.SpanContextConfig{TraceID: oteltrace.TraceID{15: 1}, SpanID: oteltrace.SpanID{7: 1}, TraceFlags: oteltrace.FlagsSampled, Remote: true})
@@ -141,13 +141,13 @@ func TestRatioOfStrangers(t *testing.T) {
 	if sampled < 350 || sampled > 650 {
 		t.Errorf("%d of 1000 were sampled", sampled)
 	}
-	local := oteltrace.ContextWithSpanContext(t.Context(), parent.WithRemote(false)) // a step goes with its request
+	local := oteltrace.ContextWithSpanContext(t.Context(), parent.WithRemote(false)) // a step follows the decision about its request
 	if got := s.ShouldSample(sdktrace.SamplingParameters{ParentContext: local}).Decision; got != sdktrace.RecordAndSample {
 		t.Errorf("a step of a request that is sampled: got %v", got)
 	}
 }
 
-// What the SDK has to say of the environment is told in its fixed words; a header that it does not understand is not among them.
+// The SDK's messages about the environment are logged without values: a header that it cannot parse is not in the log.
 func TestSDKTellsNoHeader(t *testing.T) {
 	var b bytes.Buffer
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")
@@ -175,7 +175,7 @@ func TestTellerCleans(t *testing.T) {
 	}
 }
 
-// The table of docs/operations.md has the variables of the code.
+// The table in docs/operations.md contains exactly the variables of the code.
 func TestEveryVariableIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
@@ -190,7 +190,7 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	for _, row := range regexp.MustCompile(`(?m)^\| (OTEL_[A-Z_, ]+) \|`).FindAllStringSubmatch(section, -1) {
 		documented = append(documented, strings.Split(row[1], ", ")...)
 	}
-	for _, name := range exporterVariables { // the form of all signals stands for both
+	for _, name := range exporterVariables { // the table contains only the form for all signals
 		documented = append(documented, "OTEL_EXPORTER_OTLP_TRACES_"+name)
 	}
 	got, want := slices.Compact(slices.Sorted(slices.Values(documented))), slices.Sorted(slices.Values(Variables()))

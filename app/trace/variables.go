@@ -22,14 +22,14 @@ const (
 	samplerRatio   = "OTEL_TRACES_SAMPLER_ARG"
 	maxQueueSize   = "OTEL_BSP_MAX_QUEUE_SIZE"
 
-	// mostQueueSize keeps the process within its bound: a span that waits holds 1 KiB, and 3 KiB with as many events as it may have.
+	// mostQueueSize keeps the process within its memory limit: a span that waits needs 1 KiB, and up to 3 KiB with all its events.
 	mostQueueSize = 8192
 )
 
 // exporterVariables have a form for all signals, OTEL_EXPORTER_OTLP_…, and one for traces, OTEL_EXPORTER_OTLP_TRACES_….
 var exporterVariables = []string{"ENDPOINT", "HEADERS", "PROTOCOL", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"}
 
-// Variables are those that are read, here or by the SDK.
+// Variables returns the names of all variables that are read, by this package or by the SDK.
 func Variables() []string {
 	names := []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"}
 	for _, name := range exporterVariables {
@@ -39,7 +39,8 @@ func Variables() []string {
 		"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", maxQueueSize, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
 }
 
-// wanted says whether there shall be traces. Without a variable the specification has them sent to this machine; here they are asked for.
+// wanted says whether the environment asks for traces. By the specification they would be on by default, and sent to localhost; here a
+// variable must switch them on.
 func wanted(environment map[string]string) bool {
 	exporter := value(environment, "OTEL_TRACES_EXPORTER")
 	named := value(environment, baseEndpoint) != "" || value(environment, tracesEndpoint) != ""
@@ -50,7 +51,7 @@ func value(environment map[string]string, name string) string {
 	return strings.TrimSpace(environment[name])
 }
 
-// Check says which variables cannot be used as they are, if there shall be traces: all of them, joined. None of its words is a secret.
+// Check reports all variables with invalid values, joined in one error, if the environment asks for traces. The error contains no secret.
 func Check(environment map[string]string) error {
 	if !wanted(environment) {
 		return nil
@@ -82,10 +83,10 @@ func Check(environment map[string]string) error {
 		"must be always_on, always_off or traceidratio, with or without parentbased_ in front")
 	rule(samplerRatio, number(0, 1), "must be a number from 0 to 1")
 	rule("OTEL_RESOURCE_ATTRIBUTES", arePairs, "must be name=value, separated by commas, with values percent-encoded")
-	for _, name := range []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"} { // a delay of none keeps a processor core busy
+	for _, name := range []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"} { // with a delay of 0, the SDK would keep a processor core busy
 		rule(name, isCount(1<<31), "must be a number of milliseconds, at least 1")
 	}
-	rule("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", isCount(1<<31), "must be a number of spans, at least 1") // the SDK ends the process over a negative one
+	rule("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", isCount(1<<31), "must be a number of spans, at least 1") // a negative number makes the SDK panic
 	rule(maxQueueSize, isCount(mostQueueSize), fmt.Sprintf("must be a number of spans from 1 to %d", mostQueueSize))
 	return errors.Join(violations...)
 }
@@ -112,7 +113,7 @@ func arePairs(v string) bool {
 	return true
 }
 
-// shown is a value as it may be printed.
+// shown is the value of a variable for output, with secrets masked.
 func shown(name, v string) string {
 	switch {
 	case strings.HasSuffix(name, "HEADERS"):
@@ -136,7 +137,7 @@ func Print(w io.Writer, environment map[string]string) {
 	}
 }
 
-// secrets are what must not be in a record: the values of headers, and passwords of URLs.
+// secrets returns what must not be in a log record: the values of headers, and the passwords of URLs.
 func secrets(environment map[string]string) []string {
 	var all []string
 	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"} {
@@ -153,7 +154,7 @@ func secrets(environment map[string]string) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }
 
-// endpoint is the specification's default, which the exporter has over TLS.
+// endpoint sets the specification's default, which is without TLS; the exporter's own default is with TLS.
 func endpoint(environment map[string]string) []otlptracehttp.Option {
 	if value(environment, baseEndpoint) != "" || value(environment, tracesEndpoint) != "" {
 		return nil
@@ -172,9 +173,9 @@ const parentBased = "parentbased_"
 
 var samplers = []string{"always_on", "always_off", "traceidratio"}
 
-// sampler is that of OTEL_TRACES_SAMPLER, which decides about each request, whoever has begun its trace, and the spans beneath
-// follow. So parentbased_ makes no difference: the only parent that another process has named is a client's, who could
-// have every request of his sampled by it.
+// sampler is the sampler of OTEL_TRACES_SAMPLER. It decides about each request, and the spans below follow this decision. So
+// parentbased_ makes no difference: the only parent in another process is that of a client, and a client must not be able to
+// have all its requests sampled.
 func sampler(environment map[string]string) sdktrace.Sampler {
 	own := sdktrace.AlwaysSample()
 	switch strings.TrimPrefix(value(environment, samplerName), parentBased) {
@@ -190,7 +191,7 @@ func sampler(environment map[string]string) sdktrace.Sampler {
 	return sdktrace.ParentBased(own, sdktrace.WithRemoteParentSampled(unasked{own}), sdktrace.WithRemoteParentNotSampled(unasked{own}))
 }
 
-// unasked samples as if the client had sent no traceparent: neither by its flag nor by its trace id, of which it could choose one that is sampled.
+// unasked samples as if the client had sent no traceparent: it ignores the flag, and also the trace id, because a client could choose an id that is always sampled.
 type unasked struct{ sdktrace.Sampler }
 
 // ShouldSample implements sdktrace.Sampler.

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The app refuses what Validate refuses, and accepts what it accepts: `stowrs check` is asked with the environment
-// that the container would get.
+// The app and Validate refuse the same values: the test runs `stowrs check` with the environment
+// of the container.
 func TestValidateAgreesWithTheApp(t *testing.T) {
 	stowrs := buildApp(t)
 	for name, row := range map[string]struct {
@@ -110,7 +110,7 @@ func TestValidateAgreesWithTheApp(t *testing.T) {
 	}
 }
 
-// ThreadCount 0 is the app's default, and what scaling counts with is as many as the app says it has.
+// ThreadCount 0 means the app's default, and scaling calculates with this number.
 func TestThreadsAreTheApps(t *testing.T) {
 	stowrs := buildApp(t)
 	for _, env := range []AppEnv{{MemoryBudget: 64 * MiB}, {MemoryBudget: 256 * MiB}, {MemoryBudget: 1 * GiB}, {MemoryBudget: 1 * GiB, ThreadCount: 7}} {

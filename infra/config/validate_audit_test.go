@@ -7,7 +7,7 @@ import (
 
 const aTrail = "arn:aws:cloudtrail:eu-west-1:210987654321:trail/organisation"
 
-// aRole is an IAM role of the account in which tests deploy.
+// aRole is an IAM role of the account that the tests use.
 const aRole = "arn:aws:iam::123456789012:role/imaging/archivist"
 
 // Each rule of Audit and of existing resources, alone.

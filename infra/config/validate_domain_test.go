@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// inZone gives a deployment a name.
+// inZone sets name and zone of a deployment.
 func inZone(c *Config) {
 	c.LoadBalancer.DomainName, c.LoadBalancer.HostedZone = "stow.example.org", HostedZone{ID: "Z0123456789ABCDEFGHIJ", Name: "example.org"}
 }

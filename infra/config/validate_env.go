@@ -132,7 +132,7 @@ func (v *validation) envSizes(c Config) {
 		fmt.Sprintf("must be at most MemoryBudget (%s) / %s", e.MemoryBudget, budgetPerRequest), "lower it, or raise MemoryBudget")
 	v.rule(e.ThreadCount > mostThreads || ByteSize(e.ThreadCount) <= e.MemoryBudget/budgetPerThread, envField+"ThreadCount", e.ThreadCount,
 		fmt.Sprintf("must be at most MemoryBudget (%s) / %s", e.MemoryBudget, budgetPerThread), "lower it, or raise MemoryBudget")
-	const plenty = ByteSize(1) << 60 // whatever is more, the sum is too much, and no overflow
+	const plenty = ByteSize(1) << 60 // a larger value is cut, so that the sum is too large but does not overflow
 	needed := min(e.MetadataLimit, plenty) + min(max(e.HeadWindow, leastHeadReserve), plenty) + requests*requestBytes + leastBuffers
 	v.rule(e.MemoryBudget >= needed, envField+"MemoryBudget", e.MemoryBudget,
 		fmt.Sprintf("must be at least %s: MetadataLimit (%s), HeadWindow (%s, %s at least), %s for each of MaxRequests (%d), and %s for buffers",

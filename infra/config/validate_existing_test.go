@@ -2,10 +2,10 @@ package config
 
 import "testing"
 
-// aKey is the ARN of a KMS key, but for its id.
+// aKey is the beginning of the ARN of a KMS key; the id follows.
 const aKey = "arn:aws:kms:us-east-1:123456789012:key/"
 
-// Each rule of keys and buckets that are there already, alone.
+// Each rule of existing keys and buckets, alone.
 func TestExistingRules(t *testing.T) {
 	testRules(t, map[string]rule{
 		"key of S3's keys": {func(c *Config) {

@@ -2,7 +2,7 @@ package config
 
 import "testing"
 
-// S3 has its endpoints of FIPS 140 in some regions, and not inside a VPC.
+// S3 has FIPS 140 endpoints only in some regions, and not inside a VPC.
 func TestFIPSEndpoints(t *testing.T) {
 	testRules(t, map[string]rule{
 		"FIPS in Europe": {func(c *Config) {

@@ -210,7 +210,7 @@ func manyTags(n int) map[string]string {
 	return tags
 }
 
-// The pairs of the documentation's table: how many there are, and their ends.
+// The pairs of the documentation's table: their number, and the smallest and largest ones.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
 func TestFargateSizes(t *testing.T) {
 	want := map[int]struct{ pairs, least, most int }{
@@ -234,7 +234,7 @@ func TestFargateSizes(t *testing.T) {
 	}
 }
 
-// Folders are the same whether the CLI runs in infra or above it.
+// The folders do not depend on whether the CLI runs in infra or in the folder above.
 func TestFolder(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "infra"), 0o700); err != nil {

@@ -100,7 +100,7 @@ func (v *validation) bucketName(field, name string) {
 		"is not the name of a bucket: 3 to 63 lower case letters, digits, dots and hyphens", "copy it from `aws s3 ls`, without s3:// and folders")
 }
 
-// existingBucket checks the name of a bucket that is adopted, and that no field asks for something that only a new bucket can have.
+// existingBucket checks the name of an existing bucket, and that no field requires something that only a new bucket can have.
 func (v *validation) existingBucket(s StorageConfig) {
 	const field = "Storage."
 	v.bucketName(field+"ExistingDicomBucket", s.ExistingDicomBucket)

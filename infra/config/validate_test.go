@@ -14,7 +14,7 @@ import (
 
 const testArn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 
-// valid is the shipped configuration with what a deployer must fill in, and folders of its own.
+// valid is the shipped configuration, completed with what a deployer must fill in, and with its own folders.
 func valid(t *testing.T) Config {
 	t.Helper()
 	c := Default()
@@ -129,7 +129,7 @@ func TestValidConfigurations(t *testing.T) {
 	}
 }
 
-// The shipped configuration stops with two violations: where to find the certificate, and who may store.
+// The shipped configuration has two violations: the certificate is missing, and nobody has said who may store.
 func TestShippedConfiguration(t *testing.T) {
 	c := valid(t)
 	shipped := Default()
@@ -198,7 +198,7 @@ func clientAuth() CertificateConfig {
 	return CertificateConfig{AuthMode: ClientAuth, CertificateMode: FromS3, CertificateBucket: "stowrstos3-certs"}
 }
 
-// All violations come at once, in the order of the fields.
+// All violations are reported at once, in the order of the fields.
 func TestAllViolationsAtOnce(t *testing.T) {
 	c := valid(t)
 	c.AppName, c.Region = "", "mars"
@@ -224,7 +224,7 @@ func TestAllViolationsAtOnce(t *testing.T) {
 	}
 }
 
-// Nothing at all is a list of violations as well, not a panic.
+// An empty configuration also gives a list of violations, not a panic.
 func TestZeroConfiguration(t *testing.T) {
 	_, violations := Validate(Config{})
 	for _, field := range []string{"AppName", "Region", "Certificate.AuthMode", "LoadBalancer.AllowedPeers", "Network.VpcCIDR", "Storage.Encryption", "Service.CPU", "Service.App.SourceDirectory"} {
@@ -234,12 +234,12 @@ func TestZeroConfiguration(t *testing.T) {
 	}
 }
 
-// withoutZones leaves out what is said of us-east-1, the region of most tests.
+// withoutZones removes the warning about us-east-1, the region of most tests.
 func withoutZones(warnings []Concern) []Concern {
 	return slices.DeleteFunc(warnings, func(w Concern) bool { return w.ID == "stowrs:zones" })
 }
 
-// Where a zone cannot have the tasks, and none is named, people are told which can.
+// If no zone is named, and a zone of the region cannot have the tasks, the message says which zones can.
 func TestZonesWithoutFargate(t *testing.T) {
 	for region, want := range map[string]string{"us-east-1": "use1-az3", "us-west-1": "usw1-az1 and usw1-az3", "ap-northeast-1": "apne1-az1, apne1-az2 and apne1-az4", "eu-central-1": ""} {
 		c := valid(t)

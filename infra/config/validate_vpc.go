@@ -63,7 +63,7 @@ func (v *validation) perZone(field string, ids []string, n NetworkConfig, form *
 	}
 }
 
-// distinct wants each subnet once, and none that the tasks have.
+// distinct requires that each subnet occurs once, and is not one of the tasks' subnets.
 func (v *validation) distinct(field string, ids, tasks []string) {
 	for i, id := range ids {
 		path := fmt.Sprintf("%s[%d]", field, i)

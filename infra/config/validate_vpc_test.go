@@ -60,7 +60,7 @@ func existingNetwork() NetworkConfig {
 	}}
 }
 
-// wantViolation wants one violation, of a field, with these words.
+// wantViolation requires exactly one violation, of this field, with these words.
 func wantViolation(t *testing.T, c Config, field, want string) {
 	t.Helper()
 	_, violations := Validate(c)

@@ -8,8 +8,8 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// A target group belongs to one load balancer at a time (TargetGroupAssociationLimit), and a name to one as well: where CloudFormation
-// makes another load balancer, it needs another of both.
+// A target group belongs to only one load balancer at a time (TargetGroupAssociationLimit), and so does a name. If CloudFormation
+// creates another load balancer, both must be different.
 func TestAnotherLoadBalancerHasAnotherTargetGroup(t *testing.T) {
 	seen := map[string]string{}
 	for name, edit := range map[string]func(*config.LoadBalancerConfig){
@@ -48,7 +48,7 @@ func TestAnotherLoadBalancerHasAnotherTargetGroup(t *testing.T) {
 	}
 }
 
-// A first deployment that fails must be taken back whole, and the next one must find no name taken.
+// A first deployment that fails must be rolled back completely, and the next one must not find any name in use.
 func TestFirstDeploymentCanBeTakenBack(t *testing.T) {
 	got := of(t, acm)
 	for id, r := range got.Resources {
@@ -64,7 +64,7 @@ func TestFirstDeploymentCanBeTakenBack(t *testing.T) {
 	}
 }
 
-// Where an account lets roles be made with a boundary only, one role without it fails the deployment.
+// If an account allows roles only with a permissions boundary, one role without it would fail the deployment.
 func TestPermissionsBoundary(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		for id, role := range got.all("AWS::IAM::Role") {

@@ -9,7 +9,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// The environment that the containers get is one that the service takes: CloudFormation fills in the names of buckets.
+// The service accepts the environment of its container. CloudFormation fills in the names of the buckets.
 func TestContainerEnvironmentIsAccepted(t *testing.T) {
 	stowrs := buildApp(t)
 	each(t, func(t *testing.T, got template, cfg config.Config) {

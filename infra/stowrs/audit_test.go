@@ -7,7 +7,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// The tasks and the break-glass roles change objects, and nobody else; rehearsal/test_policies.py evaluates what it means.
+// Only the tasks and the break-glass roles may change objects; rehearsal/test_policies.py evaluates the policy.
 func TestOnlyTheServiceWrites(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		roles := `{"Fn::GetAtt":["ServiceTaskRoleC7213793","Arn"]}`
@@ -22,7 +22,7 @@ func TestOnlyTheServiceWrites(t *testing.T) {
 	}, acm, s3, mTLS, everything)
 }
 
-// The files of the trail have a bucket of their own, which can be locked at any time, and into which this trail alone writes.
+// The files of the trail have their own bucket, which can be locked at any time, and to which only this trail writes.
 func TestTrailBucket(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		if !cfg.MakesTrail() {
@@ -35,7 +35,7 @@ func TestTrailBucket(t *testing.T) {
 		if name := text(got.one(t, "AWS::CloudTrail::Trail", "").get("S3BucketName")); name != `{"Ref":"ObservabilityTrailBucket00FAFD95"}` {
 			t.Errorf("the trail writes into %s", name)
 		}
-		want := "null" // Object Lock that locks nothing yet
+		want := "null" // Object Lock without a retention locks nothing yet
 		if cfg.Audit.TrailLockDays > 0 {
 			want = `{"Days":365,"Mode":"COMPLIANCE"}`
 		}
@@ -59,7 +59,7 @@ func TestTrailBucket(t *testing.T) {
 	})
 }
 
-// Without KeyAdministrators every key has the policy that KMS gives it by default.
+// Without KeyAdministrators, every key has the default policy of KMS.
 func TestKeysAreOfTheAccount(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		want := `{"Action":"kms:*","Effect":"Allow","Principal":{"AWS":{"Fn::Join":["",["arn:aws:iam::",{"Ref":"AWS::AccountId"},":root"]]}},"Resource":"*"}`

@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// eventMatches evaluates an event pattern as EventBridge does, for what our patterns are made of.
+// eventMatches evaluates an event pattern like EventBridge, as far as our patterns need it.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 func eventMatches(pattern, event any) bool {
 	if list, is := event.([]any); is { // any of its elements
@@ -35,7 +35,7 @@ func eventMatches(pattern, event any) bool {
 	return true
 }
 
-// Events as CloudTrail writes them, of which one rule tells or none.
+// Events in the form of CloudTrail: each is matched by one rule or by none.
 func TestChangesAreTold(t *testing.T) {
 	got := of(t, everything)
 	const account = `{"Ref":"AWS::AccountId"}`
@@ -78,7 +78,7 @@ func TestChangesAreTold(t *testing.T) {
 	}
 }
 
-// Rules are there where somebody can be told, and who is told may be.
+// Rules exist only if there is a topic, and the topic allows their messages.
 func TestWhoIsToldOfChanges(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		want := map[string]bool{}
@@ -104,7 +104,7 @@ func TestWhoIsToldOfChanges(t *testing.T) {
 		if cfg.Observability.AlarmEmail == "" {
 			return
 		}
-		// Conditions on the topic hold only for what EventBridge says of itself, which AWS does not document; on the key SNS supports none.
+		// AWS does not document which condition keys EventBridge sends to a topic, so the conditions apply only if it sends them. For the key, SNS supports none.
 		// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 		policy, key := text(got.one(t, "AWS::SNS::TopicPolicy", "").Properties), text(got.one(t, "AWS::KMS::Key", "RecordsKey").get("KeyPolicy"))
 		if want := `{"Action":"sns:Publish","Condition":{"ArnLikeIfExists":{"aws:SourceArn":{"Fn::Join":["",["arn:aws:events:us-east-1:",{"Ref":"AWS::AccountId"},":rule/*"]]}},` +
@@ -117,7 +117,7 @@ func TestWhoIsToldOfChanges(t *testing.T) {
 	})
 }
 
-// A bucket and keys that were there before hold the images all the same.
+// Changes of an existing bucket and of existing keys are reported as well.
 func TestChangesOfWhatIsThere(t *testing.T) {
 	rules := changeRules(of(t, internal))
 	for id, want := range map[string]string{"KeyChanged": "key/11234567-", "BucketChanged": `"hospital-archive"`} {
@@ -127,7 +127,7 @@ func TestChangesOfWhatIsThere(t *testing.T) {
 	}
 }
 
-// An existing trail is watched instead of one that the stack makes, and nothing of such a one is left.
+// An existing trail is watched instead of a new one, and the stack creates nothing for a trail.
 func TestExistingTrail(t *testing.T) {
 	cfg := deployments()[everything]
 	cfg.Audit.ExistingTrailArn, cfg.Audit.ManagementEvents, cfg.Audit.TrailLockDays = aTrail, false, 0
@@ -149,7 +149,7 @@ func TestExistingTrail(t *testing.T) {
 	}
 }
 
-// changeRules are the rules of EventBridge by their names in changes.go.
+// changeRules returns the rules of EventBridge by their names in changes.go.
 func changeRules(got template) map[string]resource {
 	rules := map[string]resource{}
 	for id, rule := range got.all("AWS::Events::Rule") {
@@ -158,5 +158,5 @@ func changeRules(got template) map[string]resource {
 	return rules
 }
 
-// ruleName is the logical id of a single resource without its part and without the 8 digits of its hash.
+// ruleName is the logical id of a single resource, without the name of its part and the 8 digits of the hash.
 func ruleName(id string) string { return unscoped(id)[:len(unscoped(id))-8] }

@@ -7,7 +7,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// ACM validates the name by a record in the zone, and the alarm of its end is about that certificate.
+// ACM validates the name by a record in the zone, and the alarm about the expiry watches this certificate.
 func TestCertificateIsRequested(t *testing.T) {
 	got := of(t, existing)
 	certificate := got.one(t, "AWS::CertificateManager::Certificate", "")
@@ -24,7 +24,7 @@ func TestCertificateIsRequested(t *testing.T) {
 	}
 }
 
-// The record is the load balancer's own name, without the "dualstack." that those of network load balancers do not have.
+// The record points to the name of the load balancer without "dualstack.", which network load balancers do not have.
 func TestRecord(t *testing.T) {
 	private := deployments()[mTLS]
 	inZone(&private)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Who is named may ask, and nobody gets in before he is accepted.
+// Only the named principals may create an endpoint, and each endpoint must be accepted.
 func TestEndpointService(t *testing.T) {
 	got := of(t, existing)
 	service := got.one(t, "AWS::EC2::VPCEndpointService", "")
@@ -28,7 +28,7 @@ func TestEndpointService(t *testing.T) {
 	}
 }
 
-// AllowedPeers holds for whoever comes by PrivateLink, and the PROXY header (TestTargets) is what tells his address.
+// AllowedPeers also applies to clients with PrivateLink, and the PROXY header (TestTargets) contains their address.
 func TestAllowedPeersHoldForPrivateLink(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		enforced := got.one(t, "AWS::ElasticLoadBalancingV2::LoadBalancer", "").get("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic")

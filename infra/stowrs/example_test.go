@@ -15,7 +15,7 @@ import (
 	"stowrs-to-s3/infra/stowrs"
 )
 
-// hospital is what another app would say of its deployment: the defaults, with an image that its own pipeline has built, and its senders.
+// hospital is the configuration in another app: the defaults, with an image of its own pipeline, and its senders.
 func hospital() config.Config {
 	c := config.Default()
 	c.Certificate.CertificateArn = "arn:aws:acm:eu-central-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
@@ -26,7 +26,7 @@ func hospital() config.Config {
 	return c
 }
 
-// An app of somebody else has a stack with a role of its viewer, puts the deployment beside it, and lets the role read what is stored.
+// Another app has a stack with a role of its viewer. It adds the deployment to this stack, and lets the role read what is stored.
 func ExampleNew() {
 	folder, err := os.MkdirTemp("", "cdk.out") // a real app leaves that to the cdk CLI
 	if err != nil {
@@ -57,7 +57,7 @@ func ExampleNew() {
 		}
 	}
 
-	// What cannot be deployed is told in words.
+	// A configuration that cannot be deployed is described in words.
 	elsewhere := hospital()
 	elsewhere.Region = "eu-west-1"
 	_, err = stowrs.New(imaging, "Elsewhere", elsewhere)

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// aKey is the ARN of a KMS key, but for its id.
+// aKey is the beginning of the ARN of a KMS key; the id follows.
 const aKey = "arn:aws:kms:us-east-1:123456789012:key/"
 
-// documented is the JSON of a block below a heading in docs/operations.md, after some words of its paragraph.
+// documented returns the JSON of a block below a heading in docs/operations.md, after the paragraph with these words.
 func documented(t *testing.T, heading, words string) []any {
 	t.Helper()
 	_, after, found := strings.Cut(section(t, "../../docs/operations.md", "## AWS"), "### "+heading+"\n")
@@ -28,7 +28,7 @@ func documented(t *testing.T, heading, words string) []any {
 	return list
 }
 
-// rendered is a value of a template, with what CloudFormation fills in as docs/operations.md has it.
+// rendered is a value of a template, with the placeholders of docs/operations.md for what CloudFormation fills in.
 func rendered(value any) any {
 	switch value := value.(type) {
 	case []any:
@@ -69,7 +69,7 @@ func rendered(value any) any {
 	return value
 }
 
-// statementsOf are those of a policy that begin so, by their Sid, as the documents have them.
+// statementsOf returns the statements of a policy whose Sid begins like this, by their Sid, in the form of the documents.
 func statementsOf(policy any, sids ...string) []any {
 	list := []any{}
 	all, _ := at(policy, "Statement").([]any)
@@ -81,7 +81,7 @@ func statementsOf(policy any, sids ...string) []any {
 	return list
 }
 
-// What the load balancer may do in a bucket that the stack makes is what the policy of an existing one has to let it do, in its folder.
+// The documented policy of an existing log bucket allows exactly what the stack allows in a new one, within its folder.
 func TestPolicyOfAnExistingLogBucket(t *testing.T) {
 	want := statementsOf(of(t, acm).one(t, "AWS::S3::BucketPolicy", "AccessLogBucket").get("PolicyDocument"), "LoadBalancerLogs", "LoadBalancerLogsCheck")
 	at(want, 0).(map[string]any)["Resource"] = "arn:aws:s3:::hospital-logs/stowrs-to-s3/nlb/AWSLogs/123456789012/*"
@@ -98,7 +98,7 @@ func TestPolicyOfAnExistingLogBucket(t *testing.T) {
 	}
 }
 
-// What services may do with the records key of a stack is what the policy of an existing one has to let them do.
+// The documented policy of an existing records key allows the services exactly what the stack allows for a new key.
 func TestPolicyOfAnExistingRecordsKey(t *testing.T) {
 	want := statementsOf(of(t, everything).one(t, "AWS::KMS::Key", "RecordsKey").get("KeyPolicy"), "Logs", "Trail", "TrailDescribes", "Alarms", "Changes")
 	if diff := cmp.Diff(want, documented(t, "Existing resources", "**Keys**")); diff != "" {
@@ -106,7 +106,7 @@ func TestPolicyOfAnExistingRecordsKey(t *testing.T) {
 	}
 }
 
-// So with the topic of the stack, and AlarmTopic.
+// The same for the topic of the stack, and AlarmTopic.
 func TestPolicyOfAnExistingTopic(t *testing.T) {
 	want := statementsOf(of(t, everything).one(t, "AWS::SNS::TopicPolicy", "").get("PolicyDocument"), "Alarms", "Changes")
 	if diff := cmp.Diff(want, documented(t, "Messages about changes", "**The policy of an AlarmTopic**")); diff != "" || len(want) != 2 {
@@ -114,7 +114,7 @@ func TestPolicyOfAnExistingTopic(t *testing.T) {
 	}
 }
 
-// Existing keys encrypt what keys of the stack would, the tasks may use them as they could those, and the stack makes none.
+// Existing keys encrypt what new keys would, the tasks may use them in the same way, and the stack creates no keys.
 func TestExistingKeys(t *testing.T) {
 	cfg := deployments()[mTLS]
 	cfg.Observability.AlarmEmail = "imaging@example.org"

@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// inVpc are the types that a stack makes of a VPC.
+// inVpc lists the types of resources that a stack creates in a VPC.
 func inVpc(got template) []string {
 	var kinds []string
 	for _, r := range got.Resources {
@@ -22,7 +22,7 @@ func inVpc(got template) []string {
 	return kinds
 }
 
-// The stack makes security groups in a VPC that is there, and endpoints where it is asked for them; no subnet, no route, no gateway.
+// In an existing VPC the stack creates security groups and, if configured, endpoints, but no subnet, no route and no gateway.
 func TestExistingVpc(t *testing.T) {
 	cfg := deployments()[existing]
 	cfg.Network.Egress, cfg.Network.ExistingVpc.TaskRouteTables = config.Existing, nil
@@ -57,7 +57,7 @@ func TestExistingVpc(t *testing.T) {
 	}
 }
 
-// The endpoints are in the subnets of the tasks, that of S3 in their route tables, each once.
+// The endpoints are in the subnets of the tasks, that of S3 in their route tables, each of them once.
 func TestEndpointsOfAnExistingVpc(t *testing.T) {
 	for id, endpoint := range of(t, existing).all("AWS::EC2::VPCEndpoint") {
 		got, want := text(endpoint.get("SubnetIds")), `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`
@@ -70,7 +70,7 @@ func TestEndpointsOfAnExistingVpc(t *testing.T) {
 	}
 }
 
-// Where the load balancer is, by Scheme, in a VPC that is there.
+// The subnets of the load balancer in an existing VPC, by Scheme.
 func TestLoadBalancerOfAnExistingVpc(t *testing.T) {
 	for name, row := range map[string]struct {
 		edit func(*config.Config)
@@ -98,7 +98,7 @@ func TestLoadBalancerOfAnExistingVpc(t *testing.T) {
 	}
 }
 
-// What synth would have to look up, with credentials, is listed as missing, and kept in cdk.context.json.
+// What synth would have to look up with credentials would be listed as missing, and stored in cdk.context.json.
 func TestNothingIsLookedUp(t *testing.T) {
 	for name, cfg := range deployments() {
 		if manifest := synthesisedFile(t, cfg, "manifest.json"); strings.Contains(string(manifest), `"missing"`) {

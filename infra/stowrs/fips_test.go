@@ -6,7 +6,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// In GovCloud, say: both containers use S3 by endpoints whose cryptography is validated, and the listener has a policy of such ciphers.
+// For example in GovCloud: both containers use S3 endpoints with validated cryptography, and the listener has a policy with such ciphers.
 func TestFIPS(t *testing.T) {
 	const policy = "ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09"
 	cfg := deployments()[acm]

@@ -17,25 +17,25 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// foreignApp is an app of somebody else: without our cdk.json, and with context of its own.
+// foreignApp is another app, without our cdk.json, and with its own context.
 func foreignApp(t *testing.T, context map[string]any) awscdk.App {
 	t.Helper()
 	return awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(t.TempDir()), Context: &context})
 }
 
-// foreignStack is a stack of such an app, with something in it.
+// foreignStack is a stack of another app, with a resource in it.
 func foreignStack(app awscdk.App, region *string) awscdk.Stack {
 	stack := awscdk.NewStack(app, jsii.String("Imaging"), &awscdk.StackProps{Env: &awscdk.Environment{Region: region, Account: jsii.String("123456789012")}})
 	awssns.NewTopic(stack, jsii.String("Theirs"), nil)
 	return stack
 }
 
-// resources are those of a stack, as CloudFormation gets them.
+// resources are those of a stack, in the form for CloudFormation.
 func resources(app awscdk.App, stack awscdk.Stack) any {
 	return app.Synth(nil).GetStackByName(stack.StackName()).Template().(map[string]any)["Resources"]
 }
 
-// In an app without feature flags, or with others, it is the same deployment.
+// In an app with other feature flags, or without any, the deployment is the same.
 func TestFlagsOfOthersChangeNothing(t *testing.T) {
 	for _, name := range []string{acm, everything, internal} {
 		app := foreignApp(t, map[string]any{"@aws-cdk/aws-iam:minimizePolicies": false, "@aws-cdk/aws-s3:createDefaultLoggingPolicy": false})
@@ -53,7 +53,7 @@ func TestFlagsOfOthersChangeNothing(t *testing.T) {
 	}
 }
 
-// Two deployments fit into one stack of somebody else, each below its id, with the tags of its own; what was there has none of them.
+// Two deployments fit into one stack of another app, each below its id and with its own tags; the resources that existed before get none of them.
 func TestTwoInAForeignStack(t *testing.T) {
 	app := foreignApp(t, nil)
 	stack := foreignStack(app, jsii.String("us-east-1"))
@@ -79,13 +79,13 @@ func TestTwoInAForeignStack(t *testing.T) {
 	if want := len(of(t, mTLS).Resources); count["north"] != want || count["south"] != want {
 		t.Errorf("got %v resources, want %d each", count, want)
 	}
-	// CloudWatch Logs names the log group when it asks for the key: in a stack of another name, groups have that name.
+	// CloudWatch Logs names the log group when it uses the key; the names of log groups begin with the name of the stack.
 	if key := text(resources(app, stack)); !strings.Contains(key, `:log-group:Imaging-*`) {
 		t.Error("the records key is not for log groups of this stack")
 	}
 }
 
-// What a stack or its app has, and what does not go with it, is told in words.
+// If the stack or the app does not fit the configuration, the error says why.
 func TestForeignStackThatDoesNotFit(t *testing.T) {
 	for name, row := range map[string]struct {
 		region *string
@@ -110,7 +110,7 @@ func TestForeignStackThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// CDK's custom synthesizers: the role that deploys is the one of the qualifier, which the policies of keys must name.
+// CDK's custom synthesizers: the role that deploys contains the qualifier, and the policies of keys must name it.
 func TestQualifierOfOthers(t *testing.T) {
 	for name, row := range map[string]struct {
 		context     map[string]any
@@ -146,7 +146,7 @@ func TestQualifierOfOthers(t *testing.T) {
 	}
 }
 
-// One environment needs no name; of several one is chosen, and none by mistake: -c gives text, cdk.json and cdk.context.json anything.
+// A single environment need not be named; of several, one must be chosen: -c gives text, cdk.json and cdk.context.json any value.
 func TestEnvironments(t *testing.T) {
 	one := map[string]config.Config{"default": {AppName: "a"}}
 	two := map[string]config.Config{"production": {AppName: "a"}, "test": {AppName: "b"}}
@@ -168,8 +168,8 @@ func TestEnvironments(t *testing.T) {
 	}
 }
 
-// Whatever is written into a field, and whatever the context holds, the app ends with a template or with words: never in a panic, and never
-// with the stack of Node.js.
+// With any value in any field, and any context, the result is a template or an error in words: never a panic, and never
+// the stack trace of Node.js.
 func TestWrongValuesEndInWords(t *testing.T) {
 	check := func(t *testing.T, what string, cfg config.Config, context map[string]any) {
 		t.Helper()
@@ -222,7 +222,7 @@ func walk(value reflect.Value, path string, visit func(path string, field reflec
 	}
 }
 
-// wrongValues are those of the type of a field that are right in few.
+// wrongValues are values of the type of a field that are valid only in few fields.
 func wrongValues(field reflect.Value) []reflect.Value {
 	var values []any
 	switch field.Kind() {
@@ -231,7 +231,7 @@ func wrongValues(field reflect.Value) []reflect.Value {
 			values = append(values, s)
 		}
 	case reflect.Int, reflect.Int64:
-		values = []any{-1, math.MaxInt64, -1888154589708923199} // the last one as CDK encodes a token
+		values = []any{-1, math.MaxInt64, -1888154589708923199} // the last number is how CDK encodes a token
 	case reflect.Slice:
 		if field.Type().Elem().Kind() == reflect.String {
 			values = []any{[]string{""}, []string{"x", "x"}, []string{"${Token[TOKEN.7]}"}}

@@ -17,9 +17,9 @@ func TestListenerAndTargetGroup(t *testing.T) {
 		targets := got.one(t, "AWS::ElasticLoadBalancingV2::TargetGroup", "")
 		want := []any{443.0, "TCP", "null", "null", `[{"Key":"tcp.idle_timeout.seconds","Value":"3600"}]`, "TCP"}
 		if cfg.Certificate.CertificateMode == config.ACM {
-			// The idle time of a TLS listener cannot be set. The policy has TLS 1.2 and 1.3 only.
+			// The idle timeout of a TLS listener cannot be set. The policy allows only TLS 1.2 and 1.3.
 			certificate := text(cfg.Certificate.CertificateArn)
-			if certificate == `""` { // requested
+			if certificate == `""` { // it is requested
 				certificate = `{"Ref":"FrontCertificate80916DB9"}`
 			}
 			want = []any{443.0, "TLS", `[{"CertificateArn":` + certificate + `}]`, `"ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"`, "null", "TLS"}
@@ -44,7 +44,7 @@ func TestTargets(t *testing.T) {
 			t.Error("has a name: a change of topology, which replaces it, would fail")
 		}
 		want := map[string]any{
-			// The sender's address comes in a PROXY header, which nginx is told to ask for.
+			// The sender's address comes in a PROXY header, which nginx expects.
 			"preserve_client_ip.enabled":                          "false",
 			"proxy_protocol_v2.enabled":                           "true",
 			"deregistration_delay.timeout_seconds":                fmt.Sprint(cfg.LoadBalancer.DrainSeconds),
@@ -81,7 +81,7 @@ func TestLoadBalancer(t *testing.T) {
 		if cfg.Certificate.CertificateMode == config.ACM {
 			want = []any{"true", `{"Ref":"StorageAccessLogBucket76E80A12"}`, "nlb"}
 		}
-		if cfg.Storage.ExistingLogBucket != "" { // which others may log to as well
+		if cfg.Storage.ExistingLogBucket != "" { // others may log into the same bucket
 			want = []any{"true", `"hospital-logs"`, cfg.AppName + "/nlb"}
 		}
 		if diff := cmp.Diff(want, logs); diff != "" {
@@ -90,7 +90,7 @@ func TestLoadBalancer(t *testing.T) {
 	})
 }
 
-// Names that people look for begin with AppName, and are short enough even when that is as long as it may be.
+// Visible names begin with AppName, and are short enough even with the longest AppName.
 func TestNamesBeginWithAppName(t *testing.T) {
 	for _, name := range []string{acm, internal} {
 		cfg := deployments()[name]

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden templates in infra/testdata/templates")
 
-// Every change of a template is a change of a golden file, which a review sees as CloudFormation would.
+// Every change of a template changes a golden file, so a review sees it in the form for CloudFormation.
 func TestGoldenTemplates(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		file := filepath.Join("..", "testdata", "templates", filepath.Base(t.Name())+".json")

@@ -10,8 +10,8 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// What the task expects of the images is what their Dockerfiles say: users, programs, ports, the folder that is written
-// to. A volume of Fargate belongs to root unless the image declares it and owns it.
+// The images have what the task expects of them: users, programs, ports, and the folder that is written
+// to. A volume of Fargate belongs to root, unless the image declares it with another owner.
 func TestImagesAreWhatTheTaskExpects(t *testing.T) {
 	for file, lines := range map[string][]string{
 		filepath.Join("..", "..", "app", "Dockerfile"): {"USER " + appUser, "/stowrs /stowrs", `ENTRYPOINT ["/stowrs"]`, `"/stowrs", "health", "--live"`},
@@ -32,7 +32,7 @@ func TestImagesAreWhatTheTaskExpects(t *testing.T) {
 	}
 }
 
-// The build gets a version, mirrors reach it, and another revision is another image.
+// The build gets a version and the mirrors, and another revision gives another image.
 func TestBuildArguments(t *testing.T) {
 	built := func(edit func(*config.ServiceConfig)) string {
 		cfg := deployments()[acm]
@@ -57,7 +57,7 @@ func TestBuildArguments(t *testing.T) {
 	}
 }
 
-// An existing image is pulled by its digest, by a role that may pull from that repository. (The template is looked at without digests.)
+// An existing image is pulled by its digest, by a role that may pull from its repository. (The template is compared without digests.)
 func TestImageOfARepository(t *testing.T) {
 	got := of(t, internal)
 	app := got.one(t, "AWS::ECS::TaskDefinition", "").get("ContainerDefinitions", 0, "Image")

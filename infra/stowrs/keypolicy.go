@@ -48,8 +48,9 @@ func keyPolicy(scope constructs.Construct, cfg config.Config) awsiam.PolicyDocum
 	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{administer, use}})
 }
 
-// executionRole is the role with which CloudFormation deploys, as `cdk bootstrap` makes it with the qualifier of the stack; nil where the stack
-// is deployed otherwise, and an error where jsii hides the qualifier: a synthesizer that Go has made is told apart from its copy in the stack. A deployment with --role-arn, or with the credentials of somebody, has another one, which has to be in KeyAdministrators.
+// executionRole is the role with which CloudFormation deploys, as `cdk bootstrap` creates it with the qualifier of the stack. It is nil if the stack
+// is deployed in another way, and an error if jsii hides the qualifier, which it does for a synthesizer that was made in Go.
+// A deployment with --role-arn, or with a user's own credentials, has another role, which must be in KeyAdministrators.
 func executionRole(stack awscdk.Stack) (role *string, err error) {
 	if synthesizer, has := stack.Synthesizer().(awscdk.DefaultStackSynthesizer); has {
 		err = guard(func() { role = awscdk.Fn_Sub(synthesizer.CloudFormationExecutionRoleArn(), nil) })

@@ -19,7 +19,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// AWS' own solutions and HIPAA: no finding without a reason, on any deployment.
+// The packs AwsSolutions and HIPAA Security: every finding on every deployment has a documented reason.
 func TestNag(t *testing.T) {
 	for name, cfg := range deployments() {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestNagFinds(t *testing.T) {
 
 func nag(t *testing.T, cfg config.Config, sound bool) []string {
 	t.Helper()
-	// Else findings are an exception of Synth.
+	// Otherwise findings would be an exception of Synth.
 	app, folder, err := testApp(map[string]any{"@aws-cdk/core:annotationsInValidationReport": false})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func annotations(t *testing.T, file string) []string {
 	var findings []string
 	for _, path := range slices.Sorted(maps.Keys(metadata)) {
 		for _, entry := range metadata[path] {
-			ours := strings.Contains(fmt.Sprint(entry.Data), "[ack: stowrs:") // of config.Validate, which says them about this configuration
+			ours := strings.Contains(fmt.Sprint(entry.Data), "[ack: stowrs:") // from config.Validate, which warns about this configuration
 			if (entry.Type == "aws:cdk:error" || entry.Type == "aws:cdk:warning") && !ours {
 				findings = append(findings, fmt.Sprint(path, ": ", entry.Data))
 			}
@@ -88,10 +88,10 @@ func annotations(t *testing.T, file string) []string {
 	return findings
 }
 
-// docs/operations.md has every suppression, word for word.
+// docs/operations.md contains every suppression literally.
 func TestSuppressionsAreDocumented(t *testing.T) {
 	cfg := deployments()[mTLS]
-	cfg.Storage.Encryption, cfg.Storage.Retention = config.S3Managed, config.Destroy // the choices that have some of their own
+	cfg.Storage.Encryption, cfg.Storage.Retention = config.S3Managed, config.Destroy // the choices with their own suppressions
 	want := "| rule | on | why it stays |\n|---|---|---|\n"
 	for _, s := range suppressions(cfg) {
 		want += fmt.Sprintf("| %s | %s | %s |\n", s.Rule, strings.Join(s.On, ", "), strings.ReplaceAll(s.Reason, "|", "\\|"))

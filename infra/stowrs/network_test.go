@@ -43,7 +43,7 @@ func TestTasksHaveNoWayOut(t *testing.T) {
 func TestSubnetsInEveryZone(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		if cfg.Network.ExistingVpc.VpcID != "" {
-			return // TestExistingVpc
+			return // see TestExistingVpc
 		}
 		zones := map[string]int{}
 		for id, subnet := range got.all("AWS::EC2::Subnet") {
@@ -60,14 +60,14 @@ func TestSubnetsInEveryZone(t *testing.T) {
 	})
 }
 
-// ingress and egress are the rules of a security group, those in it and those beside it.
+// ingress and egress are all rules of a security group, inside its resource and as separate resources.
 func rules(got template, group, direction string) []string {
 	var found []string
 	for id, r := range got.Resources {
 		if r.Type == "AWS::EC2::SecurityGroup" && strings.HasPrefix(id, group) {
 			list, _ := r.Properties["SecurityGroup"+direction].([]any)
 			for _, rule := range list {
-				if text(at(rule, "CidrIp")) != `"255.255.255.255/32"` { // how CDK writes "nothing"
+				if text(at(rule, "CidrIp")) != `"255.255.255.255/32"` { // this is how CDK writes "nothing"
 					found = append(found, fmt.Sprintf("%v %v", at(rule, "CidrIp"), at(rule, "FromPort")))
 				}
 			}
@@ -88,7 +88,7 @@ func rules(got template, group, direction string) []string {
 	return found
 }
 
-// Who may talk to whom: clients to the load balancer, that to the tasks, those to AWS; no more.
+// Which connections are allowed: clients to the load balancer, load balancer to tasks, tasks to AWS; no others.
 func TestSecurityGroups(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		for _, row := range []struct {
@@ -109,7 +109,7 @@ func TestSecurityGroups(t *testing.T) {
 	})
 }
 
-// A prefix list is one that others keep. (The emulator knows none, so that no deployment of the golden templates has one.)
+// A prefix list is maintained by others. (The emulator does not support them, so the golden templates contain none.)
 func TestPrefixListMayConnect(t *testing.T) {
 	cfg := deployments()[acm]
 	cfg.LoadBalancer.AllowedPeers = []string{"198.51.100.0/24", "pl-0123456789abcdef0"}
@@ -151,7 +151,7 @@ func TestEndpoints(t *testing.T) {
 	})
 }
 
-// The S3 endpoint opens the buckets of this deployment, and that in which ECR keeps layers.
+// The S3 endpoint allows only the buckets of this deployment, and the bucket in which ECR keeps layers.
 func TestS3EndpointPolicy(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		endpoint := got.one(t, "AWS::EC2::VPCEndpoint", "VpcS3Endpoint")
@@ -171,7 +171,7 @@ func TestS3EndpointPolicy(t *testing.T) {
 	})
 }
 
-// Identities of other accounts get nothing through the interface endpoints that carry images and logs.
+// Identities of other accounts cannot use the interface endpoints for images and logs.
 func TestInterfaceEndpointPolicies(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		for _, id := range []string{"VpcEcrApiEndpoint", "VpcEcrDkrEndpoint", "VpcLogsEndpoint"} {
@@ -184,7 +184,7 @@ func TestInterfaceEndpointPolicies(t *testing.T) {
 	})
 }
 
-// A VPC that was there keeps its own: ours would have the connections of everybody in it.
+// An existing VPC keeps its own flow logs: ours would record the connections of others in it.
 func TestFlowLogs(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		if cfg.Network.ExistingVpc.VpcID != "" {

@@ -65,7 +65,7 @@ func TestAlarms(t *testing.T) {
 			if actions := text(alarm.get("AlarmActions")); actions != wantActions || text(alarm.get("OKActions")) != wantActions {
 				t.Errorf("%s notifies %s, want %s", id, actions, wantActions)
 			}
-			// Silence is well everywhere but where it means that nothing runs.
+			// Missing data are well, except if they mean that nothing runs.
 			want := "notBreaching"
 			if alarm.get("AlarmName") == cfg.AppName+"-no-task" {
 				want = "breaching"
@@ -83,7 +83,7 @@ func TestAlarms(t *testing.T) {
 	})
 }
 
-// docs/operations.md has every alarm, and no other.
+// docs/operations.md lists exactly the alarms of the stack.
 func TestAlarmsAreDocumented(t *testing.T) {
 	made := map[string]bool{}
 	for name, cfg := range deployments() {
@@ -103,7 +103,7 @@ func TestAlarmsAreDocumented(t *testing.T) {
 	}
 }
 
-// What an alarm on records watches is what a filter makes.
+// Each alarm on records watches a metric of a filter.
 func TestAlarmsWatchMetricsThatAreThere(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		made := map[any]bool{}
@@ -175,7 +175,7 @@ func TestDashboard(t *testing.T) {
 		var body struct {
 			Widgets []struct{ Properties struct{ Title string } }
 		}
-		// The parts that CloudFormation fills in stand between quotes.
+		// The parts that CloudFormation fills in are between quotes.
 		var b strings.Builder
 		for _, part := range dashboard.get("DashboardBody", "Fn::Join", 1).([]any) {
 			if s, is := part.(string); is {
@@ -204,9 +204,9 @@ func TestDashboard(t *testing.T) {
 	})
 }
 
-// Everything that can have tags has them.
+// Every resource that can have tags has them.
 func TestTags(t *testing.T) {
-	// Without tags in CloudFormation, or tagged by what they belong to.
+	// Not taggable in CloudFormation, or tagged through another resource.
 	untagged := []string{
 		"AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::CloudWatch::Dashboard", "AWS::EC2::EIP", "AWS::EC2::Route",
 		"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpointServicePermissions",

@@ -7,8 +7,8 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// What a task is busy with for a while does not cost it its uploads: the load balancer looks away after a minute, and keeps what is
-// connected; ECS kills after more than two.
+// A task that is busy for some time does not lose its uploads: the load balancer stops using it after a minute, and keeps its
+// connections; ECS ends it after more than two minutes.
 func TestBusyTasksArePatientlyChecked(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		targets := got.one(t, "AWS::ElasticLoadBalancingV2::TargetGroup", "")
@@ -20,7 +20,7 @@ func TestBusyTasksArePatientlyChecked(t *testing.T) {
 			if seconds := number(t, at(check, "Interval")) * number(t, at(check, "Retries")); seconds < 150 {
 				t.Errorf("ECS kills %s after %v s", name, seconds)
 			}
-			// A check that starts a program takes its time on a busy processor.
+			// A check that starts a program is slow on a busy processor.
 			if timeout := number(t, at(check, "Timeout")); timeout < 20 || timeout > number(t, at(check, "Interval")) {
 				t.Errorf("%s has %v s for an answer", name, timeout)
 			}
@@ -28,7 +28,7 @@ func TestBusyTasksArePatientlyChecked(t *testing.T) {
 	})
 }
 
-// number is a property, which CDK writes as one or as text.
+// number is a numeric property, which CDK writes as a number or as text.
 func number(t *testing.T, value any) float64 {
 	t.Helper()
 	if n, is := value.(float64); is {

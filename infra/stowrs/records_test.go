@@ -31,7 +31,7 @@ func records(t *testing.T, log string) []map[string]any {
 	return list
 }
 
-// matches evaluates a filter pattern as CloudWatch Logs does, for what our patterns are made of.
+// matches evaluates a filter pattern like CloudWatch Logs, as far as our patterns need it.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 func matches(t *testing.T, pattern string, record map[string]any) bool {
 	t.Helper()
@@ -63,7 +63,7 @@ func matches(t *testing.T, pattern string, record map[string]any) bool {
 	return true
 }
 
-// takes is the number that a metric has from the records, one for each that matches.
+// takes is the value that a metric gets from the records: the sum over all records that match.
 func takes(t *testing.T, m recordMetric, list []map[string]any) []float64 {
 	t.Helper()
 	numbers := []float64{}
@@ -87,8 +87,8 @@ func takes(t *testing.T, m recordMetric, list []map[string]any) []float64 {
 	return numbers
 }
 
-// The app's own audit records, at its most silent, are what the filters count: one instance that cannot be stored,
-// since there is no S3, and one request that is refused.
+// The filters match the app's own audit records, with the least verbose log level: one instance that cannot be stored,
+// because there is no S3, and one request that is refused.
 func TestFiltersMatchTheApp(t *testing.T) {
 	address, admin := freeAddress(t), freeAddress(t)
 	app := exec.CommandContext(t.Context(), buildApp(t))
@@ -158,10 +158,10 @@ func post(t *testing.T, address, contentType, body string) int {
 	}
 }
 
-// nginxFolder is that of the sidecar; its files say what its records look like.
+// nginxFolder is that of the sidecar; its files show the form of its records.
 const nginxFolder = "../../nginx"
 
-// nginx' access record, as nginx.conf formats it, counts as a server error from 500 on, and 000 does not.
+// nginx' access record, in the format of nginx.conf, counts as a server error from 500 on; 000 does not.
 func TestFiltersMatchNginx(t *testing.T) {
 	conf, err := os.ReadFile(filepath.Join(nginxFolder, "nginx.conf"))
 	if err != nil {

@@ -60,7 +60,7 @@ func TestContainersAreConfined(t *testing.T) {
 				t.Errorf("%s (root file system, user, privileged, capabilities, essential, stop) differs (-want +got):\n%s", name, diff)
 			}
 		}
-		volumes := text(got.one(t, "AWS::ECS::TaskDefinition", "").get("Volumes")) // neither a host nor a file system: empty, and gone with the task
+		volumes := text(got.one(t, "AWS::ECS::TaskDefinition", "").get("Volumes")) // neither a host volume nor a file system: it is empty, and disappears with the task
 		mounts := text(at(container(t, got, "nginx"), "MountPoints"))
 		if volumes != `[{"Name":"nginx-run"}]` || mounts != `[{"ContainerPath":"/run/certsync","ReadOnly":false,"SourceVolume":"nginx-run"}]` || at(container(t, got, "app"), "MountPoints") != nil {
 			t.Errorf("writable: %s, %s", volumes, mounts)
@@ -111,7 +111,7 @@ func TestEnvironmentOfNginx(t *testing.T) {
 	}
 }
 
-// The app listens to nginx of its own task only, and believes it.
+// The app accepts connections only from nginx in its own task, and trusts it.
 func TestAppIsBehindNginx(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		variables := environment(t, got, "app")
@@ -131,7 +131,7 @@ func TestTask(t *testing.T) {
 		if diff := cmp.Diff(want, is); diff != "" {
 			t.Errorf("task differs (-want +got):\n%s", diff)
 		}
-		// The limits of the containers make up the task: else it could not use what it pays for, and the alarm on its memory could not fire.
+		// The limits of the containers add up to those of the task; otherwise it could not use all of its memory, and the alarm on its memory could not fire.
 		for name, memory := range map[string]float64{"app": 3072, "nginx": 1024} {
 			if c := container(t, got, name); at(c, "Cpu") != 1024.0 || at(c, "Memory") != memory {
 				t.Errorf("%s has %v units and %v MiB", name, at(c, "Cpu"), at(c, "Memory"))
@@ -155,7 +155,7 @@ func TestService(t *testing.T) {
 				t.Errorf("tasks may start before %s is there", role)
 			}
 		}
-		wantCount := "null" // with scaling a deployment must not set it back
+		wantCount := "null" // with scaling, a deployment must not reset the number
 		if cfg.Service.TaskCount == cfg.Service.MaxTaskCount {
 			wantCount = fmt.Sprint(cfg.Service.TaskCount)
 		}
@@ -213,7 +213,7 @@ func TestScaling(t *testing.T) {
 	})
 }
 
-// The app takes the spaces around PREFIX for none, and so does its role.
+// The app ignores spaces around PREFIX, and so does the policy of its role.
 func TestPrefixWithSpaces(t *testing.T) {
 	cfg := deployments()[acm]
 	cfg.Service.App.Env.Prefix = " /in-box/ "
@@ -226,7 +226,7 @@ func TestPrefixWithSpaces(t *testing.T) {
 	}
 }
 
-// The whole of what the tasks may do.
+// All permissions of the tasks.
 func TestTaskRole(t *testing.T) {
 	const (
 		dicom = `{"Fn::GetAtt":["StorageDicomBucket40779C1B","Arn"]}`
@@ -269,7 +269,7 @@ func TestTaskRole(t *testing.T) {
 	}
 }
 
-// Roles are assumed on behalf of this account only, as far as the services say for which, and have no policies that AWS keeps.
+// Roles can be assumed only on behalf of this account, if the service supports this condition, and have no AWS managed policies.
 func TestRoles(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		for id, role := range got.all("AWS::IAM::Role") {
@@ -278,7 +278,7 @@ func TestRoles(t *testing.T) {
 			}
 			condition := text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition", "StringEquals", "aws:SourceAccount"))
 			if text(role.get("AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service")) == `"cloudtrail.amazonaws.com"` {
-				// CloudTrail sends neither aws:SourceAccount nor aws:SourceArn: with a condition no trail can be made.
+				// CloudTrail sends neither aws:SourceAccount nor aws:SourceArn: with a condition, no trail can be created.
 				// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
 				if role.get("AssumeRolePolicyDocument", "Statement", 0, "Condition") != nil {
 					t.Errorf("%s cannot be assumed by CloudTrail", id)
@@ -297,7 +297,7 @@ func TestRoles(t *testing.T) {
 	})
 }
 
-// Storage commitment tells who may ask whether UIDs exist: anonymous clients only where it is asked for.
+// Storage commitment tells a client whether UIDs exist: anonymous clients can use it only if it is configured.
 func TestCommitmentIsForKnownClients(t *testing.T) {
 	for _, row := range []struct {
 		auth config.AuthMode

@@ -11,8 +11,8 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// Stateful resources. A logical id that changes makes CloudFormation create another resource and leave this one where
-// it is, with all that is in it; so does a property that cannot be changed in place. Nothing in this list may be changed.
+// The stateful resources. If a logical id changes, CloudFormation creates another resource, and leaves the old one
+// with its content behind; the same applies to properties that cannot be changed in place. Do not change this list.
 func statefulIDs() map[string]string {
 	return map[string]string{
 		"StorageAccessLogBucket76E80A12":   "AWS::S3::Bucket",
@@ -58,16 +58,16 @@ func TestLogicalIDsOfStatefulResources(t *testing.T) {
 
 func TestStatefulResourcesAreRetained(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
-		// A first deployment that fails takes its buckets, keys and logs back.
+		// If a first deployment fails, its buckets, keys and logs are removed.
 		deletion := map[config.Retention]string{config.Retain: "RetainExceptOnCreate", config.Destroy: "Delete"}[cfg.Storage.Retention]
 		replacement := map[config.Retention]string{config.Retain: "Retain", config.Destroy: "Delete"}[cfg.Storage.Retention]
-		kept := got.all("AWS::S3::BucketPolicy") // which hold the buckets to TLS
+		kept := got.all("AWS::S3::BucketPolicy") // bucket policies, which require TLS
 		for id := range stateful(got) {
 			kept[id] = got.Resources[id]
 		}
 		for id, r := range kept {
 			deletion, replacement := deletion, replacement
-			if strings.HasPrefix(unscoped(id), "AccessLogBucket") || strings.HasPrefix(unscoped(id), "TrailBucket") { // they get logs until the stack is gone and later, which would keep it from going
+			if strings.HasPrefix(unscoped(id), "AccessLogBucket") || strings.HasPrefix(unscoped(id), "TrailBucket") { // they receive logs until after the stack is deleted, and would prevent this if they were not retained
 				deletion, replacement = "RetainExceptOnCreate", "Retain"
 			}
 			if r.DeletionPolicy != deletion || r.UpdateReplacePolicy != replacement {
@@ -77,14 +77,14 @@ func TestStatefulResourcesAreRetained(t *testing.T) {
 	})
 }
 
-// Names of the buckets: CloudFormation replaces a bucket whose name changes. The prefix is the configuration's, and what
-// follows it does not change while the stack lives. The shipped prefixes are pinned: another one, in a new version, would
-// give everybody who keeps them an empty bucket.
+// The names of the buckets: CloudFormation replaces a bucket whose name changes. The prefix is in the configuration, and the
+// rest does not change while the stack exists. The shipped prefixes are fixed: another prefix in a new version would
+// give all users of the default an empty bucket.
 func TestBucketNamesArePinned(t *testing.T) {
 	want := map[string]string{
 		"StorageDicomBucket40779C1B":       `{"Fn::Join":["",["stowrstos3-dicom-",{"Fn::Select":[4,{"Fn::Split":["-",{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}]}]}]]}`,
 		"StorageCertificateBucket6DE8A294": `{"Fn::Join":["",["stowrstos3-certs-",{"Fn::Select":[4,{"Fn::Split":["-",{"Ref":"StorageCertificateKeyBF918EAC"}]}]}]]}`,
-		"StorageAccessLogBucket76E80A12":   `null`, // generated, from the stack's name
+		"StorageAccessLogBucket76E80A12":   `null`, // generated from the stack's name
 		"ObservabilityTrailBucket00FAFD95": `null`,
 	}
 	got := map[string]string{}
@@ -96,7 +96,7 @@ func TestBucketNamesArePinned(t *testing.T) {
 	}
 }
 
-// A prefix that is changed is a replacement, which the names show; nothing else of the stack moves with it.
+// A changed prefix replaces the bucket, as its name shows; nothing else in the stack changes.
 func TestChangedPrefixReplacesTheBucket(t *testing.T) {
 	cfg := deployments()[mTLS]
 	cfg.Storage.DicomBucket, cfg.Certificate.CertificateBucket = "other-dicom", "other-certs"

@@ -53,7 +53,7 @@ func TestEncryptionOfBuckets(t *testing.T) {
 				key := map[bool]string{true: "StorageDicomKey0E86EBE5", false: "StorageCertificateKeyBF918EAC"}[strings.HasPrefix(unscoped(id), "Dicom")]
 				want = `[{"BucketKeyEnabled":true,"ServerSideEncryptionByDefault":{"KMSMasterKeyID":{"Fn::GetAtt":["` + key + `","Arn"]},"SSEAlgorithm":"aws:kms"}}]`
 			}
-			if strings.HasPrefix(unscoped(id), "TrailBucket") { // without a bucket key, for which CloudTrail would need kms:Decrypt
+			if strings.HasPrefix(unscoped(id), "TrailBucket") { // it has no bucket key, for which CloudTrail would need kms:Decrypt
 				want = `[{"ServerSideEncryptionByDefault":{"KMSMasterKeyID":{"Fn::GetAtt":["StorageRecordsKeyF196C921","Arn"]},"SSEAlgorithm":"aws:kms"}}]`
 			}
 			if encryption := text(bucket.get("BucketEncryption", "ServerSideEncryptionConfiguration")); encryption != want {
@@ -85,7 +85,7 @@ func TestAccessLogs(t *testing.T) {
 	})
 }
 
-// A log file is gone a day after LogRetentionDays, and its last version with it: it does not stay as long again.
+// A log file is deleted a day after LogRetentionDays, with its last version; it does not stay for the same time again.
 func TestLogFilesAreGoneWhenTheirTimeIsOver(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		for id, bucket := range got.all("AWS::S3::Bucket") {
@@ -101,11 +101,11 @@ func TestLogFilesAreGoneWhenTheirTimeIsOver(t *testing.T) {
 	})
 }
 
-// Only what belongs to this account may write logs into the bucket, and no trail.
+// Only services on behalf of this account may write logs into the bucket, and no trail.
 func TestLogDeliveryIsOfThisAccount(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {
 		if cfg.Storage.ExistingLogBucket != "" {
-			return // it keeps its own policy
+			return // an existing bucket keeps its own policy
 		}
 		policy := got.one(t, "AWS::S3::BucketPolicy", "AccessLogBucket")
 		for _, statement := range policy.get("PolicyDocument", "Statement").([]any) {
@@ -134,7 +134,7 @@ func TestArrivalsAreAnnounced(t *testing.T) {
 	}, acm, s3, mTLS, everything)
 }
 
-// No Lambda function, no custom resource: nothing that somebody would have to keep up to date.
+// There is no Lambda function and no custom resource, which somebody would have to maintain.
 func TestNoFunctions(t *testing.T) {
 	each(t, func(t *testing.T, got template, _ config.Config) {
 		for id, r := range got.Resources {
@@ -200,7 +200,7 @@ func TestTrailRecordsObjects(t *testing.T) {
 			objects += `,{"Fn::Join":["",[{"Fn::GetAtt":["StorageCertificateBucket6DE8A294","Arn"]},"/"]]}`
 		}
 		want := `[{"DataResources":[{"Type":"AWS::S3::Object","Values":[` + objects + `]}],"IncludeManagementEvents":false,"ReadWriteType":"All"}`
-		if cfg.Audit.ManagementEvents { // which EventBridge sees only where a trail has them
+		if cfg.Audit.ManagementEvents { // EventBridge sees them only if a trail records them
 			want += `,{"IncludeManagementEvents":true,"ReadWriteType":"WriteOnly"}`
 		}
 		want += "]"
@@ -213,7 +213,7 @@ func TestTrailRecordsObjects(t *testing.T) {
 	})
 }
 
-// DescribeKey has no encryption context: a statement that asks for one never allows it.
+// DescribeKey has no encryption context: a statement that requires one never allows it.
 // https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html
 func TestKeysCanBeDescribed(t *testing.T) {
 	each(t, func(t *testing.T, got template, cfg config.Config) {

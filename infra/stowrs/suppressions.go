@@ -10,12 +10,12 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// suppression is a finding of cdk-nag that stays, and why. It is written into the metadata of the resource, where a
-// reviewer meets it; docs/operations.md lists all of them.
+// suppression is an accepted finding of cdk-nag, with its reason. It is written into the metadata of the resource, where a
+// reviewer finds it; docs/operations.md lists all of them.
 type suppression struct {
 	Rule   string
-	On     []string // paths below the deployment, the last name perhaps with *; those that a topology does not have are left out
-	Of     []any    // for rules that find several things in a resource, which of them, as cdk-nag writes it
+	On     []string // paths below the deployment; the last name may end in *. Paths that a topology does not have are ignored
+	Of     []any    // if a rule finds several things in a resource: which of them, in the words of cdk-nag
 	Reason string
 }
 
@@ -65,7 +65,7 @@ func suppressions(cfg config.Config) []suppression {
 	return append(list, choices(cfg)...)
 }
 
-// choices are findings about what the configuration asks for.
+// choices are findings about values that the configuration chooses.
 func choices(cfg config.Config) []suppression {
 	var list []suppression
 	loadBalancer := "Front/LoadBalancer" + kind(cfg.LoadBalancer)
@@ -100,7 +100,7 @@ func choices(cfg config.Config) []suppression {
 	return list
 }
 
-// suppress puts the reasons beside what they are about.
+// suppress adds the reasons to the resources.
 func suppress(scope constructs.Construct, cfg config.Config) {
 	for _, s := range suppressions(cfg) {
 		reason := &cdknag.NagPackSuppression{Id: jsii.String(s.Rule), Reason: jsii.String(s.Reason)}
@@ -115,7 +115,7 @@ func suppress(scope constructs.Construct, cfg config.Config) {
 	}
 }
 
-// find is the constructs at a path below a construct.
+// find returns the constructs at a path below a construct.
 func find(at constructs.IConstruct, names []string) []constructs.IConstruct {
 	if len(names) == 0 {
 		return []constructs.IConstruct{at}

@@ -17,7 +17,7 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// The deployments that tests look at: the three topologies with what is shipped, and three more that between them have
+// The deployments of the tests: the three topologies with the shipped values, and three more, which together contain
 // every other choice. The names are those of the golden files.
 const (
 	acm        = "acm-anonymous"
@@ -95,12 +95,12 @@ func clientAuth() config.CertificateConfig {
 	return config.CertificateConfig{AuthMode: config.ClientAuth, CertificateMode: config.FromS3, CertificateBucket: "stowrstos3-certs"}
 }
 
-// inZone gives a deployment a name.
+// inZone sets name and zone of a deployment.
 func inZone(c *config.Config) {
 	c.LoadBalancer.DomainName, c.LoadBalancer.HostedZone = "stow.example.org", config.HostedZone{ID: "Z0123456789ABCDEFGHIJ", Name: "example.org"}
 }
 
-// synthesise describes all deployments once for all tests: to start jsii takes longer than all the rest.
+// synthesise describes all deployments once for all tests, because starting jsii takes most of the time.
 var synthesise = sync.OnceValues(func() (map[string]template, error) {
 	templates := map[string]template{}
 	for name, cfg := range deployments() {
@@ -112,7 +112,7 @@ var synthesise = sync.OnceValues(func() (map[string]template, error) {
 	return templates, nil
 })
 
-// synthesised is the template of a configuration, with the feature flags of cdk.json, as the CLI gives them.
+// synthesised is the template of a configuration, with the feature flags of cdk.json, like that of the CLI.
 func synthesised(cfg config.Config) (template, error) {
 	app, folder, err := testApp(nil)
 	if err != nil {
@@ -189,7 +189,7 @@ func each(t *testing.T, test func(t *testing.T, template template, cfg config.Co
 	}
 }
 
-// template is what CloudFormation gets.
+// template is the template in the form for CloudFormation.
 type template struct {
 	text      []byte
 	Resources map[string]resource
@@ -215,7 +215,7 @@ func (t template) all(kind string) map[string]resource {
 	return found
 }
 
-// unscoped is a logical id without the part that the resource belongs to.
+// unscoped is a logical id without the name of its part.
 func unscoped(id string) string {
 	for _, part := range []string{"Storage", "Network", "Front", "Service", "Observability"} {
 		if rest, found := strings.CutPrefix(id, part); found && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' {
@@ -225,7 +225,7 @@ func unscoped(id string) string {
 	return id
 }
 
-// one is the only resource of a type whose logical id, without its part, begins so.
+// one is the only resource of a type whose logical id, without the name of its part, begins like this.
 func (t template) one(tt *testing.T, kind, prefix string) resource {
 	tt.Helper()
 	var found []string
@@ -258,10 +258,10 @@ func at(value any, path ...any) any {
 	return value
 }
 
-// get is a property.
+// get is the value of a property.
 func (r resource) get(path ...any) any { return at(any(r.Properties), path...) }
 
-// text is a value in JSON, to look for words in it, or to compare it.
+// text is a value as JSON, to search for words in it, or to compare it.
 func text(value any) string {
 	b, err := json.Marshal(value)
 	if err != nil {

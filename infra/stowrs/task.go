@@ -23,7 +23,7 @@ const (
 	stopTimeout    = 120             // seconds from SIGTERM to SIGKILL, the most that Fargate gives
 )
 
-// newTask is nginx in front of the app: two containers that share the loopback interface and one role.
+// newTask defines the task: nginx in front of the app, two containers that share the loopback interface and one role.
 func newTask(scope constructs.Construct, cfg config.Config, storage Storage, appLogs, nginxLogs awslogs.ILogGroup) awsecs.FargateTaskDefinition {
 	task := awsecs.NewFargateTaskDefinition(scope, jsii.String("Task"), &awsecs.FargateTaskDefinitionProps{
 		Family:         jsii.String(cfg.AppName),
@@ -34,12 +34,12 @@ func newTask(scope constructs.Construct, cfg config.Config, storage Storage, app
 		RuntimePlatform: &awsecs.RuntimePlatform{
 			CpuArchitecture: cpuArchitecture(cfg.Service.CPUArchitecture), OperatingSystemFamily: awsecs.OperatingSystemFamily_LINUX(),
 		},
-		// A root file system that is read-only needs a folder that is not; Fargate has no tmpfs.
+		// With a read-only root file system it needs one writable folder; Fargate has no tmpfs.
 		Volumes: &[]*awsecs.Volume{{Name: jsii.String("nginx-run")}},
 	})
 	app := addApp(task, cfg, storage, appLogs)
 	nginx := addNginx(task, cfg, storage, nginxLogs)
-	// nginx starts behind the app and, since ECS stops in reverse order, ends before it: no upload loses its app.
+	// nginx starts after the app. Because ECS stops containers in reverse order, it ends before the app, so no upload loses the app.
 	nginx.AddContainerDependencies(&awsecs.ContainerDependency{Container: app, Condition: awsecs.ContainerDependencyCondition_HEALTHY})
 	return task
 }
@@ -52,7 +52,7 @@ func addApp(task awsecs.FargateTaskDefinition, cfg config.Config, storage Storag
 		"TRUSTEDPROXY":  jsii.String("127.0.0.1"),
 		"AWS_REGION":    jsii.String(cfg.Region),
 	}
-	if cfg.Certificate.AuthMode == config.Anonymous { // commitment tells whether UIDs exist: to clients that are known, unless it is asked for
+	if cfg.Certificate.AuthMode == config.Anonymous { // commitment tells a client whether UIDs exist: by default, anonymous clients cannot use it
 		environment["COMMITMENT"] = jsii.String(string(config.Off))
 	}
 	for name, value := range cfg.Service.App.Env.Variables() {
@@ -73,7 +73,7 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg config.Config, storage Stor
 		"AUTH_MODE":  jsii.String(string(cfg.Certificate.AuthMode)),
 		"CERT_MODE":  jsii.String(string(cfg.Certificate.CertificateMode)),
 		"AWS_REGION": jsii.String(cfg.Region),
-		// The load balancer says by it who the client is.
+		// In this header, the load balancer sends the address of the client.
 		"PROXY_PROTOCOL": jsii.String("on"),
 	}
 	for name, value := range cfg.Service.Nginx.Env.Variables() {
@@ -100,7 +100,7 @@ func addNginx(task awsecs.FargateTaskDefinition, cfg config.Config, storage Stor
 	return nginx
 }
 
-// useFIPSEndpoints has the AWS SDK of a container choose the endpoints of FIPS 140.
+// useFIPSEndpoints makes the AWS SDK of a container use FIPS 140 endpoints.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
 func useFIPSEndpoints(environment map[string]*string, cfg config.Config) {
 	if cfg.Network.FIPSEndpoints {
@@ -108,7 +108,7 @@ func useFIPSEndpoints(environment map[string]*string, cfg config.Config) {
 	}
 }
 
-// hardened is what both containers have in common. Each is essential: the task is replaced when one of them ends.
+// hardened sets what both containers have in common. Each is essential: if one of them ends, the task is replaced.
 func hardened(user string, log awslogs.ILogGroup, healthCommand []string) *awsecs.ContainerDefinitionOptions {
 	return &awsecs.ContainerDefinitionOptions{
 		Essential:              jsii.Bool(true),
@@ -116,13 +116,13 @@ func hardened(user string, log awslogs.ILogGroup, healthCommand []string) *awsec
 		Privileged:             jsii.Bool(false),
 		ReadonlyRootFilesystem: jsii.Bool(true),
 		StopTimeout:            awscdk.Duration_Seconds(jsii.Number(stopTimeout)),
-		// Blocking: a container waits when CloudWatch Logs does not take its records. Non-blocking, it would go on and drop them
-		// once a buffer is full, audit records among them; a store that leaves no record must not happen.
+		// Blocking: writes of a container wait while CloudWatch Logs accepts no records. Otherwise the driver would silently drop records, audit records
+		// among them, when its buffer is full. The programs themselves queue records, and report how many they lose.
 		Logging: awsecs.LogDrivers_AwsLogs(&awsecs.AwsLogDriverProps{
 			LogGroup: log, StreamPrefix: jsii.String("task"), Mode: awsecs.AwsLogDriverMode_BLOCKING,
 		}),
-		// Live, not ready: an outage of S3 or a missing certificate must not kill tasks with uploads in flight. Nor must a minute in
-		// which the processors are busy: what does not answer for two and a half is dead.
+		// Live, not ready: an outage of S3 or a missing certificate must not end tasks with uploads in flight. Nor must a minute in
+		// which the processors are busy: only after two and a half minutes without an answer is a task considered dead.
 		HealthCheck: &awsecs.HealthCheck{
 			Command:  jsii.Strings(healthCommand...),
 			Interval: awscdk.Duration_Seconds(jsii.Number(30)), Timeout: awscdk.Duration_Seconds(jsii.Number(20)),
@@ -137,7 +137,7 @@ func withoutCapabilities(task awsecs.FargateTaskDefinition, id string) awsecs.Li
 	return parameters
 }
 
-// newTaskRole is the role of both containers: a task has one. What it may do is all in access.go.
+// newTaskRole is the role of both containers, because a task has only one. access.go contains all its permissions.
 func newTaskRole(scope constructs.Construct, cfg config.Config, storage Storage) awsiam.Role {
 	role := awsiam.NewRole(scope, jsii.String("TaskRole"), &awsiam.RoleProps{
 		AssumedBy:   tasksOf(scope),
@@ -159,7 +159,7 @@ func newExecutionRole(scope constructs.Construct, appName string) awsiam.Role {
 	})
 }
 
-// tasksOf are tasks that run in this account: ECS must not be led to use the roles on another's behalf.
+// tasksOf are tasks that run in this account: ECS must not use the roles on behalf of another account.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 func tasksOf(scope constructs.Construct) awsiam.ServicePrincipal {
 	stack := awscdk.Stack_Of(scope)
@@ -171,8 +171,8 @@ func tasksOf(scope constructs.Construct) awsiam.ServicePrincipal {
 	}})
 }
 
-// image is one of a repository, or built from a folder at deployment and pushed to ECR: at synth the folder is only hashed, and CDK
-// builds it anew when the folder or an argument changes.
+// image is an image of a repository, or one that is built from a folder at deployment and pushed to ECR: at synth the folder is only hashed, and CDK
+// builds it again if the folder or an argument changes.
 func image(scope constructs.Construct, id, uri, sourceDirectory string, cfg config.Config) awsecs.ContainerImage {
 	if uri != "" {
 		account, region, name, digest := config.ECRImage(uri)

@@ -10,12 +10,12 @@ import (
 	"stowrs-to-s3/infra/config"
 )
 
-// newTrail records who read or wrote which object of the buckets with images and private keys, and with ManagementEvents who changed what in
-// the account. Without them EventBridge would not see changes of keys, buckets and the trail, where no other trail has them. Reads and uses
-// of keys are not among the changes. The CDK class Trail would let the trails of any account write into the bucket.
+// newTrail records who read or wrote which object in the buckets with images and private keys and, with ManagementEvents, who changed which resource of
+// the account. Without these events, EventBridge would not see changes of keys, buckets and the trail, unless another trail records them. Reads, and uses
+// of keys, are not recorded as changes. The CDK class Trail would allow the trails of any account to write into the bucket.
 func newTrail(scope constructs.Construct, cfg config.Config, storage Storage, of Observability) {
-	// The trust has no condition, as AWS documents it: CloudTrail sends no aws:SourceAccount or aws:SourceArn when it assumes
-	// the role, and CreateTrail fails with one. What the role may do is write this one log group.
+	// The trust policy has no condition, as AWS documents it: CloudTrail sends no aws:SourceAccount or aws:SourceArn when it assumes
+	// the role, and CreateTrail would fail with one. The role may only write to this one log group.
 	// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
 	role := awsiam.NewRole(scope, jsii.String("TrailRole"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), nil),
@@ -48,10 +48,10 @@ func newTrail(scope constructs.Construct, cfg config.Config, storage Storage, of
 		EventSelectors:             selectors,
 	})
 	write.ApplyBefore(trail)
-	trail.Node().AddDependency(of.Trail.Policy()) // the trail writes when it is made, to show that it can
+	trail.Node().AddDependency(of.Trail.Policy()) // a new trail first writes a file, as a test
 }
 
-// trailName is known before the trail is made: the policy of the key that encrypts it names it.
+// trailName is known before the trail is created: the policy of its key contains it.
 func trailName(appName string) string { return appName }
 
 func trailArn(stack awscdk.Stack, appName string) *string {

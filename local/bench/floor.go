@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// floor is the process that shows what receiving and putting costs at least: it reads the bodies of a workload with
-// net/http into a buffer for each instance, and puts these with net/http. It knows where parts end, names nothing,
-// checks nothing, signs nothing and tries nothing again, so that only the stand-in for S3 takes it.
+// floor is the process that shows the minimal cost of receiving and putting: it reads the bodies of a workload with
+// net/http into one buffer for each instance, and puts the buffers with net/http. It knows the lengths of the parts, and does not identify,
+// check, sign or repeat anything, so it works only with the stand-in for S3.
 type floor struct {
 	Workload string `required:""`
 	Listen   string `required:""`
@@ -47,7 +47,7 @@ func (f *floor) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// ServeHTTP implements http.Handler. A GET says that it serves.
+// ServeHTTP implements http.Handler. A GET is answered at once, to show that it serves.
 func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		return
@@ -97,7 +97,7 @@ func (f *floor) put(ctx context.Context, instance []byte) error {
 	}
 	defer answer.Body.Close()
 	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("put: %s: %s", answer.Status, text) //nolint:err113 // told to a person
+		return fmt.Errorf("put: %s: %s", answer.Status, text) //nolint:err113 // only printed
 	}
 	return nil
 }

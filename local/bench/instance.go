@@ -11,14 +11,14 @@ import (
 	"stowrs-to-s3/app/s3store"
 )
 
-// UIDs of the instances; those under 2.25 are numbers with all digits given, so
-// that every head has the same length (PS3.5 §B.2).
+// UIDs of the instances, under 2.25 (PS3.5 §B.2). All have the same number of digits, so
+// that every head has the same length.
 const (
 	studyInstanceUID  = "2.25.100000000000000000000000000000001"
 	seriesInstanceUID = "2.25.100000000000000000000000000000002"
 )
 
-// instance is a DICOM file: its head, then pixel bytes over and over up to its size.
+// instance is a DICOM file: its head, then the pixel bytes, which are repeated up to its size.
 type instance struct {
 	sopInstanceUID string
 	head           []byte
@@ -36,14 +36,14 @@ func newInstance(number int, sizeBytes int64, pixels []byte) instance {
 	}
 }
 
-// noise is n pseudo-random bytes: nothing on the way can compress or share them.
+// noise is n pseudo-random bytes, which cannot be compressed or deduplicated.
 func noise(n int64) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails
 	return b
 }
 
-// instanceHead is a file (PS3.10 §7.1) up to the pixels, which have the length given.
+// instanceHead is a file (PS3.10 §7.1) up to its pixels, which have this length.
 func instanceHead(sopInstanceUID string, pixelBytes uint32) []byte {
 	return dicomtest.Instance{
 		SOP: sopInstanceUID, Study: studyInstanceUID, Series: seriesInstanceUID, More: dicomtest.ExplicitLE.Element(0x00080060, "CS", "CT"),
@@ -54,7 +54,7 @@ func (i instance) key() string {
 	return s3store.Key("", studyInstanceUID, seriesInstanceUID, i.sopInstanceUID, "")
 }
 
-// at is the memory behind the bytes from offset on, as far as it goes without a gap.
+// at returns the bytes from offset on, as far as they are contiguous in memory.
 func (i instance) at(offset int64) []byte {
 	if offset < int64(len(i.head)) {
 		return i.head[offset:]
@@ -77,7 +77,7 @@ func (i instance) ReadAt(p []byte, offset int64) (int, error) {
 	return read, nil
 }
 
-// section reads n bytes from offset on; it seeks, so that a request can be repeated.
+// section reads n bytes from offset on. It can seek, so that a request can be repeated.
 func (i instance) section(offset, n int64) *io.SectionReader {
 	return io.NewSectionReader(i, offset, n)
 }

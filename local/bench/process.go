@@ -15,17 +15,17 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// startTimeout bounds the start of a process, and stopTimeout its end.
+// startTimeout limits the start of a process, and stopTimeout its end.
 const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 15 * time.Second
 )
 
-// process is one that serves while others send. Close ends it.
+// process is a process that serves while others send. Call stop.
 type process struct {
 	command *exec.Cmd
-	ended   chan struct{} // closed when it has ended, for whatever reason
-	err     error         // valid after
+	ended   chan struct{} // closed when it has ended, for any reason
+	err     error         // valid after ended is closed
 }
 
 // start starts a process and waits until ready says that it serves.
@@ -56,7 +56,7 @@ func start(ctx context.Context, command *exec.Cmd, ready func(context.Context) b
 	return p, nil
 }
 
-// stop ends the process as an operator would, and after stopTimeout by force.
+// stop ends the process with SIGTERM and, after stopTimeout, with SIGKILL.
 func (p *process) stop() {
 	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
@@ -67,17 +67,17 @@ func (p *process) stop() {
 	}
 }
 
-// cpuSeconds is the processor time of p and of those it has started so far, in user and kernel mode.
+// cpuSeconds is the processor time of p and of its living descendants, in user and kernel mode.
 func (p *process) cpuSeconds() (float64, error) {
 	all, err := procfs.AllProcs()
 	if err != nil {
 		return 0, fmt.Errorf("processor time: %w", err)
 	}
 	seconds, family := 0.0, map[int]bool{p.command.Process.Pid: true}
-	for _, proc := range all { // children come behind their parents
+	for _, proc := range all { // children follow their parents
 		stat, err := proc.Stat()
 		if err != nil || !family[stat.PID] && !family[stat.PPID] {
-			continue // it has ended, or is somebody else's
+			continue // it has ended, or is not a descendant
 		}
 		family[stat.PID] = true
 		seconds += stat.CPUTime()
@@ -85,7 +85,7 @@ func (p *process) cpuSeconds() (float64, error) {
 	return seconds, nil
 }
 
-// peakBytes is the most memory that p ever had resident.
+// peakBytes is the peak resident memory of p.
 func (p *process) peakBytes() (uint64, error) {
 	proc, err := procfs.NewProc(p.command.Process.Pid)
 	if err != nil {
@@ -98,7 +98,7 @@ func (p *process) peakBytes() (uint64, error) {
 	return status.VmHWM, nil
 }
 
-// bench is this program in another role, as a process of its own.
+// bench is a command that runs this program with another subcommand.
 func bench(ctx context.Context, environment []string, arguments ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -137,11 +137,11 @@ func answers(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	_ = response.Body.Close() // only the status is asked
+	_ = response.Body.Close() // only the status matters
 	return response.StatusCode == http.StatusOK
 }
 
-// freeAddress is an address of this machine on which nobody listens at the moment.
+// freeAddress is a loopback address on which nobody listens at the moment.
 func freeAddress(ctx context.Context) (string, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -18,21 +18,21 @@ import (
 	"stowrs-to-s3/app/s3store"
 )
 
-const partBytes = 8 << 20 // as the service's first 500 parts
+const partBytes = 8 << 20 // like the first 500 parts of the service
 
-// put is the process that puts a workload straight into the bucket BUCKETNAME.
+// put is the process that puts a workload directly into the bucket BUCKETNAME.
 type put struct {
 	Workload string `required:""`
 	Parallel int    `default:"16" help:"Requests at the same time."`
 	Defaults bool   `help:"Leave checksum, signature and client to the SDK."`
 }
 
-// putter makes the objects that the service makes: same client, checksum, content type and metadata.
+// putter makes the same objects as the service: with the same client, checksum, content type and metadata.
 type putter struct {
 	client   *s3api.Client
 	bucket   string
 	parallel int
-	defaults bool // the SDK's: it picks a checksum and signs the SHA-256 of the body
+	defaults bool // use the defaults of the SDK, which chooses a checksum and signs the SHA-256 of the body
 }
 
 // Run puts; it fails unless S3 acknowledges every object.
@@ -65,14 +65,14 @@ func defaultClient(ctx context.Context) (*s3api.Client, error) {
 	return s3api.NewFromConfig(c, func(o *s3api.Options) { o.UsePathStyle = true }), nil
 }
 
-// options are those with which the service sends bodies.
+// options are those of the service for requests with bodies.
 func (p putter) options(o *s3api.Options) {
 	if !p.defaults {
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 	}
 }
 
-// checksum of n bytes from offset on, as S3's header has it; nil when it is left to the SDK.
+// checksum is the checksum of n bytes from offset on, in the form of S3's header; nil if the SDK chooses one.
 func (p putter) checksum(i instance, offset, n int64) *string {
 	if p.defaults {
 		return nil
@@ -102,7 +102,7 @@ func (p putter) multipart(ctx context.Context, i instance) error {
 	key := i.key()
 	input := &s3api.CreateMultipartUploadInput{
 		Bucket: &p.bucket, Key: &key, ContentType: aws.String("application/dicom"), Metadata: metadata(),
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, // what the SDK adds to parts by itself
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, // the SDK adds this checksum to parts
 	}
 	if !p.defaults {
 		input.ChecksumAlgorithm, input.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject

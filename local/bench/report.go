@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// printMachine prints what the figures belong to.
+// printMachine prints on which machine, and with which Go, the figures were measured.
 func printMachine(dir string) {
 	model := "unknown processor"
 	if fs, err := procfs.NewDefaultFS(); err == nil {
@@ -28,8 +28,8 @@ func printMachine(dir string) {
 	fmt.Printf("data     %s\n", dir)
 }
 
-// printWorkload prints the medians of each way, and the ratio of each to the
-// first, which is straight, in each round. MB and GB are decimal.
+// printWorkload prints the medians of each way, and its ratio to the
+// first way, straight, in each round. MB and GB are decimal.
 func printWorkload(w workload, ways []*way) error {
 	fmt.Printf("\n%s (medians of %d)\n\n", w.title, len(ways[0].runs))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
@@ -77,14 +77,14 @@ func (y *way) median(of func(figures) float64) float64 {
 	return median(values)
 }
 
-// median of an even number of values is the mean of the two in the middle.
+// median is the mean of the two middle values if their number is even.
 func median(values []float64) float64 {
 	values = slices.Sorted(slices.Values(values))
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// printFailures prints the service's records of what went wrong: all but the
+// printFailures prints the service's records, except for the
 // audit records of requests.
 func printFailures(log string) {
 	records, err := os.ReadFile(log) //nolint:gosec // written by this run

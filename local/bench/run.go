@@ -25,7 +25,7 @@ type run struct {
 	SDKDefaults bool            `name:"sdk-defaults" help:"Also put with the SDK as it comes, which hashes every body with SHA-256 over plain HTTP."`
 }
 
-// Run needs a few seconds a pair, and up to 4 GiB of disk.
+// Run takes a few seconds for each pair, and needs up to 4 GiB of disk.
 func (r run) Run(ctx context.Context) (err error) {
 	if r.Quick {
 		r.Pairs = 1
@@ -35,6 +35,9 @@ func (r run) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the workers of nginx are others than root, who has started them
+		return fmt.Errorf("data folder: %w", err)
+	}
 	if len(r.Stowrs) == 0 {
 		r.Stowrs = []string{filepath.Join(dir, "stowrs")}
 		if err := build(ctx, r.Stowrs[0], "stowrs-to-s3/app"); err != nil {
@@ -62,11 +65,11 @@ func (r run) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// straightOnOneMachine is how many requests at the same time are the most that help an S3 server on the same machine.
+// straightOnOneMachine is the number of concurrent requests above which an S3 server on the same machine does not become faster.
 const straightOnOneMachine = 16
 
-// straightAt is the number of requests at the same time from which on more do not help, on these machines: measured as
-// 128 at 40 ms; what is under way is the rate times the latency (Little's law).
+// straightAt is the number of concurrent requests above which more do not help. It was measured as
+// 128 at 40 ms, and is proportional to the latency: the number in flight is the rate times the latency (Little's law).
 func straightAt(latency time.Duration) int {
 	return min(512, max(straightOnOneMachine, int(128*latency/(40*time.Millisecond))))
 }
@@ -93,15 +96,15 @@ func (r run) all(ctx context.Context, store *store, dir string, straight int) er
 	return nil
 }
 
-// measure sends one workload each way, r.Pairs times, and prints the result. Who
-// is first changes from round to round, so that no way profits from its place.
+// measure sends one workload each way, r.Pairs times, and prints the result. The order
+// changes from round to round, so that no way profits from its place.
 func (r run) measure(ctx context.Context, m meter, w workload, straight int) error {
 	put := []string{"put", "--workload", w.name, "--parallel", strconv.Itoa(straight)}
 	ways := []*way{{name: fmt.Sprintf("straight, %d parallel", straight), arguments: put}}
 	if r.SDKDefaults {
 		ways = append(ways, &way{name: "SDK's defaults", arguments: append(put[:len(put):len(put)], "--defaults")})
 	}
-	for _, s := range r.services() { // a new process for each workload: its peak memory is the workload's
+	for _, s := range r.services() { // a new process for each workload, so that its peak memory is that of the workload
 		service, url, err := m.startService(ctx, s)
 		if err != nil {
 			return err
@@ -145,7 +148,7 @@ type way struct {
 	runs      []figures
 }
 
-// figures of one run.
+// figures are the results of one run.
 type figures struct {
 	seconds                                float64
 	senderCPU, frontCPU, serviceCPU, s3CPU float64 // seconds
@@ -159,7 +162,7 @@ type meter struct {
 }
 
 func (m meter) once(ctx context.Context, w workload, y *way) error {
-	syscall.Sync() // what the run before left to write must not cost this one
+	syscall.Sync() // the unwritten data of the previous run must not slow this one
 	before, err := m.cpu(y)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // The S3 server's account and bucket. It listens on this machine only.
 const (
 	accessKey  = "bench"
-	secretKey  = "bench-local-secret" //nolint:gosec // of an S3 server that lives for minutes, on this machine
+	secretKey  = "bench-local-secret" //nolint:gosec // of an S3 server that runs for minutes, on this machine only
 	bucketName = "dicom"
 )
 
@@ -37,8 +37,8 @@ func (s s3server) Run(ctx context.Context) error {
 // store is an S3 server in a process of its own.
 type store struct {
 	process     *process
-	environment []string                              // with which a process stores into it
-	settle      func(context.Context, workload) error // checks that it holds the workload and nothing else, and empties it
+	environment []string                              // makes a process store into it
+	settle      func(context.Context, workload) error // checks that it contains exactly the workload, and empties it
 }
 
 func startGateway(ctx context.Context, dir string) (*store, error) {
@@ -59,14 +59,14 @@ func startGateway(ctx context.Context, dir string) (*store, error) {
 	return &store{process: p, environment: gateway.Environ(server.config()), settle: holds.settle}, err
 }
 
-// bucket is what the gateway holds, for looking after a run.
+// bucket is the bucket of the gateway, to check and empty it after a run.
 type bucket struct {
 	client *s3.Client
 	name   string
 }
 
-// settle checks that the bucket holds the workload and nothing else, and empties
-// it for the next run.
+// settle checks that the bucket contains exactly the workload, and empties it for
+// the next run.
 func (b bucket) settle(ctx context.Context, w workload) error {
 	objects, size := 0, int64(0)
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name})
@@ -87,7 +87,7 @@ func (b bucket) settle(ctx context.Context, w workload) error {
 	return b.remove(ctx, keys)
 }
 
-// deleteAtOnce is S3's limit of keys in one DeleteObjects.
+// deleteAtOnce is S3's limit for the keys of one DeleteObjects.
 const deleteAtOnce = 1000
 
 func (b bucket) remove(ctx context.Context, keys []types.ObjectIdentifier) error {

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sent is what a sending process prints: the workload is in S3.
+// sent is the output of a sending process, after the workload was stored.
 type sent struct {
 	Seconds    float64
 	CPUSeconds float64 // of the sending process, in user and kernel mode
 }
 
-// timed does the work of a sending process, of which only send counts: the
-// instances are made before. It runs parallel calls of send at most.
+// timed does the work of a sending process. Only the calls of send are measured: the
+// instances are made before. At most parallel calls run at the same time.
 func timed(w workload, parallel, batch int, send func([]instance) error) error {
 	instances := w.generate()
 	cpuBefore, err := ownCPUSeconds()

@@ -10,13 +10,13 @@ import (
 	"strconv"
 )
 
-// service is one to be measured.
+// service is a service to measure.
 type service struct {
 	name, binary string
 	environment  []string
 }
 
-// services are each binary with each number of threads.
+// services returns each binary with each number of threads.
 func (r run) services() (all []service) {
 	for _, binary := range r.Stowrs {
 		name := "service"
@@ -33,7 +33,7 @@ func (r run) services() (all []service) {
 	return all
 }
 
-// startService starts the service, with its defaults but for what is measured, and returns its address.
+// startService starts the service with its defaults, except for s.environment, and returns its address.
 func (m meter) startService(ctx context.Context, s service) (*process, string, error) {
 	listen, admin, err := twoAddresses(ctx)
 	if err != nil {
@@ -46,8 +46,8 @@ func (m meter) startService(ctx context.Context, s service) (*process, string, e
 	return p, listen, err
 }
 
-// startSidecar starts certsync, and nginx with it, in front of the service at the address; it returns its own. Whoever
-// comes is let in, with a certificate that certsync has made itself.
+// startSidecar starts certsync, with nginx, in front of the service at the address service, and returns its own address. It has a
+// self-signed certificate, and accepts every client.
 func (m meter) startSidecar(ctx context.Context, service string) (*process, string, error) {
 	binary := filepath.Join(m.dir, "certsync")
 	if err := build(ctx, binary, "stowrs-to-s3/nginx"); err != nil {
@@ -61,7 +61,7 @@ func (m meter) startSidecar(ctx context.Context, service string) (*process, stri
 	command.Env = append(os.Environ(), "AUTH_MODE=anonymous", "CERT_MODE=ACM", "TLS_ADDRESS="+listen, "HEALTH_ADDRESS="+health,
 		"APP_ADDRESS="+service, "RUN_FOLDER="+filepath.Join(m.dir, "sidecar-"+service))
 	if _, err := exec.LookPath("nginx"); err != nil {
-		command.Env = append(command.Env, "NGINX_PROGRAM=/usr/sbin/nginx") // where Debian has it, which users' PATHs have not
+		command.Env = append(command.Env, "NGINX_PROGRAM=/usr/sbin/nginx") // the place of Debian, which is not in the PATH of users
 	}
 	command.Stdout, command.Stderr = m.log, m.log
 	p, err := start(ctx, command, func(ctx context.Context) bool {
@@ -94,7 +94,7 @@ func twoAddresses(ctx context.Context) (one, other string, err error) {
 
 // build builds a program of this repository.
 func build(ctx context.Context, to, module string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-o", to, module) //nolint:gosec // our own; as make build has it
+	command := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-o", to, module) //nolint:gosec // our own module; the tag as in make build
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("build %s: %w", module, err)

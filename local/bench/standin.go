@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// startStandIn starts command faultys3: an S3 that verifies the checksums of what it gets, keeps only keys and sizes,
-// and answers each request after the latency. With tls it is reached as AWS is.
+// startStandIn starts the command faultys3: an S3 that verifies the checksums of what it receives, keeps only keys and sizes,
+// and answers each request after the latency. With tls it is reached over HTTPS, like AWS.
 func startStandIn(ctx context.Context, dir string, latency time.Duration, tls bool) (*store, error) {
 	binary := filepath.Join(dir, "faultys3")
 	if err := build(ctx, binary, "stowrs-to-s3/local/faultys3"); err != nil {
@@ -35,7 +35,7 @@ func startStandIn(ctx context.Context, dir string, latency time.Duration, tls bo
 	}
 	s := &store{process: p}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if control, is := strings.CutPrefix(lines.Text(), "CONTROL="); is { // the last
+		if control, is := strings.CutPrefix(lines.Text(), "CONTROL="); is { // the last line
 			s.settle = standIn(control).settle
 			return s, nil
 		}
@@ -80,7 +80,7 @@ func (s standIn) ask(ctx context.Context, method string) ([]byte, error) {
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s: %s", answer.Status, text) //nolint:err113 // told to a person
+		err = fmt.Errorf("%s: %s", answer.Status, text) //nolint:err113 // only printed
 	}
 	return text, err
 }

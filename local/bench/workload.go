@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// workload is what is sent: instances of one size.
+// workload describes what is sent: instances of one size.
 type workload struct {
 	name       string
 	title      string
 	instances  int
 	sizeBytes  int64 // of each instance
 	perRequest int   // instances in one request
-	clients    int   // requests at the same time
+	clients    int   // concurrent requests
 }
 
 var workloads = []workload{
@@ -26,7 +26,7 @@ var workloads = []workload{
 
 func (w workload) bytes() int64 { return int64(w.instances) * w.sizeBytes }
 
-// check fails unless the objects, of so many bytes in all, are those of the workload.
+// check fails unless number and total size of the objects are those of the workload.
 func (w workload) check(objects int, bytes int64) error {
 	if objects != w.instances || bytes != w.bytes() {
 		return fmt.Errorf("the bucket holds %d objects of %d bytes in all, not %d of %d", objects, bytes, w.instances, w.bytes())
@@ -42,12 +42,12 @@ func findWorkload(name string) (workload, error) {
 	return workloads[i], nil
 }
 
-// maxPixelsBytes is what an instance has in memory. It is more than the caches
-// of processors hold, so that larger instances, which repeat it, are read from memory too.
+// maxPixelsBytes limits the memory of an instance. It is more than processor caches
+// can store, so that larger instances, which repeat it, are also read from memory.
 const maxPixelsBytes = 128 << 20
 
-// generate makes the instances. Pixels are never shared between instances: a
-// sender of many reads each of them from memory.
+// generate makes the instances. They do not share pixels, so that a
+// sender reads each of them from memory.
 func (w workload) generate() []instance {
 	each := min(w.sizeBytes, maxPixelsBytes)
 	pixels := noise(int64(w.instances) * each)

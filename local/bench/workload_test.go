@@ -34,7 +34,7 @@ func TestInstancesAreNamedAsTheirKeysSay(t *testing.T) {
 	}
 }
 
-// The bytes of an instance that repeats its pixels are the same however they are read.
+// The bytes of an instance do not depend on the sizes of the reads, even if it repeats its pixels.
 func TestSectionsJoinToTheWholeInstance(t *testing.T) {
 	const size = 10_000
 	i := newInstance(7, size, noise(999))

@@ -13,10 +13,10 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// Licenses that a user of the binaries has nothing to do for but to pass them on.
+// Licenses that only require a user of the binaries to pass them on.
 var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
 
-// licensesOf are the licenses of the modules, its own apart, that the program in a folder is made of.
+// licensesOf returns the licenses of all modules, except our own, in the program of a folder.
 func licensesOf(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", ".")
@@ -35,7 +35,7 @@ func licensesOf(t *testing.T, folder string) map[string]string {
 	return licenses
 }
 
-// licenseOf is what the license files of a module say, by their text.
+// licenseOf recognises the licenses of a module by the text of its license files.
 func licenseOf(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]*"))
@@ -55,8 +55,8 @@ func licenseOf(t *testing.T, dir string) string {
 	return strings.Join(slices.Sorted(maps.Keys(ids)), ", ")
 }
 
-// docs/licenses.md lists the license of each module in the two binaries, and each is one of those that are allowed.
-// With UPDATE=1, as make licenses has it, the list is written.
+// docs/licenses.md lists the license of each module in the two binaries, and all of them are allowed.
+// With UPDATE=1, as in make licenses, the list is written.
 func TestLicenses(t *testing.T) {
 	var want strings.Builder
 	fmt.Fprintf(&want, "# Licenses\n\nThis project is under the [Apache License 2.0](../LICENSE). Its two programs are made of these modules besides, by the text of their license files. `make licenses` writes the list,\nand a test holds it to what is built; it refuses licenses other than %s.\n", strings.Join(allowed, ", "))

@@ -1,4 +1,4 @@
-// Package documents tests that the documents of the repository are true: links, licenses, and names of tests.
+// Package documents tests that the documents of the repository are correct: links, licenses, and names of tests.
 package documents
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const root = "../.."
 
-// notOurs are folders of what others wrote, or of what runs leave.
+// notOurs are folders with files of others, or with results of runs.
 var notOurs = []string{".git", "node_modules", ".venv", "bin", "data", "testdata"}
 
 func documents(t *testing.T) []string {
@@ -39,11 +39,11 @@ func documents(t *testing.T) []string {
 var (
 	link      = regexp.MustCompile(`\]\(([^()\s]+)\)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	indented  = regexp.MustCompile("(?m)^    .*$|`[^`\n]*`") // blocks, and what is quoted
+	indented  = regexp.MustCompile("(?m)^    .*$|`[^`\n]*`") // code blocks and quoted code
 	unslugged = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
-// anchors are those that GitHub gives to the headings of a document.
+// anchors returns the anchors that GitHub gives to the headings of a document.
 func anchors(document string) []string {
 	var all []string
 	for _, h := range heading.FindAllStringSubmatch(document, -1) {
@@ -52,7 +52,7 @@ func anchors(document string) []string {
 	return all
 }
 
-// Every link within the repository leads to a file, and to a heading of it.
+// Every link within the repository leads to an existing file and, if it names one, to an existing heading.
 func TestLinks(t *testing.T) {
 	count := 0
 	for _, document := range documents(t) {
@@ -86,7 +86,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Every document is one that somebody finds: docs/README.md lists those of its folder.
+// docs/README.md lists all documents of its folder.
 func TestDocumentsAreListed(t *testing.T) {
 	contents, err := os.ReadFile(filepath.Join(root, "docs", "README.md"))
 	if err != nil {

@@ -15,7 +15,7 @@ var (
 	declaration = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
 )
 
-// testsBelow are the names of all tests and fuzz targets in a folder and those beneath it.
+// testsBelow returns the names of all tests and fuzz targets in a folder and below it.
 func testsBelow(t *testing.T, folder string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -35,7 +35,7 @@ func testsBelow(t *testing.T, folder string) map[string]bool {
 	return names
 }
 
-// Each threat of SECURITY.md names the tests that hold it, and each of them is there: in the folder in front of its name, or that of the name before.
+// Each threat of SECURITY.md names tests, and each of them exists: in the folder before its name, or in that of the previous name.
 func TestThreatsHaveTests(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Nothing that a request can say costs more than its bytes do.
+// The cost of a request is proportional to its bytes, whatever it contains.
 func TestManyPartsTakeTimeForEachAndNoMore(t *testing.T) {
 	long(t)
 	const count = 48_000
@@ -71,7 +71,7 @@ func TestManyPartsTakeTimeForEachAndNoMore(t *testing.T) {
 	}
 }
 
-// GIF is not taken. A small one can be 64 million pixels; it is refused without a look.
+// GIF is not supported. A small GIF can have 64 million pixels, so it is refused without being read.
 func TestGIFIsRefused(t *testing.T) {
 	var b bytes.Buffer
 	picture := image.NewPaletted(image.Rect(0, 0, 8000, 8000), color.Palette{color.Black, color.White})

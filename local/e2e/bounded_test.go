@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// hostile is something that clients do together, to make the service take memory.
+// hostile is what clients do together to make the service use memory.
 type hostile struct {
 	name      string
 	variables []string
-	s3        func(*faultyS3)                // nil: as it is
-	attack    func(t *testing.T, s *service) // returns when the peak is reached
+	s3        func(*faultyS3)                // nil: no faults
+	attack    func(t *testing.T, s *service) // returns when the memory has reached its peak
 }
 
-// fullScale makes the largest cases as large as they are promised.
+// fullScale: the largest cases have their full sizes.
 var fullScale = os.Getenv("E2E_FULL") != ""
 
-// Peak resident memory is at most MEMORYBUDGET and 128 MiB, whatever clients send and however many they are.
+// Peak resident memory is at most MEMORYBUDGET and 128 MiB, with any number of clients and any data.
 func TestMemoryIsBoundedWhateverClientsSend(t *testing.T) {
 	long(t)
-	t.Parallel() // with those that wait; one case after the other
+	t.Parallel() // together with the tests that wait; the cases run one after the other
 	uploadBytes := int64(128 * mib)
 	if fullScale {
 		uploadBytes = 1 * gib
@@ -112,12 +112,12 @@ func TestMemoryIsBoundedWhateverClientsSend(t *testing.T) {
 	}
 }
 
-// posting sends the body in so many requests at once and reads the answers, whatever they are.
+// posting sends the body in so many concurrent requests, and reads the answers, with any status.
 func posting(count int, contentType string, write func(io.Writer)) func(*testing.T, *service) {
 	return postingTo(count, "/studies", contentType, 0, write)
 }
 
-// postingTo does the same with a path; a status other than 0 is wanted.
+// postingTo is posting with a path; if status is not 0, every answer must have it.
 func postingTo(count int, path, contentType string, status int, write func(io.Writer)) func(*testing.T, *service) {
 	return func(t *testing.T, s *service) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -131,7 +131,7 @@ func postingTo(count int, path, contentType string, status int, write func(io.Wr
 					write(writer)
 					writer.Close()
 				}()
-				// A refusal can break the connection that still sends.
+				// A refusal can break a connection that still sends.
 				got, err := s.do(ctx, http.MethodPost, path, contentType, reader, -1)
 				if ctx.Err() != nil {
 					t.Errorf("not answered within four minutes: %v", err)
@@ -145,14 +145,14 @@ func postingTo(count int, path, contentType string, status int, write func(io.Wr
 	}
 }
 
-// holding opens so many connections, sends the same on each, and keeps them for some seconds.
+// holding opens so many connections, sends the same on each, and keeps them open for some seconds.
 func holding(count int, beginning string) func(*testing.T, *service) {
 	return func(t *testing.T, s *service) {
 		var clients sync.WaitGroup
 		for range count {
 			c := s.dial(t, true)
 			clients.Go(func() {
-				c.SetWriteDeadline(time.Now().Add(3 * time.Second)) // the service need not read it all
+				c.SetWriteDeadline(time.Now().Add(3 * time.Second)) // the service need not read all of it
 				io.WriteString(c, beginning)
 			})
 		}
@@ -161,7 +161,7 @@ func holding(count int, beginning string) func(*testing.T, *service) {
 	}
 }
 
-// sendAll stores so many instances at once, which has to succeed.
+// sendAll stores so many instances at the same time, which must succeed.
 func sendAll(t *testing.T, s *service, count int, nth func(n int) instance) {
 	var clients sync.WaitGroup
 	for n := range count {
@@ -181,7 +181,7 @@ func chunkedBeginning(contentType string) string {
 
 func chunkOf(content string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(content), content) }
 
-// failingParts are whole instances with the longest UIDs, of another study than the one that is asked for.
+// failingParts are complete instances with the longest UIDs, of another study than that of the request.
 func failingParts(count int) func(io.Writer) {
 	return func(w io.Writer) {
 		long := "2.25." + strings.Repeat("1", 50)
@@ -213,7 +213,7 @@ func xmlOf(repeated string, times int) func(io.Writer) {
 	}
 }
 
-// writeMany writes a text again and again, in large blocks.
+// writeMany writes a text many times, in large blocks.
 func writeMany(w io.Writer, times int, repeated string) {
 	perBlock := max(1, (64<<10)/len(repeated))
 	block := strings.Repeat(repeated, perBlock)

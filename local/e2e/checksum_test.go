@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A server that has never heard of CRC64NVME ignores it. The service has to find
-// another way to make it look at what arrives: nothing damaged is ever reported stored.
+// An old S3-compatible server ignores CRC64NVME. The service must use another
+// checksum that the server verifies: damaged data are never reported as stored.
 func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 	for _, test := range []struct {
 		name, operation string
@@ -23,7 +23,7 @@ func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 			s := startService(t, s3, "RETRYTIME=5s", "ONDUPLICATE="+test.mode)
 			for n := range 6 {
 				i := instance{serial: int64(n), pixelBytes: test.pixelBytes}
-				if n%2 == 0 { // the first of all, too
+				if n%2 == 0 { // the first one as well
 					s3.inject(fault{operation: test.operation, times: 1, flip: true})
 				}
 				got := s.mustDo(t, "/studies", contentType, whole(t, i))
@@ -36,7 +36,7 @@ func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 			if t.Failed() {
 				return
 			}
-			// Other bytes under the same UIDs: whoever is told that they are stored finds them.
+			// With other bytes under the same UIDs: if the sender is told that they are stored, the bucket must contain them.
 			i := instance{serial: 1, pixelBytes: test.pixelBytes}
 			body := whole(t, i)
 			other := body[:len(body)/2] + string(body[len(body)/2]^1) + body[len(body)/2+1:]
@@ -59,8 +59,8 @@ func TestServerWithoutChecksumsStoresNothingDamaged(t *testing.T) {
 	}
 }
 
-// With a server that verifies checksums, a bit that flips on the way is no success.
-// Nobody but the way is to blame: the sender is told to come again, if that is needed.
+// With a server that verifies checksums, a bit that flips on the way is not reported as stored.
+// Only the network is the cause, so the sender is asked to repeat the request if necessary.
 func TestDamageOnTheWayToS3IsNoSuccess(t *testing.T) {
 	s3 := startS3(t)
 	s := startService(t, s3)

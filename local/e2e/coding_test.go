@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A coding's own check comes after the bytes are stored. So no coding is accepted
-// (RFC 9110 §15.5.16: 415, with Accept-Encoding as the header that says what is).
+// The checksum of a content coding follows after all bytes, when they are already stored. So no coding is accepted
+// (RFC 9110 §15.5.16: 415, and Accept-Encoding says what is accepted).
 func TestCodedBodiesAreRefused(t *testing.T) {
 	s3 := startS3(t)
 	s := startService(t, s3)
@@ -21,7 +21,7 @@ func TestCodedBodiesAreRefused(t *testing.T) {
 	w.Write([]byte(plain))
 	w.Close()
 	damaged := slices.Clone(zipped.Bytes())
-	damaged[2000] ^= 1 // one bit of the pixels; the CRC-32 at the end says so
+	damaged[2000] ^= 1 // one bit of the pixels, which only the CRC-32 at the end shows
 
 	for _, test := range []struct{ coding, body string }{
 		{"gzip", zipped.String()}, {"gzip", string(damaged)}, {"x-gzip", zipped.String()}, {"GZIP", zipped.String()},

@@ -10,7 +10,7 @@ import (
 	"stowrs-to-s3/app/storeresponse"
 )
 
-// 100,000 references with UIDs of 64 characters, the most that a request may have, fit into METADATALIMIT as it is by default.
+// 100,000 references with UIDs of 64 characters, the largest allowed request, fit into the default METADATALIMIT.
 func TestLargestCommitmentRequest(t *testing.T) {
 	s := serveReady(t, binaries.stowrs, startS3(t))
 	asked := make([]references.Reference, 100_000)

@@ -15,7 +15,7 @@ const (
 	relatedXML  = `multipart/related; type="application/dicom+xml"; boundary=e2e-boundary`
 )
 
-// bodyPart is a part of a request of metadata and bulkdata (PS3.18 §10.5.1.4).
+// bodyPart is a part of a request with metadata and bulkdata (PS3.18 §10.5.1.4).
 type bodyPart struct {
 	header  string // lines, separated by |
 	content string
@@ -31,7 +31,7 @@ func bulkPart(mediaType, location, content string) bodyPart {
 
 const octetStream = "application/octet-stream"
 
-// composed is the body of a request of these parts.
+// composed is the body of a request with these parts.
 func composed(parts ...bodyPart) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -40,7 +40,7 @@ func composed(parts ...bodyPart) string {
 	return b.String() + bodyEnd
 }
 
-// jsonOf is a dataset of the DICOM JSON Model (PS3.18 Annex F) with these elements besides the UIDs.
+// jsonOf is a dataset in the DICOM JSON Model (PS3.18 Annex F) with the UIDs and these elements.
 func jsonOf(sop string, elements ...string) string {
 	return fmt.Sprintf(`{"00080016":{"vr":"UI","Value":[%q]},"00080018":{"vr":"UI","Value":[%q]},"0020000D":{"vr":"UI","Value":[%q]},"0020000E":{"vr":"UI","Value":[%q]}%s}`,
 		ctImageStorage, sop, studyInstanceUID, seriesInstanceUID, strings.Join(append([]string{""}, elements...), ","))
@@ -57,12 +57,12 @@ func number(tag, vr string, value int) string {
 	return fmt.Sprintf(`%q:{"vr":%q,"Value":[%d]}`, tag, vr, value)
 }
 
-// bits are the attributes of one sample of so many bits.
+// bits are the Image Pixel attributes of one sample with so many bits.
 func bits(n int) string {
 	return strings.Join([]string{number("00280100", "US", n), number("00280101", "US", n), number("00280102", "US", n-1), number("00280103", "US", 0)}, ",")
 }
 
-// grey16 are the Image Pixel attributes of an image of 16 bits.
+// grey16 are the Image Pixel attributes of an image with 16 bits.
 func grey16(rows, columns int) string {
 	return strings.Join([]string{
 		number("00280002", "US", 1), `"00280004":{"vr":"CS","Value":["MONOCHROME2"]}`,
@@ -70,7 +70,7 @@ func grey16(rows, columns int) string {
 	}, ",")
 }
 
-// jpegOf is a JPEG (Baseline, 8 bits) of one colour component; each seed makes another one.
+// jpegOf is a JPEG (Baseline, 8 bits) with one colour component; each seed makes another image.
 func jpegOf(t *testing.T, rows, columns, seed int) string {
 	t.Helper()
 	picture := image.NewGray(image.Rect(0, 0, columns, rows))
@@ -99,12 +99,12 @@ func encapsulated(frames ...string) string {
 	return b + "\xFE\xFF\xDD\xE0\x00\x00\x00\x00"
 }
 
-// native are Pixel Data of one value (PS3.5 §A.2).
+// native is a Pixel Data element with one value (PS3.5 §A.2).
 func native(value string) string {
 	return string(le.Header(0x7FE00010, "OW", uint32(len(value)))) + value
 }
 
-// pattern are n bytes that differ from place to place.
+// pattern is n bytes that differ from place to place.
 func pattern(n int) string {
 	b := make([]byte, n)
 	for i := range b {

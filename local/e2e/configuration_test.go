@@ -77,7 +77,7 @@ func hasLine(text, name, value string) bool {
 	return false
 }
 
-// The S3 server of the tests must never reach production.
+// The S3 server of the tests must never be part of the service.
 func TestServiceDoesNotDependOnTheGateway(t *testing.T) {
 	list := exec.Command("go", "list", "-deps", ".")
 	list.Dir = appFolder

@@ -11,7 +11,7 @@ import (
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
 
-// stored is an object as a library reads it that did not write it.
+// stored is an object as read by an independent library.
 func (s *faultyS3) stored(t *testing.T, sop string) (dataset dicom.Dataset, content string, ok bool) {
 	t.Helper()
 	object, ok := s.object(keyOf(sop))
@@ -33,8 +33,8 @@ func valueOf(dataset dicom.Dataset, wanted tag.Tag) string {
 	return found.Value.String()
 }
 
-// PS3.5 §A.2: Pixel Data that are not encapsulated and have more than 8 bits are OW,
-// whatever the metadata call them; what no Pixel Data can be is refused.
+// PS3.5 §A.2: native Pixel Data with more than 8 bits are OW,
+// even if the metadata name another VR; a VR that Pixel Data cannot have is refused.
 func TestNativePixelDataAreStoredAsOW(t *testing.T) {
 	pixels := pattern(32)
 	for _, vr := range []string{"OW", "OB", "UN", "UT", "LO", "UI", "SQ", "OF"} {
@@ -58,14 +58,14 @@ func TestNativePixelDataAreStoredAsOW(t *testing.T) {
 	}
 }
 
-// What the metadata say about a bit stream is right, or the instance fails: PS3.5
-// §8.2.1 (8 bits of JPEG Baseline), PS3.3 §C.7.6.1.1.5 (lossy for good).
+// If the metadata contradict the bit stream, they are corrected or the instance fails: PS3.5
+// §8.2.1 (8 bits in JPEG Baseline), PS3.3 §C.7.6.1.1.5 (lossy compression is never undone).
 func TestMetadataDoNotContradictTheBitStream(t *testing.T) {
 	picture := jpegOf(t, 40, 60, 1)
 	for _, test := range []struct {
 		name, element string
 		tag           tag.Tag
-		right         string // what may be stored
+		right         string // the value that may be stored
 	}{
 		{"16 bits allocated", bits(16), tag.BitsAllocated, "[8]"},
 		{"12 bits stored", strings.Join([]string{number("00280100", "US", 8), number("00280101", "US", 12), number("00280102", "US", 11)}, ","), tag.BitsStored, "[8]"},
@@ -92,7 +92,7 @@ func TestMetadataDoNotContradictTheBitStream(t *testing.T) {
 	}
 }
 
-// Bulkdata are the bytes of the sender's character set. They are never stored under another one.
+// Bulkdata are in the sender's character set. They are never stored with another one.
 func TestBulkTextKeepsItsCharacterSet(t *testing.T) {
 	const latin = "Gr\xfc\xdfe "
 	s3 := startS3(t)
@@ -113,8 +113,8 @@ func TestBulkTextKeepsItsCharacterSet(t *testing.T) {
 	}
 }
 
-// Rows, Columns and bits say how long Pixel Data are (PS3.5 §8.1.1). Whether the
-// sender declares the length of the part makes no difference.
+// Rows, Columns and bits determine the length of Pixel Data (PS3.5 §8.1.1), whether or not the
+// sender declares the length of the part.
 func TestPixelDataOfTheWrongLengthAreRefused(t *testing.T) {
 	for _, lengthBytes := range []int{0, 2, 198, 199, 200, 201, 202, 210, 2000} {
 		for _, declared := range []bool{true, false} {
@@ -141,7 +141,7 @@ func TestPixelDataOfTheWrongLengthAreRefused(t *testing.T) {
 	}
 }
 
-// PS3.18 §10.5.1.4: a URI names bulkdata, not an instance; several can refer to the same.
+// PS3.18 §10.5.1.4: a URI names bulkdata, not an instance; several instances can refer to the same.
 func TestInstancesMayShareBulkdata(t *testing.T) {
 	picture, document := jpegOf(t, 40, 60, 1), pattern(1000)
 	for _, test := range []struct {
@@ -168,8 +168,8 @@ func TestInstancesMayShareBulkdata(t *testing.T) {
 	}
 }
 
-// A Baseline stream is one that Extended decoders take, and the sender says that it
-// is sent as such (PS3.5 §A.4.1, PS3.18 §8.7.3.5.2).
+// A Baseline stream can be decoded by Extended decoders, so the sender may
+// declare it as Extended (PS3.5 §A.4.1, PS3.18 §8.7.3.5.2).
 func TestTransferSyntaxParameterIsBelievedWhereTheStreamAllowsIt(t *testing.T) {
 	picture := jpegOf(t, 40, 60, 1)
 	for syntax, fits := range map[string]bool{"1.2.840.10008.1.2.4.50": true, "1.2.840.10008.1.2.4.51": true, "1.2.840.10008.1.2.4.70": false, "1.2.840.10008.1.2.4.90": false} {

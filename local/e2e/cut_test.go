@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// A client that goes away in the middle of an instance harms only that one.
+// A client that leaves in the middle of an instance harms only this instance.
 func TestCutConnectionLeavesNothingOfTheInstance(t *testing.T) {
 	tests := []struct {
 		name       string
 		pixelBytes int64 // of the instance that is cut
-		multipart  bool  // it does not fit one buffer
+		multipart  bool  // it does not fit into one buffer
 	}{
 		{"in a small instance", 64 << 10, false},
 		{"in a multipart upload", 30 * mib, true},

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Clients that hold buffers and hardly send, and heads that outgrow their buffers,
-// share the smallest budgets: all of them end, and none is lost.
+// Clients that hold buffers and hardly send, and heads that are longer than their buffers,
+// share the smallest budgets: all of them end, and all instances are stored.
 func TestTricklingClientsAndLongHeadsDoNotLockEachOther(t *testing.T) {
 	b := startGateway(t)
 	s := serveReady(t, binaries.stowrs, b, "MEMORYBUDGET=64MiB", "MINRATE=1")
@@ -20,9 +20,9 @@ func TestTricklingClientsAndLongHeadsDoNotLockEachOther(t *testing.T) {
 		clients.Go(func() {
 			body, lengthBytes := multipart(i)
 			if n%2 == 0 {
-				lengthBytes = -1 // chunked: it takes a whole buffer of 8 MiB
+				lengthBytes = -1 // chunked: it needs a whole buffer of 8 MiB
 			}
-			// about 45 blocks: some three seconds
+			// about 45 blocks: about three seconds
 			s.wantAllStored(t, &paced{source: body, blockBytes: 100, pause: 70 * time.Millisecond}, lengthBytes, i)
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A body, or a part, whose digest says that it was damaged on its way is reported as stored by nobody: Content-MD5 (RFC 1864),
+// A body, or a part, with a wrong digest is not reported as stored: Content-MD5 (RFC 1864),
 // Digest (RFC 3230), Content-Digest and Repr-Digest (RFC 9530).
 func TestDigests(t *testing.T) {
 	s3 := startS3(t)
@@ -42,7 +42,7 @@ func TestDigests(t *testing.T) {
 		return whole(t, a, b), a, b
 	}
 	for n := range headers("") {
-		// Right: stored.
+		// Correct digests: stored.
 		i := next()
 		if got := s.mustDo(t, "/studies", "application/dicom", content(i), headers(content(i))[n]); got.status != http.StatusOK {
 			t.Errorf("%s: status %d %s, want 200", headers("")[n], got.status, got.outcomes())
@@ -55,7 +55,7 @@ func TestDigests(t *testing.T) {
 		stored = append(stored, a, b)
 		s3.wantExactly(t, stored...)
 
-		// Of other bytes: nothing is reported as stored, and a body of one instance stores nothing.
+		// Digests of other bytes: nothing is reported as stored, and a body with one instance stores nothing.
 		damaged := content(next())
 		if got := s.mustDo(t, "/studies", "application/dicom", damaged, headers(damaged + "x")[n]); got.status != http.StatusBadRequest || !strings.Contains(got.header.Get("Warning"), "C000") {
 			t.Errorf("wrong %s: status %d %s %v, want 400 and C000", headers("")[n], got.status, got.outcomes(), got.header["Warning"])
@@ -65,7 +65,7 @@ func TestDigests(t *testing.T) {
 			t.Errorf("wrong %s of two: status %d %s, want 400 and nothing stored", headers("")[n], got.status, got.outcomes())
 		}
 	}
-	// Of a body that is not read to its end nobody knows whether it is what the digest says.
+	// If a body is not read to its end, nobody knows whether its digest is correct.
 	left := next()
 	unread := "--b\r\n\r\n" + content(left) + "\r\n--b\r\nX: " + strings.Repeat("x", 20_000) + "\r\n\r\n\r\n--b--\r\n"
 	for n := range headers("") {
@@ -74,8 +74,8 @@ func TestDigests(t *testing.T) {
 			t.Errorf("wrong %s, not read to the end: status %d %s, want 400 and nothing stored", headers("")[n], got.status, got.outcomes())
 		}
 	}
-	stored = append(stored, left) // it was whole, and stays until its sender comes again
-	// Of a part: it harms that instance alone.
+	stored = append(stored, left) // this instance was complete, and remains until its sender repeats the request
+	// The digest of a part: a wrong one harms only this instance.
 	a, b := next(), next()
 	b.serial++
 	for _, right := range []bool{false, true} {

@@ -5,10 +5,10 @@
 // with its test. The gateway, an S3 server, is the test binary itself, started once
 // more: it has global state, so a process can run only one.
 //
-// Most S3 servers of the tests are behind a front that delays, refuses, breaks off and
-// loses answers. Tests that mostly wait are parallel, and run after the others,
-// which need the processor. Variables make runs longer or repeat them: E2E_KILLS (kills of
-// the service, 20), E2E_FUZZTIME (30s) and E2E_SEED of the random requests, and E2E_FULL=1
+// Most S3 servers of the tests are behind a front that can delay, refuse, cut and
+// lose answers. Tests that mostly wait are parallel, and run after the others,
+// which need the processor. Environment variables make runs longer or repeat them: E2E_KILLS (kills of
+// the service, default 20), E2E_FUZZTIME (default 30s) and E2E_SEED for the random requests, and E2E_FULL=1
 // for the full sizes of the measurements.
 //
 // Run them with -count=1: go test does not know that they depend on the sources of

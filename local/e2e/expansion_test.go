@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// What bulkdata become is bounded by what came of them: 256 times as much, and 256 MiB.
+// The size of decoded bulkdata is limited: 256 times their bytes, and 256 MiB.
 func TestPNGsAreNoBomb(t *testing.T) {
 	const side, count = 8000, 4 // 192 MB of pixels each
 	picture := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Black, color.RGBA{R: 1, A: 255}})
 	var metadata []string
 	var pictures []bodyPart
 	for n := range count {
-		picture.Pix[n] = 1 // another one
+		picture.Pix[n] = 1 // a different picture
 		var b bytes.Buffer
 		if err := png.Encode(&b, picture); err != nil {
 			t.Fatal(err)
@@ -44,8 +44,8 @@ func TestPNGsAreNoBomb(t *testing.T) {
 	s.wantPeakMemory(t, 256*mib)
 }
 
-// Deflated datasets that become a thousand times as large, damaged so that all of them would have to be
-// read, and read again, take no more time than others.
+// Deflated datasets that expand a thousandfold, with damage so that all of them would be
+// read twice, take no more time than others.
 func TestDeflatedHeadsAreNoBomb(t *testing.T) {
 	const length = 30 << 20
 	element := []byte("\x09\x00\x01\x10ZZ\x00\x00\x04\x00\x00\x001234")
@@ -54,7 +54,7 @@ func TestDeflatedHeadsAreNoBomb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = w.Write([]byte("\x20\x00\x0E\x00UI\x04\x001.9\x00")) // a UID in front of all: not in order
+	_, _ = w.Write([]byte("\x20\x00\x0E\x00UI\x04\x001.9\x00")) // a UID before all others, in the wrong order
 	for n := 0; n < length; n += len(element) {
 		_, _ = w.Write(element)
 	}

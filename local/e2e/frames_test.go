@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// PS3.18 §10.5.1.4: the URI of a frame says which one it is. Frames are stored in
-// their order or not at all; never in the order in which they come.
+// PS3.18 §10.5.1.4: the URI of a frame contains its number. Frames are stored in
+// this order or not at all, never in the order in which they arrive.
 func TestFramesAreStoredInTheirOrder(t *testing.T) {
 	a, b, c := jpegOf(t, 40, 60, 1), jpegOf(t, 40, 60, 7), jpegOf(t, 40, 60, 13)
 	image := jsonOf("2.25.7", number("00280008", "IS", 3), reference("7FE00010", "OB", "p"))
@@ -18,7 +18,7 @@ func TestFramesAreStoredInTheirOrder(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		parts []bodyPart
-		right bool // the request says all that is needed, in order
+		right bool // the request contains all frames, in order
 	}{
 		{"1, 2, 3", []bodyPart{frame(1, a), frame(2, b), frame(3, c)}, true},
 		{"not numbered", []bodyPart{bulkPart("image/jpeg", "p", a), bulkPart("image/jpeg", "p", b), bulkPart("image/jpeg", "p", c)}, true},
@@ -50,8 +50,8 @@ func TestFramesAreStoredInTheirOrder(t *testing.T) {
 	}
 }
 
-// A frame is a picture like the first: neither a page of a proxy, nor nothing, nor a
-// part of one, nor one of another size.
+// Each frame must be a picture like the first: not an HTML page of a proxy, not empty, not
+// truncated, and not of another size.
 func TestEveryFrameIsLookedAt(t *testing.T) {
 	a := jpegOf(t, 40, 60, 1)
 	for _, test := range []struct{ name, frame string }{

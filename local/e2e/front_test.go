@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// front stands before an S3 server and is as unkind as S3 and its networks can be.
+// front is a proxy before an S3 server that can simulate the faults of S3 and of its networks.
 // All methods are safe for concurrent use.
 type front struct {
 	next http.Handler
 	http *httptest.Server
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex // guards the fields below
 	latency     time.Duration
 	discards    bool
 	noChecksums bool
@@ -28,13 +28,13 @@ type front struct {
 	seen        map[string]int
 }
 
-// fault is what befalls requests; one of the actions, of which hold can stand with another.
+// fault is a fault of requests. It has one of the actions; hold can be combined with another one.
 type fault struct {
 	operation string // S3's name of it; "": every one
-	skip      int    // requests that pass before
-	times     int    // requests that are hit; 0: until the fault is lifted
+	skip      int    // requests that pass before the fault hits
+	times     int    // requests that it hits; 0: all, until the fault is ended
 
-	status   int    // answered, and the operation is not carried out
+	status   int    // is answered, and the operation is not carried out
 	code     string // of the error document
 	cut      bool   // the connection ends without an answer, and the operation is not carried out
 	cutAfter bool   // the operation is carried out, and the answer is lost
@@ -58,7 +58,7 @@ func newFront(t *testing.T, next http.Handler) *front {
 	return f
 }
 
-// inject adds a fault, and returns what ends it.
+// inject adds a fault, and returns a function that ends it.
 func (f *front) inject(injected fault) (lift func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,36 +76,36 @@ func (f *front) inject(injected fault) (lift func()) {
 	}
 }
 
-// setLatency is waited before each request is looked at.
+// setLatency delays each request by this time before it is processed.
 func (f *front) setLatency(latency time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latency = latency
 }
 
-// discard makes the front keep nothing: it acknowledges objects and parts, and drops them.
+// discard makes the front acknowledge objects and parts without storing them.
 func (f *front) discard() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.discards = true
 }
 
-// forgetChecksums makes the server one that has never heard of additional
-// checksums: it ignores those of requests, and gives none.
+// forgetChecksums makes the server one that does not know additional
+// checksums: it ignores them in requests, and returns none.
 func (f *front) forgetChecksums() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.noChecksums = true
 }
 
-// count is the number of requests of the operation so far.
+// count returns the number of requests of the operation so far.
 func (f *front) count(operation string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen[operation]
 }
 
-// arrive notes a request, and says how it will be treated.
+// arrive counts a request, and decides how it is treated.
 func (f *front) arrive(operation string) (hit fault, latency time.Duration, discards, noChecksums bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,7 +164,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readPayload reads it before anything else happens, and changes it.
+// readPayload reads the payload first, and changes it if the fault says so.
 func readPayload(r *http.Request, flip, noChecksums bool) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -179,7 +179,7 @@ func readPayload(r *http.Request, flip, noChecksums bool) {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 }
 
-// serveWithoutChecksums takes them out of the answer.
+// serveWithoutChecksums removes them from the answer.
 func (f *front) serveWithoutChecksums(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	f.next.ServeHTTP(answer, r)
@@ -196,7 +196,7 @@ func (f *front) serveWithoutChecksums(w http.ResponseWriter, r *http.Request) {
 
 var checksumElement = regexp.MustCompile(`<Checksum[A-Z0-9a-z]*>[^<]*</Checksum[A-Z0-9a-z]*>`)
 
-// withoutChecksums takes additional checksums out of a request.
+// withoutChecksums removes additional checksums from a request.
 func withoutChecksums(r *http.Request, body []byte) []byte {
 	for name := range r.Header {
 		if strings.HasPrefix(name, "X-Amz-Checksum-") || name == "X-Amz-Sdk-Checksum-Algorithm" {
@@ -206,7 +206,7 @@ func withoutChecksums(r *http.Request, body []byte) []byte {
 	if s3Operation(r) != "CompleteMultipartUpload" {
 		return body
 	}
-	// The digest of what is left would be another one; the list is not what the test is about.
+	// The digest would no longer match, and this list is not the subject of the test.
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	return checksumElement.ReplaceAll(body, nil)
 }
@@ -228,7 +228,7 @@ func s3Operation(r *http.Request) string {
 	return map[string]string{"PUT": "PutObject", "HEAD": "HeadObject", "GET": "GetObject", "DELETE": "DeleteObject"}[r.Method]
 }
 
-// acknowledge answers as S3 does, without keeping anything.
+// acknowledge answers like S3, but stores nothing.
 func acknowledge(w http.ResponseWriter, r *http.Request, operation string) {
 	io.Copy(io.Discard, r.Body)
 	checksum := r.Header.Get("X-Amz-Checksum-Crc64nvme")

@@ -38,8 +38,8 @@ func startGateway(t *testing.T) *bucket {
 	return b
 }
 
-// startAgain starts the S3 server over what it held when it was killed. Versity's gateway replaces an object by way of a
-// file beside it, which a kill between the two leaves as an object of its own, as S3 itself never would: that goes.
+// startAgain starts the S3 server again, with the data from before it was killed. Versity's gateway first writes an object to a
+// temporary file. After a kill this file would be an object of its own, unlike in S3, so it is removed.
 func (b *bucket) startAgain(t *testing.T) {
 	t.Helper()
 	left, err := filepath.Glob(b.path("*/*/.*.sgwtmp.*"))
@@ -62,12 +62,12 @@ func (b *bucket) startAgain(t *testing.T) {
 	})
 }
 
-// path of the file that holds the object.
+// path is the file of the object.
 func (b *bucket) path(key string) string {
 	return filepath.Join(b.config.Dir, "s3", b.config.Bucket, filepath.FromSlash(key))
 }
 
-// keys of all objects.
+// keys returns the keys of all objects.
 func (b *bucket) keys(t *testing.T) []string {
 	t.Helper()
 	var keys []string
@@ -84,7 +84,7 @@ func (b *bucket) keys(t *testing.T) []string {
 	return keys
 }
 
-// uploads are the keys of the open multipart uploads.
+// uploads returns the keys of the open multipart uploads.
 func (b *bucket) uploads(t *testing.T) []string {
 	t.Helper()
 	var keys []string
@@ -101,7 +101,7 @@ func (b *bucket) uploads(t *testing.T) []string {
 	return keys
 }
 
-// createUpload opens a multipart upload under the key, and leaves it.
+// createUpload opens a multipart upload with this key, and does not complete it.
 func (b *bucket) createUpload(t *testing.T, key string) {
 	t.Helper()
 	if _, err := b.client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.config.Bucket, Key: &key}); err != nil {
@@ -109,13 +109,13 @@ func (b *bucket) createUpload(t *testing.T, key string) {
 	}
 }
 
-// wantNoUploads: no multipart upload is open, or will be in a moment.
+// wantNoUploads waits a moment until no multipart upload is open.
 func (b *bucket) wantNoUploads(t *testing.T) {
 	t.Helper()
 	eventually(t, 10*time.Second, "no multipart upload is open", func() bool { return len(b.uploads(t)) == 0 })
 }
 
-// wantExactly: the bucket holds these instances, byte for byte, and nothing else.
+// wantExactly checks that the bucket contains exactly these instances, byte for byte.
 func (b *bucket) wantExactly(t *testing.T, instances ...instance) {
 	t.Helper()
 	var want []string //nolint:prealloc // nil when there are none, as keys has it
@@ -131,7 +131,7 @@ func (b *bucket) wantExactly(t *testing.T, instances ...instance) {
 	}
 }
 
-// wantObject: the object is there and has the instance's bytes.
+// wantObject checks that the object contains the bytes of the instance.
 func (b *bucket) wantObject(t *testing.T, i instance) {
 	t.Helper()
 	file, err := os.Open(b.path(i.key()))
@@ -148,7 +148,7 @@ func (b *bucket) wantObject(t *testing.T, i instance) {
 	}
 }
 
-// sameBytes compares block by block; at is the block where they differ.
+// sameBytes compares block by block; at is the first block that differs.
 func sameBytes(t *testing.T, got, want io.Reader) (at int64, same bool) {
 	t.Helper()
 	const block = 256 << 10

@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// cutWithin is when a client that does not pay for what it holds is gone: the rule
-// counts by the minute, and needs a minute to begin.
+// cutWithin is the time within which a client is cut that does not deliver enough for what it holds: the rule
+// measures minutes, and begins after the first.
 const cutWithin = 130 * time.Second
 
-// greed is a way to take much for little.
+// greed is a way to use much memory with few bytes.
 type greed struct {
 	name      string
 	variables []string
 	begin     func(t *testing.T, ctx context.Context, s *service) []*rawClient
-	served    time.Duration // what an honest client may wait meanwhile
-	mayStay   bool          // it pays MINRATE and holds little, so that nobody need cut it
+	served    time.Duration // how long an honest client may wait at the same time
+	mayStay   bool          // it delivers MINRATE and holds little, so it need not be cut
 }
 
 // dripping begins so many chunked requests, each with the same beginning, and then
-// sends the block at each pause.
+// sends the block after each pause.
 func dripping(count int, contentType, beginning, block string, pause time.Duration) func(*testing.T, context.Context, *service) []*rawClient {
 	return func(t *testing.T, ctx context.Context, s *service) []*rawClient {
 		var clients []*rawClient
@@ -44,7 +44,7 @@ func dripping(count int, contentType, beginning, block string, pause time.Durati
 	}
 }
 
-// declaring begins so many requests that say to be of lengthBytes.
+// declaring begins so many requests with a Content-Length of lengthBytes.
 func declaring(count int, lengthBytes int64, beginning, block string, pause time.Duration) func(*testing.T, context.Context, *service) []*rawClient {
 	return func(t *testing.T, ctx context.Context, s *service) []*rawClient {
 		var clients []*rawClient
@@ -58,7 +58,7 @@ func declaring(count int, lengthBytes int64, beginning, block string, pause time
 	}
 }
 
-// Nobody can keep more memory or a request slot than what he delivers pays for, and
+// No client can hold more memory, or a slot, than its delivered bytes justify, and
 // one slow client harms only itself.
 func TestGreedyClientsHarmOnlyThemselves(t *testing.T) {
 	long(t)
@@ -75,6 +75,7 @@ func TestGreedyClientsHarmOnlyThemselves(t *testing.T) {
 		{name: "heads that begin and then come slowly", begin: dripping(60, contentType, longHead+strings.Repeat("\x00", 256<<10), strings.Repeat("\x00", 200), time.Second), served: 5 * seconds},
 		// These have delivered what they hold, and keep to MINRATE: they may stay until others wait for memory, and then for a minute.
 		{name: "heads of 8 MiB that then come slowly", begin: dripping(40, contentType, longHead+strings.Repeat("\x00", 8*mib), strings.Repeat("\x00", 2000), 80*time.Millisecond), served: cutWithin, mayStay: true},
+		{name: "7 MiB of a part that then comes slowly", begin: dripping(60, contentType, begunInstance+pattern(7*mib), strings.Repeat("x", 2000), 80*time.Millisecond), served: cutWithin, mayStay: true},
 		{name: "many short parts", begin: dripping(40, contentType, "", partHeader+"DICM\x02\r\n", 4*time.Second), served: 5 * seconds},
 		{name: "20 bytes a second in the preamble", begin: dripping(40, contentType, "", strings.Repeat("x", 20), time.Second), served: 5 * seconds},
 		{name: "20 bytes a second in the epilogue", begin: dripping(40, contentType, parts("x"), strings.Repeat("x", 20), time.Second), served: 5 * seconds},
@@ -91,7 +92,7 @@ func TestGreedyClientsHarmOnlyThemselves(t *testing.T) {
 			s3 := startS3(t)
 			s := startService(t, s3, g.variables...)
 			clients := g.begin(t, ctx, s)
-			<-time.After(3 * time.Second) // let it take what it can
+			<-time.After(3 * time.Second) // until the clients hold as much as they can
 			s.wantServed(t, g.served)
 			if g.mayStay {
 				s.wantServed(t, g.served)
@@ -103,7 +104,7 @@ func TestGreedyClientsHarmOnlyThemselves(t *testing.T) {
 	}
 }
 
-// wantEnded: the service ends all these connections in time.
+// wantEnded checks that the service ends all these connections in time.
 func wantEnded(t *testing.T, clients []*rawClient) {
 	t.Helper()
 	staying, longest := 0, time.Duration(0)
@@ -122,7 +123,7 @@ func wantEnded(t *testing.T, clients []*rawClient) {
 	t.Logf("the last of %d connections is ended after %s", len(clients), longest.Round(time.Second))
 }
 
-// An answer that is not read holds a slot no longer than a body that does not come.
+// An answer that is not read occupies a slot no longer than a body that does not arrive.
 func TestAnswersThatAreNotReadHoldNoSlot(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -143,7 +144,7 @@ func TestAnswersThatAreNotReadHoldNoSlot(t *testing.T) {
 	s.transactions(t, 2+3)
 }
 
-// interlacedPNG is a request up to the picture's data: the decoder has to keep all of the picture.
+// interlacedPNG is a request up to the picture's data: the decoder must keep the whole picture in memory.
 func interlacedPNG() string {
 	size := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 4900), 4900)
 	header := append(size, 8, 2, 0, 0, 1) // RGB of 8 bits, interlaced

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Metadata may leave any attribute to bulkdata (PS3.18 §F.2.2), those that the bit
-// stream tells as well. Whatever the service makes of it, it answers, keeps nothing
+// Metadata may refer to bulkdata for any attribute (PS3.18 §F.2.2), also for those that follow from the bit
+// stream. In all these cases the service answers, keeps nothing
 // of the request, and writes its audit record.
 func TestBulkdataForDerivedAttributesHoldNothing(t *testing.T) {
 	attributes := []string{"00280010 US", "00280011 US", "00280002 US", "00280004 CS", "00280100 US", "00280006 US", "00280008 IS", "00282110 CS"}
-	const times = 5 // 40 requests in all: more than the buffers of the smallest parts that there are
+	const times = 5 // 40 requests in total: more than there are buffers of the smallest parts
 	s3 := startS3(t)
 	s := startService(t, s3)
 	picture := jpegOf(t, 40, 60, 1)
@@ -44,7 +44,7 @@ func TestBulkdataForDerivedAttributesHoldNothing(t *testing.T) {
 	s.wantServed(t, 5*time.Second)
 }
 
-// The same from many connections at once, with clients that do not wait.
+// The same with many connections at once, while ordinary clients store.
 func TestOrdinaryRequestsAreServedDuringAttacksWithHoles(t *testing.T) {
 	s3 := startS3(t)
 	s := startService(t, s3)

@@ -21,20 +21,20 @@ const (
 // le writes elements in Explicit VR Little Endian.
 var le = dicomtest.ExplicitLE
 
-// serials is how many instances of one size a UID can tell apart.
+// serials is the number of instances of one size that UIDs can distinguish.
 const serials = 1_000_000
 
-// instance is a synthetic DICOM instance whose bytes follow from its UID alone:
-// the UID tells the size of the pixel data, which is noise seeded with the UID.
+// instance is a synthetic DICOM instance whose bytes are determined by its UID:
+// the UID contains the size of the pixel data, which are noise with the UID as seed.
 type instance struct {
 	serial     int64
-	pixelBytes int64 // even, 0xFFFFFFFE at most
+	pixelBytes int64 // even, at most 0xFFFFFFFE
 	// earlyBytes is the length of a private element before the Study Instance UID.
-	// The UID does not tell it.
+	// It is not part of the UID.
 	earlyBytes int64
 }
 
-// instanceOf is the instance that a key of the bucket names.
+// instanceOf is the instance with this key in the bucket.
 func instanceOf(key string) (instance, error) {
 	name := key[strings.LastIndexByte(key, '/')+1:]
 	number, err := strconv.ParseInt(strings.TrimPrefix(name, "2.25."), 10, 64)
@@ -61,7 +61,7 @@ func (i instance) sizeBytes() int64 {
 	return int64(len(i.beginning())) + i.earlyBytes + int64(len(i.middle())) + i.pixelBytes
 }
 
-// beginning: preamble, File Meta Information (PS3.10 §7.1), SOP Class and Instance UID.
+// beginning is the preamble, File Meta Information (PS3.10 §7.1), SOP Class and Instance UID.
 func (i instance) beginning() []byte {
 	b := dicomtest.File(i.uid(), ctImageStorage, le.UID, slices.Concat(le.UI(0x00080016, ctImageStorage), le.UI(0x00080018, i.uid())))
 	if i.earlyBytes > 0 {
@@ -70,13 +70,13 @@ func (i instance) beginning() []byte {
 	return b
 }
 
-// middle: Study and Series Instance UID, and the header of the pixel data.
+// middle is the Study and Series Instance UID, and the header of the pixel data.
 func (i instance) middle() []byte {
 	return slices.Concat(le.UI(0x0020000D, studyInstanceUID), le.UI(0x0020000E, seriesInstanceUID), le.Header(dicomtest.PixelData, "OW", uint32(i.pixelBytes)))
 }
 
-// noise reads left bytes of SplitMix64, which is cheap and differs at every
-// offset, so that a part in the wrong place is seen.
+// noise reads left bytes of SplitMix64, which is fast and differs at every
+// offset, so that a part in the wrong place is detected.
 type noise struct {
 	seed, index uint64
 	left        int64

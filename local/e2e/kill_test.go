@@ -16,23 +16,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// load sends instances without pause, and keeps what the service reported as stored.
+// load sends instances continuously, and records what the service reported as stored.
 type load struct {
 	url    string
 	serial atomic.Int64
 
 	mu     sync.Mutex
-	stored []string // keys of instances that any answer named in ReferencedSOPSequence
+	stored []string // keys of the instances that an answer named in ReferencedSOPSequence
 }
 
-// send posts instances until ctx ends. What becomes of a request does not
-// matter, only what its answer claims.
+// send posts instances until ctx ends. The outcome of a request does not
+// matter, only what its answer reports.
 func (l *load) send(ctx context.Context, contentType string, next func() (body io.Reader, lengthBytes int64)) {
 	for ctx.Err() == nil {
 		body, lengthBytes := next()
 		_, module, err := postAs(ctx, l.url, contentType, body, lengthBytes)
 		if err != nil {
-			select { // the service is being started again
+			select { // the service is being restarted
 			case <-time.After(5 * time.Millisecond):
 			case <-ctx.Done():
 			}
@@ -46,14 +46,14 @@ func (l *load) send(ctx context.Context, contentType string, next func() (body i
 	}
 }
 
-// reported is the number of instances reported as stored.
+// reported returns the number of instances reported as stored.
 func (l *load) reported() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.stored)
 }
 
-// reportedOf is the number of those of a kind.
+// reportedOf returns the number of those of one kind.
 func (l *load) reportedOf(kind func(instance) bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,10 +66,10 @@ func (l *load) reportedOf(kind func(instance) bool) int {
 	return count
 }
 
-// isLarge: it takes a multipart upload.
+// isLarge: it needs a multipart upload.
 func (i instance) isLarge() bool { return i.pixelBytes == largeBytes }
 
-// nextSmall is a request with ten instances of up to 64 KiB; chunked or not.
+// nextSmall is a request with ten instances of up to 64 KiB, chunked or not.
 func (l *load) nextSmall(random *rand.Rand) (io.Reader, int64) {
 	var instances []instance
 	for range 10 {
@@ -85,7 +85,7 @@ func (l *load) nextSmall(random *rand.Rand) (io.Reader, int64) {
 // largeBytes is the size of instances that need three parts.
 const largeBytes = 20 * mib
 
-// nextLarge is a request with one of them, slow enough that many kills meet its
+// nextLarge is a request with one large instance, so slow that many kills happen during its
 // multipart upload.
 func (l *load) nextLarge() (io.Reader, int64) {
 	body, _ := multipart(instance{serial: l.serial.Add(1), pixelBytes: largeBytes})
@@ -95,10 +95,10 @@ func (l *load) nextLarge() (io.Reader, int64) {
 // firstComposed is the first serial of instances that are sent as metadata and bulkdata.
 const firstComposed = serials / 2
 
-// isComposed: what is stored of it is what the service has built.
+// isComposed: the service builds the stored instance.
 func (i instance) isComposed() bool { return i.serial >= firstComposed }
 
-// nextComposed is a request with three images of 16 bits as metadata and bulkdata.
+// nextComposed is a request with three images of 16 bits, as metadata and bulkdata.
 func (l *load) nextComposed(random *rand.Rand) (io.Reader, int64) {
 	var metadata []string
 	var bulk []bodyPart
@@ -119,15 +119,15 @@ func (i instance) pixels() string {
 	return string(b)
 }
 
-// isBuilt says whether the content is the instance as the service builds it: a file
-// of PS3.10 with its UIDs and its pixels.
+// isBuilt says whether the content is the instance as the service builds it: a PS3.10 file
+// with its UIDs and its pixels.
 func (i instance) isBuilt(content string) bool {
 	return strings.HasPrefix(content, string(make([]byte, 128))+"DICM") && strings.HasSuffix(content, native(i.pixels())) &&
 		strings.Contains(content, string(le.UI(0x00080018, i.uid()))) &&
 		strings.Contains(content, string(le.UI(0x0020000D, studyInstanceUID))) && strings.Contains(content, string(le.UI(0x0020000E, seriesInstanceUID)))
 }
 
-// kills is how often the service is killed; E2E_KILLS says more.
+// kills is how often the service is killed: 20 times, or E2E_KILLS.
 func kills(t *testing.T) int {
 	t.Helper()
 	value := os.Getenv("E2E_KILLS")
@@ -160,15 +160,15 @@ func (p *paced) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Killing the process at any moment loses nothing that was acknowledged and leaves no
-// object in part, with an S3 that fails at random; what it leaves of uploads goes.
+// Killing the process at any moment loses nothing that was acknowledged, and leaves no
+// partial object, with an S3 that fails at random; the uploads that it leaves open are aborted.
 func TestWhatWasReportedStoredSurvivesKills(t *testing.T) {
 	long(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	b := startFrontedGateway(t)
-	foreign := "backup/2026/photos.tar" // not of the service's shape
+	foreign := "backup/2026/photos.tar" // not a key of the service
 	b.createUpload(t, foreign)
 
 	addresses := []string{"LISTENADDRESS=" + freeAddress(t), "ADMINADDRESS=" + freeAddress(t)}
@@ -208,7 +208,7 @@ func TestWhatWasReportedStoredSurvivesKills(t *testing.T) {
 	leftOver := b.uploads(t)
 	t.Logf("%d instances reported stored, %d of them large, %d composed; %d multipart uploads left by the kills",
 		l.reported(), l.reportedOf(instance.isLarge), l.reportedOf(instance.isComposed), len(leftOver)-1)
-	if len(leftOver) < 2 { // all kills met the pauses between uploads
+	if len(leftOver) < 2 { // all kills happened between uploads
 		b.createUpload(t, instance{serial: l.serial.Add(1), pixelBytes: largeBytes}.key())
 	}
 	startService(t, b, append(addresses, "SWEEPAGE=1s")...)
@@ -221,7 +221,7 @@ func TestWhatWasReportedStoredSurvivesKills(t *testing.T) {
 	b.wantWhole(t, l.stored)
 }
 
-// wantWhole: every object is a whole instance, and these are among them.
+// wantWhole checks that every object is a complete instance, and that these are among them.
 func (b *bucket) wantWhole(t *testing.T, stored []string) {
 	t.Helper()
 	keys := b.keys(t)

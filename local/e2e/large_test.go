@@ -8,11 +8,11 @@ import (
 const (
 	gib = 1 << 30
 	mib = 1 << 20
-	// processBytes is what the service may take besides MEMORYBUDGET.
+	// processBytes is the memory that the service may use besides MEMORYBUDGET.
 	processBytes = 128 * mib
 )
 
-// wantPeakMemory: the service never took more than its budget and processBytes.
+// wantPeakMemory checks that the service never used more than its budget and processBytes.
 func (s *service) wantPeakMemory(t *testing.T, budgetBytes int64) {
 	t.Helper()
 	peak := s.peakMemoryBytes(t)
@@ -22,11 +22,11 @@ func (s *service) wantPeakMemory(t *testing.T, budgetBytes int64) {
 	}
 }
 
-// An instance larger than any buffer, of unknown length, costs no more memory than a small one.
+// An instance that is larger than any buffer, and of unknown length, needs no more memory than a small one.
 func TestThreeGiBInstanceIsStoredWithinTheMemoryBudget(t *testing.T) {
 	long(t)
 	b := startGateway(t)
-	s := serveReady(t, binaries.stowrs, b) // the race detector needs memory of its own
+	s := serveReady(t, binaries.stowrs, b) // without the race detector, which needs additional memory
 	large := instance{serial: 1, pixelBytes: 3 * gib}
 	t.Cleanup(func() { os.Remove(b.path(large.key())) })
 	body, _ := multipart(large)

@@ -12,7 +12,7 @@ import (
 	"stowrs-to-s3/local/gateway"
 )
 
-// localFlags are the flags of `local` with ports of this test.
+// localFlags are the flags of `local`, with the ports of this test.
 func localFlags(t *testing.T) (flags []string, addresses map[string]string) {
 	t.Helper()
 	addresses = map[string]string{}
@@ -39,7 +39,7 @@ func TestLocalRunsTheWholeSystem(t *testing.T) {
 	banner := p.stdout.String()
 	access, secret := credential(banner, "access key "), credential(banner, "secret key ")
 	config := gateway.Config{Dir: data, Listen: addresses["--s3-listen"], Bucket: "dicom", AccessKey: access, SecretKey: secret}
-	b := &bucket{config: config, client: gateway.Client(config)} // with the login that is printed
+	b := &bucket{config: config, client: gateway.Client(config)} // with the credentials that it prints
 	b.wantSamples(t)
 
 	response, err := http.Get("http://" + addresses["--console-listen"])

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Whoever reads the log may hang: requests are answered, instances are stored, and a stop is a stop. Of what he has missed he is told.
+// If the reader of the log hangs, requests are answered, instances are stored, and a stop ends in time. Later, a record says how many records were lost.
 func TestReaderOfTheLogHangs(t *testing.T) {
 	long(t)
 	t.Parallel()
 	s := startService(t, startS3(t))
-	const refused = 6000 // of about 400 bytes each: more than a pipe and the queue take
+	const refused = 6000 // of about 400 bytes each: more than fits into a pipe and the queue
 	goOn := s.stderr.hang(t)
 	for range refused {
 		if reply := s.mustDo(t, "/studies", "text/plain", "x"); reply.status != 415 {
@@ -37,7 +37,7 @@ func TestReaderOfTheLogHangs(t *testing.T) {
 	}
 	s.signal(t, syscall.SIGTERM)
 	eventually(t, 10*time.Second, "the service has ended", func() bool { status, _ := s.get("/livez"); return status == 0 })
-	<-time.After(3 * time.Second) // in which the log has its last chance
+	<-time.After(3 * time.Second) // during this time the service writes the rest of the log
 	goOn()
 	if code := s.exitCode(t, time.Second); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Answers of S3 get lost, after the request was carried out or before. An instance is
-// reported stored if and only if it is, and no multipart upload stays open.
+// Answers of S3 are lost, before or after the request was carried out. An instance is
+// reported as stored if and only if it is stored, and no multipart upload stays open.
 func TestLostAnswersOfS3(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestLostAnswersOfS3(t *testing.T) {
 	}
 }
 
-// The same for an abort: a client breaks off in the middle of a multipart upload.
+// The same for an abort: a client leaves in the middle of a multipart upload.
 func TestLostAnswersOfAborts(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -72,7 +72,7 @@ func TestLostAnswersOfAborts(t *testing.T) {
 	}
 }
 
-// A success of CompleteMultipartUpload can carry an error (S3: "200 OK with an error inside").
+// CompleteMultipartUpload can return an error inside a success (S3: "200 OK with an error inside").
 func TestErrorInsideASuccessIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)

@@ -19,12 +19,12 @@ const gatewayVariable = "E2E_GATEWAY"
 // appFolder holds the module of stowrs, which has dependencies that module local does not know.
 const appFolder = "../../app"
 
-// binaries are what TestMain has built.
+// binaries are built by TestMain.
 var binaries struct {
-	stowrs     string // as it is shipped
-	stowrsRace string // with the race detector when the tests have it, else the same
+	stowrs     string // as released
+	stowrsRace string // with the race detector if the tests have it, otherwise the same
 	local      string
-	gateway    string // the test binary, without the race detector: it makes the S3 server slow and is not its test
+	gateway    string // the test binary, without the race detector, which would make the S3 server slow
 }
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// Parallel tests are those that wait: for a minute to pass, not for the processor.
+	// Parallel tests wait most of the time, and hardly need the processor.
 	if err := flag.Set("test.parallel", "64"); err != nil {
 		panic(err)
 	}
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// long leaves out a test that takes more than ten seconds, where make test wants an answer soon.
+// long skips a test that takes more than ten seconds if tests are run with -short.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -74,7 +74,7 @@ func buildAll(dir string) error {
 	binaries.stowrs = filepath.Join(dir, "stowrs")
 	binaries.stowrsRace = binaries.stowrs
 	binaries.local = filepath.Join(dir, "local")
-	if err := goCommand(appFolder, "build", "-tags", "grpcnotrace", "-o", binaries.stowrs, "."); err != nil { // as make build does
+	if err := goCommand(appFolder, "build", "-tags", "grpcnotrace", "-o", binaries.stowrs, "."); err != nil { // like make build
 		return err
 	}
 	self, err := os.Executable()

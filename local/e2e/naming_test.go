@@ -16,8 +16,8 @@ func datasetOf(sop, study, series, between, behind string) string {
 	return string(make([]byte, 128)) + "DICM" + meta + b
 }
 
-// An instance is stored under the UIDs of its own dataset. Damage elsewhere does not
-// matter; doubt about the name refuses it.
+// An instance is stored under the UIDs of its own dataset. Damage in other places does not
+// matter; if the UIDs are in doubt, the instance is refused.
 func TestInstancesAreNamedByTheirOwnDatasetOrNotAtAll(t *testing.T) {
 	sop, study, series := string(le.UI(0x00080018, "2.25.7")), string(le.UI(0x0020000D, "2.25.8")), string(le.UI(0x0020000E, "2.25.9"))
 	item := func(content string) string {

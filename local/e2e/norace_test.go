@@ -4,5 +4,5 @@ package e2e
 
 const raceDetector = false
 
-// slowness is what the race detector costs.
+// slowness is the factor by which the tests are slower.
 const slowness = 1

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// senders are clients whose instances all have to be stored.
+// senders are clients whose instances must all be stored.
 type senders struct {
 	s      *service
 	wg     sync.WaitGroup
@@ -30,8 +30,8 @@ func (c *senders) send(t *testing.T, pixelBytes int64) {
 	})
 }
 
-// An outage or throttling of S3 that is shorter than the senders' patience costs
-// time, not instances; no outage is paid for by those who come after it.
+// An outage or throttling of S3 that is shorter than RETRYTIME costs
+// time, but no instances, and later requests do not suffer from it.
 func TestShortOutagesCostTimeAndNoInstances(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -107,8 +107,8 @@ func TestShortOutagesCostTimeAndNoInstances(t *testing.T) {
 	s3.wantNoUploadsWithin(t, 10*time.Second)
 }
 
-// An outage longer than RETRYTIME is told: 503 with Retry-After (PS3.18 Table
-// 10.5.3-1, RFC 9110 §10.2.3), and nothing is reported stored that is not.
+// An outage longer than RETRYTIME is reported: 503 with Retry-After (PS3.18 Table
+// 10.5.3-1, RFC 9110 §10.2.3), and no instance is reported as stored that is not.
 func TestOutageBeyondRetryTimeIsTold(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -133,14 +133,14 @@ func TestOutageBeyondRetryTimeIsTold(t *testing.T) {
 			for _, i := range []instance{large, small} {
 				begin := time.Now()
 				wantOutageTold(t, s.mustDo(t, "/studies", contentType, whole(t, i)), i, test.reason)
-				// Each request to S3 is tried for RETRYTIME; when nothing could be stored for so long, others learn of it at once.
+				// Each request to S3 is repeated for RETRYTIME; if nothing could be stored for this time, other requests fail at once.
 				if took := time.Since(begin); i == large && took < 1500*time.Millisecond || took > slowness*12*time.Second {
 					t.Errorf("%d bytes: answered after %s, RETRYTIME is 2s", i.pixelBytes, took)
 				}
 			}
 			lift()
 
-			// The outage comes when half of an instance is already in S3.
+			// The outage begins when half of an instance is already in S3.
 			created := s3.count("UploadPart")
 			begun := s.beginChunked(t, contentType)
 			content := whole(t, instance{serial: 4, pixelBytes: 40 * mib})

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// dieWithParent ends the process even when the tests are killed.
+// dieWithParent ends the process even if the tests are killed.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// peakMemoryBytes is the largest resident size that the process ever had.
+// peakMemoryBytes is the peak resident size of the process.
 func (p *process) peakMemoryBytes(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// dieWithParent cannot be had here; t.Cleanup ends the process.
+// dieWithParent is not available here; t.Cleanup ends the process.
 func dieWithParent(*exec.Cmd) {}
 
-// peakMemoryBytes is the present resident size: the peak is not told here.
+// peakMemoryBytes is the present resident size, because the peak is not available.
 func (p *process) peakMemoryBytes(t *testing.T) int64 {
 	t.Helper()
 	output, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(p.cmd.Process.Pid)).Output()

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// process is a child that ends with its test.
+// process is a child process that ends with its test.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr *output
@@ -49,7 +49,7 @@ func start(t *testing.T, environment []string, binary string, args ...string) *p
 	return p
 }
 
-// run runs the binary to its end.
+// run runs the binary until it ends.
 func run(t *testing.T, environment []string, binary string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	p := start(t, environment, binary, args...)
@@ -57,7 +57,7 @@ func run(t *testing.T, environment []string, binary string, args ...string) (cod
 	return code, p.stdout.String(), p.stderr.String()
 }
 
-// kill is kill -9. It returns when the process is gone.
+// kill sends SIGKILL, and returns when the process has ended.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	<-p.exited
@@ -70,7 +70,7 @@ func (p *process) signal(t *testing.T, signal os.Signal) {
 	}
 }
 
-// exitCode waits for the process to end by itself; -1: a signal ended it.
+// exitCode waits until the process ends by itself; -1: a signal ended it.
 func (p *process) exitCode(t *testing.T, within time.Duration) int {
 	t.Helper()
 	select {
@@ -90,7 +90,7 @@ func (p *process) hasExited() bool {
 	}
 }
 
-// records are the JSON records on stderr that have the message.
+// records returns the JSON records on stderr with this message.
 func (p *process) records(message string) []map[string]any {
 	var found []map[string]any
 	for line := range strings.Lines(p.stderr.String()) {
@@ -130,7 +130,7 @@ func (o *output) leave() {
 func (o *output) hang(t *testing.T) (goOn func()) {
 	o.mu.Lock()
 	goOn = sync.OnceFunc(o.mu.Unlock)
-	t.Cleanup(goOn) // before that of start, which waits for the reader
+	t.Cleanup(goOn) // runs before the cleanup of start, which waits for the reader
 	return goOn
 }
 
@@ -140,7 +140,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// tail is enough of it to see why a test failed.
+// tail is the end of the output, enough to see why a test failed.
 func (o *output) tail() string {
 	const most = 8 << 10
 	s := o.String()
@@ -150,7 +150,7 @@ func (o *output) tail() string {
 	return s
 }
 
-// eventually waits for the condition, which must become true in time.
+// eventually waits for a condition, and fails the test if it does not become true in time.
 func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(within)
@@ -169,9 +169,9 @@ var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(12000)) } //nolint:gochecknoinits // a start that differs between processes
 
-// freeAddress is an address of this machine that nothing listens on. Its port lies
-// below those that systems give to outgoing connections, so that it stays free
-// while the service that uses it is restarted, and no other test gets it.
+// freeAddress is a loopback address that nobody listens on. Its port is below
+// those that systems give to outgoing connections, so it stays free
+// while the service is restarted, and no other test gets it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {

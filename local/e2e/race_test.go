@@ -4,5 +4,5 @@ package e2e
 
 const raceDetector = true
 
-// slowness: the race detector, and the tests that wait beside each other, make everything slower.
+// slowness: the race detector, and the tests that run at the same time, make everything slower.
 const slowness = 6

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// What a client says is neither repeated at length nor raw: answers and log records
+// What a client sends is repeated neither at length nor unescaped: answers and log records
 // stay short, and no control character reaches a terminal.
 func TestNothingLongOrRawIsEchoed(t *testing.T) {
 	t.Parallel()
@@ -33,7 +33,7 @@ func TestNothingLongOrRawIsEchoed(t *testing.T) {
 				if raw := rawIn(answer); raw != "" {
 					t.Errorf("%s %.20q: the answer has %q", header, value, raw)
 				}
-				<-time.After(20 * time.Millisecond) // the record comes after the answer
+				<-time.After(20 * time.Millisecond) // the record is written after the answer
 				for line := range strings.Lines(s.stderr.String()[before:]) {
 					if most := 4096; len(line) > most {
 						t.Errorf("%d bytes of %s: a log record has %d bytes: %.100s", len(value), header, len(line), line)
@@ -47,8 +47,8 @@ func TestNothingLongOrRawIsEchoed(t *testing.T) {
 	}
 }
 
-// rawIn is where a text would act on a terminal: C0 and C1 controls but line ends, a
-// change of direction, and what is no UTF-8; "" if nowhere.
+// rawIn returns the part of a text that could act on a terminal: C0 and C1 controls except line ends,
+// changes of the text direction, and bytes that are not UTF-8; "" if there is none.
 func rawIn(text string) string {
 	at := strings.IndexFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\r' || r == '\u2028' || r == '\u202e'
@@ -62,7 +62,7 @@ func rawIn(text string) string {
 	return text[at:min(len(text), at+10)]
 }
 
-// rawHeader posts a request with a header as it is, and returns the whole answer.
+// rawHeader posts a request with an unchanged header, and returns the whole answer.
 func (s *service) rawHeader(t *testing.T, header, value string) (status int, answer string) {
 	t.Helper()
 	connection, err := net.Dial("tcp", s.address)
@@ -78,14 +78,14 @@ func (s *service) rawHeader(t *testing.T, header, value string) (status int, ans
 	for name, value := range lines {
 		b.WriteString(name + ": " + value + "\r\n")
 	}
-	go io.WriteString(connection, b.String()+"\r\n"+parts("x")) // refused before its end, perhaps
-	content, _ := io.ReadAll(connection)                        // a reset comes after the answer
+	go io.WriteString(connection, b.String()+"\r\n"+parts("x")) // it may be refused before its end
+	content, _ := io.ReadAll(connection)                        // a reset can follow after the answer
 	fmt.Sscanf(string(content), "HTTP/1.1 %d", &status)
 	return status, string(content)
 }
 
-// RFC 9112 §6.1: with Content-Length and Transfer-Encoding, a server may refuse or go by
-// the latter, and must close the connection. A request that hides behind is none.
+// RFC 9112 §6.1: with Content-Length and Transfer-Encoding, a server may refuse the request or use
+// Transfer-Encoding, and must close the connection. A request hidden behind it is not served.
 func TestRequestHiddenBehindTwoLengthsIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	hidden := "OPTIONS /studies HTTP/1.1\r\nHost: e2e\r\n\r\n"
@@ -121,7 +121,7 @@ func TestRequestHiddenBehindTwoLengthsIsNotAnswered(t *testing.T) {
 	}
 }
 
-// Whether TLS ends at a proxy is what a trusted proxy says, and nobody else.
+// Only a trusted proxy can say whether TLS ends at a proxy.
 func TestBaseURIIsThatOfTheProxy(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -142,7 +142,7 @@ func TestBaseURIIsThatOfTheProxy(t *testing.T) {
 				got := s.mustDo(t, "/studies", relatedJSON, composed(
 					jsonPart(jsonOf("2.25.7", grey16(10, 10), reference("7FE00010", "OW", scheme+"://"+s.address+"/studies/1/b"))),
 					bulkPart(octetStream, "/studies/1/b", pattern(200))), test.headers...)
-				if !got.reportsStored("2.25.7") { // RFC 3986 §6.2: on the service's own host a difference of scheme does not count
+				if !got.reportsStored("2.25.7") { // RFC 3986 §6.2: on the service's own host, a different scheme does not matter
 					t.Errorf("%s as the scheme of the BulkDataURI: status %d %s %s", scheme, got.status, got.outcomes(), got.warnings())
 				}
 			}

@@ -24,8 +24,8 @@ func (s *service) readiness(t *testing.T) readiness {
 	return got
 }
 
-// /readyz says what stores meet. That the bucket answers HeadBucket does not matter
-// to a sender whose instances are refused.
+// /readyz depends on the results of stores. If instances are refused, it does not help the
+// sender that the bucket answers HeadBucket.
 func TestReadinessSaysWhatStoresMeet(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -65,7 +65,7 @@ func TestReadinessSaysWhatStoresMeet(t *testing.T) {
 	}
 }
 
-// What is the sender's fault says nothing about S3.
+// Errors of the sender say nothing about S3.
 func TestReadinessIgnoresWhatSendersDoWrong(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)

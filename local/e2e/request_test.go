@@ -21,7 +21,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
-	module storeresponse.Response // empty when the body is none
+	module storeresponse.Response // empty if the body is not a module
 }
 
 // freshClient opens a connection for each request.
@@ -61,7 +61,7 @@ func readReply(response *http.Response) (reply, error) {
 	return got, err
 }
 
-// mustDo is do for requests that have to be answered.
+// mustDo is do for requests that must be answered.
 func (s *service) mustDo(t *testing.T, path, contentType, body string, headers ...string) reply {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -73,7 +73,7 @@ func (s *service) mustDo(t *testing.T, path, contentType, body string, headers .
 	return got
 }
 
-// outcomes is the module in short: "stored 1.2 | failed 1.3 A901 | other C000".
+// outcomes is the module in short form: "stored 1.2 | failed 1.3 A901 | other C000".
 func (r reply) outcomes() string {
 	words := []string{}
 	for _, stored := range r.module.Referenced {
@@ -88,7 +88,7 @@ func (r reply) outcomes() string {
 	return strings.Join(words, " | ")
 }
 
-// reportsStored says that the answer claims the instance.
+// reportsStored says whether the answer reports the instance as stored.
 func (r reply) reportsStored(sopInstanceUID string) bool {
 	for _, stored := range r.module.Referenced {
 		if stored.SOPInstanceUID == sopInstanceUID {
@@ -101,7 +101,7 @@ func (r reply) reportsStored(sopInstanceUID string) bool {
 // warnings are the texts of the Warning headers.
 func (r reply) warnings() string { return strings.Join(r.header["Warning"], "\n") }
 
-// whole is the body of a request of PS3.10 instances, in memory.
+// whole is the body of a request with PS3.10 instances, in memory.
 func whole(t *testing.T, instances ...instance) string {
 	t.Helper()
 	body, _ := multipart(instances...)
@@ -112,7 +112,7 @@ func whole(t *testing.T, instances ...instance) string {
 	return string(content)
 }
 
-// parts frames contents that may be anything as PS3.10 parts.
+// parts frames any contents as PS3.10 parts.
 func parts(contents ...string) string {
 	var b strings.Builder
 	for _, content := range contents {
@@ -121,7 +121,7 @@ func parts(contents ...string) string {
 	return b.String() + bodyEnd
 }
 
-// storeWithin sends one instance, again after 503, until it is stored. It says how long that took.
+// storeWithin sends one instance, and repeats this after 503 until it is stored. It returns how long this took.
 func (s *service) storeWithin(ctx context.Context, within time.Duration, i instance) (time.Duration, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -144,7 +144,7 @@ func (s *service) storeWithin(ctx context.Context, within time.Duration, i insta
 	}
 }
 
-// wantServed: honest clients with small instances and one of 9 MiB are served in time.
+// wantServed checks that honest clients with small instances, and one of 9 MiB, are served in time.
 func (s *service) wantServed(t *testing.T, within time.Duration) {
 	t.Helper()
 	var clients sync.WaitGroup
@@ -161,16 +161,16 @@ func (s *service) wantServed(t *testing.T, within time.Duration) {
 	clients.Wait()
 }
 
-// rawClient is a connection on which a test writes what it likes.
+// rawClient is a connection to which a test writes any bytes.
 type rawClient struct {
 	net.Conn
-	ended   chan struct{} // closed when the service has ended the connection, or the test has
+	ended   chan struct{} // closed when the service, or the test, has ended the connection
 	first   chan reply    // the first answer, if one came
 	begun   time.Time
 	chunked bool
 }
 
-// dial connects; the answer is read unless the client is one that does not read.
+// dial connects. Unless reads is false, the answer is read.
 func (s *service) dial(t *testing.T, reads bool) *rawClient {
 	t.Helper()
 	connection, err := net.Dial("tcp", s.address)
@@ -207,9 +207,9 @@ func (s *service) beginChunked(t *testing.T, contentType string) *rawClient {
 	return c
 }
 
-// chunk sends some of the body; on a connection of beginChunked as one chunk.
+// chunk sends a part of the body; on a connection of beginChunked, as one chunk.
 func (c *rawClient) chunk(content string) error {
-	if content == "" { // as a chunk it would end the body
+	if content == "" { // an empty chunk would end the body
 		return nil
 	}
 	if c.chunked {
@@ -219,7 +219,7 @@ func (c *rawClient) chunk(content string) error {
 	return err
 }
 
-// drip sends the block again and again until the service ends the connection or ctx ends.
+// drip sends the block repeatedly, until the service ends the connection or ctx ends.
 func (c *rawClient) drip(ctx context.Context, block string, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()

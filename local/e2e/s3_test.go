@@ -14,8 +14,8 @@ import (
 	"stowrs-to-s3/local/gateway"
 )
 
-// faultyS3 is an S3 that keeps objects in the memory of the tests, with a front that
-// breaks on demand. Only the service's memory is measured, so that it may live here.
+// faultyS3 is an S3 that keeps objects in the memory of the tests, with a front for
+// faults. It can be in this process, because only the service's memory is measured.
 type faultyS3 struct {
 	*front
 	store *s3test.Server
@@ -25,16 +25,16 @@ type faultyS3 struct {
 func startS3(t *testing.T) *faultyS3 {
 	t.Helper()
 	store := s3test.Start(t, "dicom")
-	store.MinPartSize = 5 * mib // as S3
+	store.MinPartSize = 5 * mib // like S3
 	return &faultyS3{front: newFront(t, store), store: store}
 }
 
-// environ are the variables that make the service use this S3.
+// environ returns the variables that make the service use this S3.
 func (s *faultyS3) environ() []string {
 	return append(s.store.Environ(), "AWS_ENDPOINT_URL_S3="+s.http.URL, "BUCKETNAME=dicom")
 }
 
-// environ are the variables that make the service use the gateway.
+// environ returns the variables that make the service use the gateway.
 func (b *bucket) environ() []string { return gateway.Environ(b.config) }
 
 // frontedBucket is a gateway behind a front. Requests keep their Host, which is signed.
@@ -63,13 +63,13 @@ func (b *frontedBucket) environ() []string {
 	return append(b.bucket.environ(), "AWS_ENDPOINT_URL_S3="+b.http.URL)
 }
 
-// object is what S3 holds under the key of an instance; ok is false when it holds nothing.
+// object returns the bytes under the key of an instance; ok is false if there is no object.
 func (s *faultyS3) object(key string) (content []byte, ok bool) {
 	content, _, ok = s.store.Object(key)
 	return content, ok
 }
 
-// wantExactly: the bucket holds these instances, byte for byte, and nothing else.
+// wantExactly checks that the bucket contains exactly these instances, byte for byte.
 func (s *faultyS3) wantExactly(t *testing.T, instances ...instance) {
 	t.Helper()
 	want := []string{}
@@ -83,7 +83,7 @@ func (s *faultyS3) wantExactly(t *testing.T, instances ...instance) {
 	}
 }
 
-// wantObject: the object is there and has the instance's bytes.
+// wantObject checks that the object contains the bytes of the instance.
 func (s *faultyS3) wantObject(t *testing.T, i instance) {
 	t.Helper()
 	content, ok := s.object(i.key())
@@ -96,7 +96,7 @@ func (s *faultyS3) wantObject(t *testing.T, i instance) {
 	}
 }
 
-// wantNoUploadsWithin: no multipart upload stays open for longer, though nothing is restarted.
+// wantNoUploadsWithin checks that no multipart upload stays open for longer, without a restart.
 func (s *faultyS3) wantNoUploadsWithin(t *testing.T, within time.Duration) {
 	t.Helper()
 	eventually(t, within, "no multipart upload is open", func() bool { return len(s.store.OpenUploads()) == 0 })

@@ -19,7 +19,7 @@ import (
 // sampleFolder holds three instances and a README.md.
 const sampleFolder = "../../dcm-samples"
 
-// samples are the sample files by the keys that their UIDs make.
+// samples returns the sample files by their keys in the bucket.
 func samples(t *testing.T) map[string]string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(sampleFolder, "*.dcm"))
@@ -45,7 +45,7 @@ func samples(t *testing.T) map[string]string {
 	return files
 }
 
-// wantSamples: the bucket holds the three samples byte for byte, and nothing else.
+// wantSamples checks that the bucket contains exactly the three samples, byte for byte.
 func (b *bucket) wantSamples(t *testing.T) {
 	t.Helper()
 	want := samples(t)
@@ -68,7 +68,7 @@ func (b *bucket) wantSamples(t *testing.T) {
 	}
 }
 
-// The default LOGLEVEL, WARNING, keeps the audit record.
+// The audit record is written with the default LOGLEVEL, WARNING.
 func TestSendStoresTheSamplesByteExact(t *testing.T) {
 	b := startGateway(t)
 	s := startService(t, b, "LOGLEVEL=")

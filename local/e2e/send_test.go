@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// archive writes so many small instances into folders of 100.
+// archive writes so many small instances into folders of 100 files.
 func archive(t *testing.T, count int) (folder string, instances []instance) {
 	t.Helper()
 	folder = t.TempDir()
@@ -34,12 +34,12 @@ func archive(t *testing.T, count int) (folder string, instances []instance) {
 	return folder, instances
 }
 
-// journalled are the lines of a journal by their outcomes. What is stored is whole.
+// journalled returns the number of lines of a journal for each outcome. An incomplete last line is ignored.
 func journalled(t *testing.T, path string) map[string]int {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil // not begun
+		return nil // it is not yet begun
 	}
 	outcomes := make(map[string]int)
 	for line := range strings.Lines(string(content)) {
@@ -51,7 +51,7 @@ func journalled(t *testing.T, path string) map[string]int {
 	return outcomes
 }
 
-// A service that is gone for some seconds costs time, not instances.
+// If a service is down for some seconds, this costs time, but no instances.
 func TestSendRidesOutAnOutage(t *testing.T) {
 	long(t)
 	const count = 2000
@@ -77,7 +77,7 @@ func TestSendRidesOutAnOutage(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends with what is stored and how to go on; a secret is not told.
+// After Ctrl-C the output says what is stored and how to continue, without secrets.
 func TestSendInterrupted(t *testing.T) {
 	const count = 2000
 	folder, instances := archive(t, count)
@@ -107,13 +107,13 @@ func TestSendInterrupted(t *testing.T) {
 	b.wantExactly(t, instances...)
 }
 
-// The second Ctrl-C does not wait for anything.
+// A second Ctrl-C ends the process at once.
 func TestSendInterruptedTwice(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if output, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
 		t.Skipf("mkfifo: %v %s", err, output)
 	}
-	// Nobody writes into the list, so that sending hangs where no context reaches.
+	// Nothing is written into the list, so sending hangs in a read that no context ends.
 	p := start(t, nil, binaries.stowrsRace, "send", "--url", "http://"+freeAddress(t), "--files-from", pipe)
 	<-time.After(300 * time.Millisecond)
 	p.signal(t, os.Interrupt)

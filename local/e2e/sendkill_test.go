@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// journalRecord is what the tests read of a line of a journal.
+// journalRecord is the part of a journal line that the tests read.
 type journalRecord struct{ Path, Outcome string }
 
-// wantJournalOnce: each of so many files is called stored once, and was not on its way again after that. Returned is how
-// often files were on their way.
+// wantJournalOnce checks that each of so many files is recorded as stored exactly once, and as sending never after that. It returns how
+// often files were recorded as sending.
 func wantJournalOnce(t *testing.T, journal string, files int) (onTheirWay int) {
 	t.Helper()
 	content, err := os.Open(journal)
@@ -39,7 +39,7 @@ func wantJournalOnce(t *testing.T, journal string, files int) (onTheirWay int) {
 			onTheirWay++
 		case record.Outcome == "stored":
 			stored[record.Path] = true
-		case strings.HasPrefix(record.Outcome, "walk"): // of a run
+		case strings.HasPrefix(record.Outcome, "walk"): // about a run
 		case n > 1:
 			t.Errorf("line %d: the outcome of %s is %q", n, record.Path, record.Outcome)
 		}
@@ -50,7 +50,7 @@ func wantJournalOnce(t *testing.T, journal string, files int) (onTheirWay int) {
 	return onTheirWay
 }
 
-// storedBy counts the instances that services have told to have stored.
+// storedBy counts the instances that the services have reported as stored.
 func storedBy(services []*service) int {
 	total := 0
 	for _, s := range services {
@@ -62,9 +62,9 @@ func storedBy(services []*service) int {
 	return total
 }
 
-// Sender, service and S3 are killed at random, alone and together, while many small instances go: the sender goes on where it
-// was until all is there, byte for byte. What was confirmed is never sent again. Sent twice is at most what was under way at a kill
-// of the sender or of the service, whose answers were lost with it; kills of S3 cost nothing but time.
+// Sender, service and S3 are killed at random, alone and together, while many small instances are sent. The sender continues where it
+// was, until everything is stored, byte for byte. What was confirmed is never sent again. Sent twice is at most what was in flight when
+// the sender or the service was killed, because its answers were lost. Killing S3 costs only time.
 func TestSendThroughKillsOfEverything(t *testing.T) {
 	long(t)
 	const batch, parallel = 20, 4
@@ -127,7 +127,7 @@ func TestSendThroughKillsOfEverything(t *testing.T) {
 		}
 	}
 
-	// A run with nothing left sends nothing, and S3 has the bytes that the journal says.
+	// A run in which nothing is left sends nothing, and S3 has the bytes of the checksums in the journal.
 	code, stdout, _ := run(t, nil, binaries.stowrsRace, args...)
 	if code != 0 || !strings.Contains(stdout, "stored before") {
 		t.Errorf("a run with nothing left: exit %d\n%s", code, stdout)
@@ -141,7 +141,7 @@ func TestSendThroughKillsOfEverything(t *testing.T) {
 	}
 }
 
-// victimsOf the n-th kill: one of all in turn, and each other one at random.
+// victimsOf returns what the n-th kill ends: one of all in turn, and each of the others at random.
 func victimsOf(n int, all []string, random *rand.Rand) []string {
 	victims := []string{all[n%len(all)]}
 	for _, other := range all {
@@ -152,13 +152,13 @@ func victimsOf(n int, all []string, random *rand.Rand) []string {
 	return victims
 }
 
-// journalBytes is about what an instance takes in a journal.
+// journalBytes is about the size of an instance in a journal.
 const journalBytes = 700
 
 func sizeOf(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
-		return 0 // not begun
+		return 0 // it is not yet begun
 	}
 	return info.Size()
 }

@@ -20,17 +20,17 @@ type service struct {
 	admin   string // of health and metrics
 }
 
-// s3Server is where a service stores: its environment tells it so.
+// s3Server is an S3 server; its environ makes a service store into it.
 type s3Server interface{ environ() []string }
 
 // startService starts the service over the bucket and waits until it is ready.
-// Later variables win over earlier ones.
+// Later variables take precedence.
 func startService(t *testing.T, b s3Server, variables ...string) *service {
 	t.Helper()
 	return serveReady(t, binaries.stowrsRace, b, variables...)
 }
 
-// serveReady does the same with a certain binary.
+// serveReady is startService with this binary.
 func serveReady(t *testing.T, binary string, b s3Server, variables ...string) *service {
 	t.Helper()
 	s := serve(t, binary, b, variables...)
@@ -46,7 +46,7 @@ func serveReady(t *testing.T, binary string, b s3Server, variables ...string) *s
 	return s
 }
 
-// serve does not wait.
+// serve is serveReady without waiting.
 func serve(t *testing.T, binary string, b s3Server, variables ...string) *service {
 	t.Helper()
 	s := &service{address: freeAddress(t), admin: freeAddress(t)}
@@ -66,7 +66,7 @@ func serve(t *testing.T, binary string, b s3Server, variables ...string) *servic
 
 func (s *service) url() string { return "http://" + s.address + "/studies" }
 
-// get asks ADMINADDRESS; the status is 0 without an answer.
+// get asks ADMINADDRESS; without an answer, the status is 0.
 func (s *service) get(path string) (status int, body string) {
 	client := http.Client{Timeout: 5 * time.Second}
 	response, err := client.Get("http://" + s.admin + path)
@@ -81,7 +81,7 @@ func (s *service) get(path string) (status int, body string) {
 	return response.StatusCode, string(content)
 }
 
-// wantMetric: /metrics has the line, or will have it in a moment.
+// wantMetric waits a moment until /metrics contains the line.
 func (s *service) wantMetric(t *testing.T, line string) {
 	t.Helper()
 	eventually(t, 10*time.Second, "/metrics has "+line, func() bool {
@@ -90,7 +90,7 @@ func (s *service) wantMetric(t *testing.T, line string) {
 	})
 }
 
-// transactions are the audit records, at least so many.
+// transactions waits for at least so many audit records, and returns them.
 func (s *service) transactions(t *testing.T, atLeast int) []map[string]any {
 	t.Helper()
 	var records []map[string]any
@@ -109,7 +109,7 @@ const (
 	bodyEnd    = "--e2e-boundary--\r\n"
 )
 
-// multipart is the body of a request, and its length.
+// multipart returns the body of a request, and its length.
 func multipart(instances ...instance) (io.Reader, int64) {
 	var readers []io.Reader
 	lengthBytes := int64(len(bodyEnd))
@@ -121,12 +121,12 @@ func multipart(instances ...instance) (io.Reader, int64) {
 }
 
 // post sends a body; a length of -1 makes it chunked. The error is that of the
-// connection, or of an answer that is no response module.
+// connection, or of an answer without a response module.
 func post(ctx context.Context, url string, body io.Reader, lengthBytes int64) (status int, module storeresponse.Response, err error) {
 	return postAs(ctx, url, contentType, body, lengthBytes)
 }
 
-// postAs does so with another Content-Type.
+// postAs is post with another Content-Type.
 func postAs(ctx context.Context, url, contentType string, body io.Reader, lengthBytes int64) (status int, module storeresponse.Response, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
@@ -148,7 +148,7 @@ func postAs(ctx context.Context, url, contentType string, body io.Reader, length
 	return response.StatusCode, module, err
 }
 
-// wantAllStored sends the instances in one request, which must report each as stored.
+// wantAllStored sends the instances in one request, which must report each of them as stored.
 func (s *service) wantAllStored(t *testing.T, body io.Reader, lengthBytes int64, instances ...instance) {
 	t.Helper()
 	status, module, err := post(t.Context(), s.url(), body, lengthBytes)

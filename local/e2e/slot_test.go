@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Whoever waits for a slot does not wait for S3: no clock but the client's runs, and
-// the probe does not take a busy service for a broken S3.
+// While a request waits for a slot, it does not wait for S3: only the client's time limit runs, and
+// the probe does not report a busy service as a fault of S3.
 func TestWaitingForASlotIsNobodysTimeout(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -18,12 +18,12 @@ func TestWaitingForASlotIsNobodysTimeout(t *testing.T) {
 	answerNow := make(chan struct{})
 	s3.inject(fault{operation: "PutObject", times: 1, hold: answerNow})
 	c := &senders{s: s}
-	c.send(t, 1000) // takes the only slot
+	c.send(t, 1000) // uses the only slot
 	eventually(t, 20*time.Second, "the slot is taken", func() bool { return s3.count("PutObject") == 1 })
 	c.send(t, 9*mib)
 	c.send(t, 2000)
 
-	const takes = 55 * time.Second // two probes
+	const takes = 55 * time.Second // the time of two probes
 	over := time.After(takes)
 	for waiting := true; waiting; {
 		select {
@@ -43,7 +43,7 @@ func TestWaitingForASlotIsNobodysTimeout(t *testing.T) {
 	s.wantServed(t, 5*time.Second)
 }
 
-// A client that breaks off leaves nothing, even while all slots are taken.
+// A client that leaves causes an abort, even while all slots are in use.
 func TestAbortsNeedNoSlot(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)
@@ -52,7 +52,7 @@ func TestAbortsNeedNoSlot(t *testing.T) {
 	cut := s.beginChunked(t, contentType)
 	cut.chunk(whole(t, i)[:12*mib])
 	eventually(t, 20*time.Second, "a part arrives", func() bool { return s3.count("UploadPart") > 0 })
-	<-time.After(500 * time.Millisecond) // it is stored
+	<-time.After(500 * time.Millisecond) // meanwhile it is stored
 
 	answerNow := make(chan struct{})
 	s3.inject(fault{operation: "PutObject", times: 1, hold: answerNow})

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// soakDuration is that of SOAK, such as 30m; two minutes without.
+// soakDuration is SOAK, such as 30m; the default is two minutes.
 func soakDuration(t *testing.T) time.Duration {
 	t.Helper()
 	value := os.Getenv("SOAK")
@@ -30,7 +30,7 @@ func soakDuration(t *testing.T) time.Duration {
 	return d
 }
 
-// startBalancer starts nginx before the two services. It buffers no body and repeats no request: that is for the clients to do.
+// startBalancer starts nginx before the two services. It buffers no body and repeats no request: the clients do this.
 func startBalancer(t *testing.T, upstreams ...string) *service {
 	t.Helper()
 	nginx, err := exec.LookPath("nginx")
@@ -65,10 +65,10 @@ http {
 	return balancer
 }
 
-// Whatever befalls S3, and while services are replaced one after the other behind nginx: a client that repeats
-// what was not stored gets everything stored, and the bucket has each instance byte for byte and nothing else.
+// With random faults of S3, and services that are replaced one after the other behind nginx: if a client repeats
+// what was not stored, everything is stored, and the bucket contains exactly these instances, byte for byte.
 //
-// Faults last up to ten seconds, which is less than RETRYTIME: only what a service does not answer at all, because it stops, has to be repeated.
+// Faults last up to ten seconds, which is less than RETRYTIME, so only requests that a stopped service does not answer must be repeated.
 func TestSoakThroughFaultsAndRestarts(t *testing.T) {
 	long(t)
 	lasts := soakDuration(t)
@@ -130,12 +130,12 @@ func TestSoakThroughFaultsAndRestarts(t *testing.T) {
 		}[choice]
 		lift := s3.inject(injected)
 		<-time.After([]time.Duration{300 * time.Millisecond, time.Second, 5 * time.Second, 10 * time.Second}[random.IntN(4)])
-		if random.IntN(2) == 0 { // in the middle of the fault
+		if random.IntN(2) == 0 { // during the fault
 			n := random.IntN(2)
 			old := services[n]
 			old.signal(t, syscall.SIGTERM)
 			<-time.After(time.Second)
-			lift() // else it would drain for all of STOPTIMEOUT
+			lift() // otherwise the stop would take all of STOPTIMEOUT
 			old.exitCode(t, time.Minute)
 			services[n] = serve(t, binaries.stowrsRace, s3, append(variables, "LISTENADDRESS="+old.address)...)
 			replaced++
@@ -159,7 +159,7 @@ func TestSoakThroughFaultsAndRestarts(t *testing.T) {
 	}
 }
 
-// lineOf is the first line with the prefix.
+// lineOf returns the first line with the prefix.
 func lineOf(text, prefix string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, prefix) {

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// chromium runs a headless browser on an address, and returns the page as it is when it has been laid out.
+// chromium opens an address in a headless browser, and returns the page after its layout.
 func chromium(t *testing.T, address string, flags ...string) string {
 	t.Helper()
 	arguments := append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(), "--virtual-time-budget=2000", "--dump-dom"}, flags...)
@@ -27,8 +27,8 @@ func chromium(t *testing.T, address string, flags ...string) string {
 	return string(page)
 }
 
-// The status page in a real browser: it says how the service is, in light and dark, at the widths of a telephone and of a
-// wall, and names no UID.
+// The status page in a real browser: it shows the state of the service, in light and dark, at the width of a telephone and of a
+// large screen, and contains no UID.
 func TestStatusPageInABrowser(t *testing.T) {
 	long(t)
 	if _, err := exec.LookPath("chromium"); err != nil {
@@ -47,7 +47,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 	if page := chromium(t, admin); !strings.Contains(page, "<title>ready: stowrs</title>") {
 		t.Errorf("the page is %s", page)
 	}
-	for scheme, want := range map[string]color.RGBA{"1": {0xf3, 0xf5, 0xf8, 0xff}, "0": {0x12, 0x16, 0x1c, 0xff}} { // light, dark: of status.css
+	for scheme, want := range map[string]color.RGBA{"1": {0xf3, 0xf5, 0xf8, 0xff}, "0": {0x12, 0x16, 0x1c, 0xff}} { // light and dark, from status.css
 		picture := filepath.Join(t.TempDir(), "page.png")
 		chromium(t, admin, "--blink-settings=preferredColorScheme="+scheme, "--window-size=1280,900", "--screenshot="+picture)
 		if got := corner(t, picture); got != want {
@@ -66,7 +66,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 	if strings.Contains(page, "2.25.") {
 		t.Errorf("the page names a UID: %s", page)
 	}
-	// Its longest lines are those of errors: none is wider than the page.
+	// The longest lines are those of errors: none is wider than the page.
 	for _, width := range []int{320, 800, 1280, 1920} {
 		if got := chromium(t, framed(t, admin, width)); !strings.Contains(got, fmt.Sprintf("<body>%d</body>", width)) {
 			t.Errorf("%d pixels wide: it takes %s", width, got)
@@ -74,7 +74,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 	}
 }
 
-// corner is the colour of the first pixel of a picture.
+// corner returns the colour of the first pixel of a picture.
 func corner(t *testing.T, path string) color.RGBA {
 	t.Helper()
 	f, err := os.Open(path)
@@ -89,8 +89,8 @@ func corner(t *testing.T, path string) color.RGBA {
 	return color.RGBAModel.Convert(picture.At(0, 0)).(color.RGBA)
 }
 
-// framed is the address of a page that becomes what a frame of so many pixels needs in width to show another. The other must
-// let itself be framed, and be of the same origin.
+// framed is the address of a page that shows another page in a frame of so many pixels, and then reports the width that it needs. The other page must
+// allow frames, and be of the same origin.
 func framed(t *testing.T, address string, width int) string {
 	t.Helper()
 	target, err := url.Parse(address)

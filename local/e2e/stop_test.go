@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// upload is a request whose body stops in the middle until finish.
+// upload is a request whose body stops in the middle until finish is called.
 type upload struct {
 	instance instance
 	release  chan struct{} // closed: the rest of the body follows
@@ -48,7 +48,7 @@ func beginUpload(t *testing.T, b *bucket, s *service) *upload {
 	return u
 }
 
-// gate reads as empty once it is open.
+// gate is an empty reader that blocks until it is open.
 type gate struct {
 	ctx     context.Context
 	reached chan struct{} // closed by the first Read
@@ -94,13 +94,13 @@ func TestTerminatedServiceFinishesWhatIsInFlight(t *testing.T) {
 	b.wantExactly(t, u.instance)
 }
 
-// Whatever ends the service early, the client is told, and no part is left in S3.
+// If the service is ended early, for any reason, the client gets an answer, and no part is left in S3.
 func TestStalledClientDoesNotHoldUpTheEnd(t *testing.T) {
 	tests := []struct {
 		name     string
 		variable string
 		signals  int
-		atLeast  time.Duration // before the service may end
+		atLeast  time.Duration // the shortest time before the service ends
 	}{
 		{"STOPTIMEOUT is over", "STOPTIMEOUT=2s", 1, 2 * time.Second},
 		{"a second signal", "STOPTIMEOUT=110s", 2, 0},

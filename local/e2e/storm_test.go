@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// weatherOfS3 are faults that pass, and that no instance may be lost by.
+// weatherOfS3 are temporary faults, by which no instance may be lost.
 func weatherOfS3() []fault {
 	return []fault{
 		{status: 500, code: "InternalError"}, {status: 503, code: "SlowDown"}, {cut: true}, {cutAfter: true},
@@ -16,7 +16,7 @@ func weatherOfS3() []fault {
 	}
 }
 
-// storm switches one of the faults after the other on and off at random until ctx ends.
+// storm switches one random fault after the other on and off, until ctx ends.
 func (f *front) storm(ctx context.Context, random *rand.Rand, faults ...fault) {
 	for ctx.Err() == nil {
 		lift := f.inject(faults[random.IntN(len(faults))])

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// No multipart upload stays open for longer than SWEEPAGE and the half of it, though
-// nobody restarts the service. An upload that grows is not one of them, however old it
-// is, nor is one that belongs to somebody else.
+// No multipart upload stays open for longer than 1.5 times SWEEPAGE, even if
+// the service is not restarted. An upload that still grows is not aborted, however old it
+// is, nor an upload of another program.
 func TestForgottenUploadsGoWithoutARestart(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestForgottenUploadsGoWithoutARestart(t *testing.T) {
 	open(before.key())
 	s := startService(t, store, "SWEEPAGE=8s")
 
-	// One that grows by 4 MiB a second for longer than SWEEPAGE and its half.
+	// This one grows by 4 MiB per second, for longer than 1.5 times SWEEPAGE.
 	growing := instance{serial: 3, pixelBytes: 80 * mib}
 	done := make(chan struct{})
 	go func() { // ends with the request
@@ -37,7 +37,7 @@ func TestForgottenUploadsGoWithoutARestart(t *testing.T) {
 		body, _ := multipart(growing)
 		s.wantAllStored(t, io.Reader(&paced{source: body, blockBytes: mib, pause: 250 * time.Millisecond}), -1, growing)
 	}()
-	open(during.key()) // as by a process that was killed while this one runs
+	open(during.key()) // like a process that was killed while this one runs
 	eventually(t, 30*time.Second, "forgotten uploads are aborted", func() bool {
 		uploads := store.store.OpenUploads()
 		return !slices.Contains(uploads, before.key()) && !slices.Contains(uploads, during.key())

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// sender is one of many clients on a slow line. It keeps its connection.
+// sender is one of many clients on slow lines. It keeps its connection.
 type sender struct {
 	content   string // of a request with one instance
-	bytesRate int    // a second
+	bytesRate int    // per second
 	chunked   bool
 }
 
-// send posts the instance so many times, at its rate, and reports each with the time
-// from the last byte to the answer. It connects anew when the service closes the
-// connection, as it may behind a body in chunks.
+// send posts the instance so many times, at its rate, and reports each time
+// from the last byte to the answer. It connects again if the service closes the
+// connection, which may happen after a chunked body.
 func (c *sender) send(ctx context.Context, address string, times int, stored func(time.Duration)) error {
 	for times > 0 {
 		n, err := c.sendOn(ctx, address, times, stored)
@@ -41,7 +41,7 @@ func (c *sender) sendOn(ctx context.Context, address string, times int, stored f
 		return 0, err
 	}
 	defer connection.Close()
-	connection.(*net.TCPConn).SetWriteBuffer(32 << 10) // what the service does not take, the client keeps
+	connection.(*net.TCPConn).SetWriteBuffer(32 << 10) // so that the client, not the kernel, holds what the service does not read
 	defer context.AfterFunc(ctx, func() { connection.Close() })()
 	reader := bufio.NewReader(connection)
 	const step = 100 * time.Millisecond
@@ -58,7 +58,7 @@ func (c *sender) sendOn(ctx context.Context, address string, times int, stored f
 		}
 		for rest := c.content; rest != ""; {
 			select {
-			case <-tick.C: // one that was missed is not made up for: the line is as slow as it is
+			case <-tick.C: // time that was lost is not made up for, as on a slow line
 			case <-ctx.Done():
 				return n, ctx.Err()
 			}
@@ -94,8 +94,8 @@ func (c *sender) sendOn(ctx context.Context, address string, times int, stored f
 	return times, nil
 }
 
-// 1,000 clients that send 1 Mbit/s each are served at once, within the memory bound:
-// none is refused, and none waits until another has ended. What they reach together
+// 1,000 clients with 1 Mbit/s each are served at the same time, within the memory limit:
+// none is refused, and none waits for the end of another. Their total rate
 // depends on the machine, and is printed.
 func TestThousandSlowSendersAreServedAtOnce(t *testing.T) {
 	long(t)
@@ -118,7 +118,7 @@ func TestThousandSlowSendersAreServedAtOnce(t *testing.T) {
 	for n := range clients {
 		c := &sender{content: whole(t, instance{serial: int64(n), pixelBytes: pixelBytes}), bytesRate: bytesRate, chunked: n%2 == 0}
 		running.Go(func() {
-			time.Sleep(3 * time.Second * time.Duration(n) / clients) // all are there before the first has sent its instance
+			time.Sleep(3 * time.Second * time.Duration(n) / clients) // all have begun before the first has sent its instance
 			err := c.send(t.Context(), s.address, each, func(took time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()

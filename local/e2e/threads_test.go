@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// With as many S3 requests as MEMORYBUDGET allows, all of them in use, the memory bound holds: what they
-// hold beside the budget is in proportion to their number.
+// With as many S3 requests as MEMORYBUDGET allows, all of them in use, the memory stays within its limit: the memory
+// of S3 requests besides the budget is proportional to their number.
 func TestMemoryWithTheMostThreads(t *testing.T) {
 	long(t)
 	s3 := startS3(t)

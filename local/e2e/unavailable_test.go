@@ -14,7 +14,7 @@ func TestServiceWithoutItsBucketSaysWhatToDo(t *testing.T) {
 	tests := []struct {
 		name, variable string
 		advice         []string
-		mend           func(t *testing.T, b *bucket) // nil: only a restart would
+		mend           func(t *testing.T, b *bucket) // nil: it needs a restart
 	}{
 		{
 			"the bucket is missing", "BUCKETNAME=missing", []string{"bucket missing does not exist", "BUCKETNAME"},

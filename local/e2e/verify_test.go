@@ -14,7 +14,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// stowrs verify is what is asked before files are deleted: it says "all stored" only when the bucket has all of it.
+// Users run stowrs verify before they delete files: it says "all stored" only if the bucket contains everything.
 func TestVerify(t *testing.T) {
 	const count = 300
 	folder, _ := archive(t, count)
@@ -40,7 +40,7 @@ func TestVerify(t *testing.T) {
 	verify("checksums of a folder", 0, bytesOf, "--checksums", folder)
 	verify("checksums of a journal, and the service", 0, bytesOf, append(url, "--checksums", "--journal", journal)...)
 
-	// An object has gone, and another has other bytes.
+	// An object is removed, and another has different bytes.
 	keys := b.store.Keys()
 	gone, other := keys[100], keys[200]
 	kept := map[string][]byte{}
@@ -61,7 +61,7 @@ func TestVerify(t *testing.T) {
 	verify("one is gone, by the journal", 1, fmt.Sprintf("%d instances are stored, 1 missing", count-1), append(url, "--journal", journal)...)
 	verify("one has no checksum", 1, other+": S3 has no CRC64NVME", "--checksums", folder)
 
-	// What the journal does not call stored is missing, whatever the service has. Its last two lines are those of an instance and of the end of the run.
+	// An instance that the journal does not record as stored is missing, even if the service has it. The last two lines of the journal are those of an instance and of the end of the run.
 	content, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestVerify(t *testing.T) {
 	}
 	verify("a torn journal", 1, "the journal does not say that it is stored, but sending", append(url, "--journal", journal)...)
 
-	// Faults and misuse.
+	// Faults, and wrong usage.
 	b.store.Inject(s3test.Fault{Operation: "ListObjectsV2", Status: 403, Code: "AccessDenied"})
 	verify("the service may not list", 3, "the service is not available", append(url, "--max-wait", "0s", folder)...)
 	b.store.ClearFaults()
@@ -90,7 +90,7 @@ func TestVerify(t *testing.T) {
 	s.wantMetric(t, fmt.Sprintf(`stowrs_commitment_instances_total{result="failed"} %d`, count+3))
 }
 
-// Who asks for commitment while S3 does not list holds slots and memory for nothing: stores find theirs.
+// While S3 does not answer lists, requests for commitment hold slots and memory. Stores still find enough of both.
 func TestCommitmentLeavesRoomForStores(t *testing.T) {
 	b := startS3(t)
 	s := startService(t, b, "MAXREQUESTS=16")
@@ -106,7 +106,7 @@ func TestCommitmentLeavesRoomForStores(t *testing.T) {
 		asking.Go(func() {
 			const reference = `{"00081110":{"Value":[{"0020000D":{"Value":["1.1"]},"00081115":{"Value":[{"0020000E":{"Value":["1.2"]},"00081112":{"Value":[{"0008114A":{"Value":[{"00081155":{"Value":["1.3"]}}]}}]}}]}}]}}`
 			got, _ := s.do(ctx, http.MethodPost, "/commitment-requests/2.25.7", "application/dicom+json", strings.NewReader(reference), -1)
-			refused <- got.status // 0: it is held until the test leaves
+			refused <- got.status // 0: the request waits until the test ends
 		})
 	}
 	for range cap(refused) - 2 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Every failure of an instance reaches the sender in words, in a Warning header
-// (PS3.18 Table 10.5.3-2), and no value of an attribute does.
+// Every failure of an instance is described in a Warning header
+// (PS3.18 Table 10.5.3-2), without a value of an attribute.
 func TestFailuresAreToldInWords(t *testing.T) {
 	t.Parallel()
 	const secret = "SECRET^PATIENT"
@@ -20,9 +20,9 @@ func TestFailuresAreToldInWords(t *testing.T) {
 	for _, test := range []struct {
 		name, path, content string
 		variables           []string
-		before              string // is stored under the same key
+		before              string // is stored before, under the same key
 		fault               *fault
-		words               string // one of them, separated by |
+		words               string // at least one of them is contained, separated by |
 	}{
 		{name: "not DICOM", content: "hello", words: "not DICOM"},
 		{name: "empty", content: "", words: "empty|not DICOM"},

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// The promises as properties of whole requests: framing, content, cuts and faults of S3
-// at random. E2E_SEED repeats the requests of a run; E2E_FUZZTIME makes it longer.
+// The promises as properties of random requests: framing, content, cuts and faults of S3
+// are random. E2E_SEED repeats the requests of a run; E2E_FUZZTIME makes it longer.
 func TestPromisesHoldForRandomRequests(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -59,8 +59,8 @@ func TestPromisesHoldForRandomRequests(t *testing.T) {
 	weather.Wait()
 	t.Logf("%d requests, %d of them whole; %d objects", sent.Load(), whole.Load(), len(s3.store.Keys()))
 	s.wantServed(t, 5*time.Second)
-	want := int(sent.Load()) + 3                 // those of wantServed
-	deadline := time.Now().Add(15 * time.Second) // requests that were cut may still be at S3
+	want := int(sent.Load()) + 3                 // plus those of wantServed
+	deadline := time.Now().Add(15 * time.Second) // requests that were cut may still be storing
 	for len(s.records("store transaction")) < want && time.Now().Before(deadline) {
 		<-time.After(100 * time.Millisecond)
 	}
@@ -74,7 +74,7 @@ func TestPromisesHoldForRandomRequests(t *testing.T) {
 	s3.wantNoUploadsWithin(t, time.Minute)
 }
 
-// fuzzClient sends requests, on one connection as long as that holds.
+// fuzzClient sends requests, on one connection as long as possible.
 type fuzzClient struct {
 	s          *service
 	s3         *faultyS3
@@ -90,7 +90,7 @@ func (c *fuzzClient) close() {
 	}
 }
 
-// check sends a request, and says which property does not hold.
+// check sends a request, and returns which property is violated.
 func (c *fuzzClient) check(r *wholeRequest) error {
 	got, err := c.exchange(r)
 	if r.cutAt >= 0 {
@@ -116,7 +116,7 @@ func (c *fuzzClient) check(r *wholeRequest) error {
 	return nil
 }
 
-// checkObjects: what is reported is stored, and whatever is stored is whole.
+// checkObjects checks that every instance that was reported is stored, and that every stored instance is complete.
 func (c *fuzzClient) checkObjects(r *wholeRequest, got *reply) error {
 	study := strings.TrimPrefix(r.path, "/studies/")
 	if got != nil {
@@ -135,14 +135,14 @@ func (c *fuzzClient) checkObjects(r *wholeRequest, got *reply) error {
 		case !ok:
 		case !r.reframed && !right(object):
 			return fmt.Errorf("%s in S3 (%d bytes) is not what was sent", sop, len(object))
-		case r.reframed && !r.composed && !strings.Contains(r.body, object): // whatever the parts are, no byte is added or lost
+		case r.reframed && !r.composed && !strings.Contains(r.body, object): // however the parts are divided, no byte is added or lost
 			return fmt.Errorf("%s in S3 (%d bytes) is no part of the body", sop, len(object))
 		}
 	}
 	return nil
 }
 
-// find is the object with the UID, in whichever series a bit has put it.
+// find returns the object with the UID, in any series, because a flipped bit can change that.
 func (c *fuzzClient) find(study, sop string) (string, bool) {
 	if object, ok := c.s3.object(study + "/" + seriesInstanceUID + "/" + sop); ok {
 		return string(object), true
@@ -178,7 +178,7 @@ func (c *fuzzClient) exchange(r *wholeRequest) (reply, error) {
 	c.sent.Add(1)
 	written := make(chan error, 1)
 	connection := c.connection
-	go func() { written <- r.write(connection) }() // ends with the answer, or the connection
+	go func() { written <- r.write(connection) }() // ends with the answer, or with the connection
 	if r.cutAt >= 0 {
 		err := <-written
 		c.close()
@@ -189,14 +189,14 @@ func (c *fuzzClient) exchange(r *wholeRequest) (reply, error) {
 		return reply{}, errors.Join(err, connection.Close(), <-written)
 	}
 	got, err := readReply(response)
-	if response.Close { // the service has seen enough
+	if response.Close { // the service will read nothing more
 		c.close()
 	}
 	<-written
 	return got, err
 }
 
-// write sends the body, or what comes of it.
+// write sends the body, cut or chunked as the request says.
 func (r *wholeRequest) write(w io.Writer) error {
 	body := r.body
 	if r.cutAt >= 0 {

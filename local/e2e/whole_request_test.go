@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// wholeRequest is a random request, and what may become of it.
+// wholeRequest is a random request, and its allowed results.
 type wholeRequest struct {
 	description string
-	path        string // with the study of the client, so that other studies are refused
+	path        string // contains the study of the client, so that other studies are refused
 	contentType string
 	body        string
 	chunkBytes  int // 0: with a Content-Length
-	cutAt       int // bytes of the body after which the connection ends; -1: it does not
+	cutAt       int // bytes of the body after which the connection ends; -1: all are sent
 
-	instances map[string]func(object string) bool // what S3 may hold, by SOP Instance UID
-	damaged   bool                                // something of it may fail
-	reframed  bool                                // the framing itself is damaged: parts may be others than those meant
+	instances map[string]func(object string) bool // checks of the objects that S3 may contain, by SOP Instance UID
+	damaged   bool                                // some instances may fail
+	reframed  bool                                // the framing is damaged: the parts may be different from the intended ones
 	composed  bool
 }
 
@@ -31,7 +31,7 @@ type requests struct {
 	pictures []string // JPEG
 }
 
-// next is a request of PS3.10 instances, or of metadata and bulkdata, damaged or not.
+// next is a request with PS3.10 instances, or with metadata and bulkdata, damaged or not.
 func (g *requests) next() *wholeRequest {
 	r := &wholeRequest{path: "/studies/" + g.study, cutAt: -1, instances: map[string]func(string) bool{}}
 	var sections []bodyPart
@@ -70,13 +70,13 @@ func (r *wholeRequest) note(format string, args ...any) {
 	r.description += fmt.Sprintf(format, args...) + "; "
 }
 
-// uid is one that no other request has, nor one with a bit flipped.
+// uid is a UID that no other request contains, not even with a flipped bit.
 func (g *requests) uid() string {
 	g.serial++
 	return fmt.Sprintf("%s.%d.%d", g.study, g.serial, 1+g.serial*7919%99991)
 }
 
-// payload is noise, or what looks like the framing around it.
+// payload is noise, or bytes that look like the framing.
 func (g *requests) payload(most int) string {
 	size := 2 * g.random.IntN(most/2+1)
 	if g.random.IntN(3) > 0 {
@@ -89,12 +89,12 @@ func (g *requests) payload(most int) string {
 	for b.Len() < size {
 		b.WriteString(pieces[g.random.IntN(len(pieces))])
 	}
-	// It may begin the content of a part, after an end of line.
+	// It may begin the content of a part, after a line break.
 	content := strings.ReplaceAll("\n"+b.String(), "\n--e2e-boundary", "\n--e2e-bound-ry")[1:]
 	return content + strings.Repeat("x", len(content)%2)
 }
 
-// instance is a PS3.10 part, whole or with something wrong.
+// instance is a PS3.10 part, complete or with an error.
 func (g *requests) instance(r *wholeRequest) bodyPart {
 	sop, most := g.uid(), 100_000
 	if g.random.IntN(20) == 0 {
@@ -132,7 +132,7 @@ func (g *requests) instance(r *wholeRequest) bodyPart {
 	case 5:
 		part.header = "content-type:application/dicom;transfer-syntax=1.2.840.10008.1.2.1|Content-ID: <1>|X-Long: " + strings.Repeat("y", g.random.IntN(2000))
 	}
-	if strings.Contains("\r\n"+content, "\n--e2e-boundary") { // by a bit that was flipped
+	if strings.Contains("\r\n"+content, "\n--e2e-boundary") { // because of a flipped bit
 		r.reframed, r.damaged = true, true
 	}
 	part.content = content
@@ -140,7 +140,7 @@ func (g *requests) instance(r *wholeRequest) bodyPart {
 	return part
 }
 
-// metadataAndBulkdata are some instances whose values come in any order.
+// metadataAndBulkdata are some instances with values in any order.
 func (g *requests) metadataAndBulkdata(r *wholeRequest) []bodyPart {
 	var metadata []string
 	var bulk []bodyPart
@@ -170,14 +170,14 @@ func (g *requests) metadataAndBulkdata(r *wholeRequest) []bodyPart {
 		b := []byte(json.content)
 		b[g.random.IntN(len(b))] ^= byte(1 << g.random.IntN(8))
 		json.content = string(b)
-		r.damaged, r.reframed = true, true // other values, other URIs
+		r.damaged, r.reframed = true, true // other values or other URIs
 		r.note("bit of the metadata flipped")
 	case 3:
 		b := []byte(bulk[0].content)
 		bulk[0].content = string(b[:g.random.IntN(len(b))])
 		r.damaged = true
 		r.note("bulkdata cut")
-		for sop := range r.instances { // a document may have any length
+		for sop := range r.instances { // a document can have any length
 			whole := r.instances[sop]
 			cut := bulk[0].content
 			r.instances[sop] = func(object string) bool { return whole(object) || strings.Contains(object, cut) }
@@ -190,7 +190,7 @@ func (g *requests) metadataAndBulkdata(r *wholeRequest) []bodyPart {
 	return slices.Concat([]bodyPart{json}, bulk)
 }
 
-// value is an element that refers to a part, the part, and how the instance then ends.
+// value returns an element that refers to a part, the part, and the end of the resulting instance.
 func (g *requests) value(uri string) (element string, part bodyPart, end string) {
 	switch g.random.IntN(3) {
 	case 0:
@@ -209,7 +209,7 @@ func (g *requests) value(uri string) (element string, part bodyPart, end string)
 	return reference("00420011", "OB", uri), bulkPart("application/pdf", uri, document), string(le.Header(0x00420011, "OB", uint32(len(document)))) + document
 }
 
-// frame puts sections together, with what RFC 2046 §5.1.1 allows around them.
+// frame joins sections to a body, with everything that RFC 2046 §5.1.1 allows around them.
 func (g *requests) frame(r *wholeRequest, sections []bodyPart) string {
 	var b bytes.Buffer
 	if g.random.IntN(4) == 0 {

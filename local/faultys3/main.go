@@ -84,10 +84,10 @@ func (f flags) run(ctx context.Context) error {
 type control struct {
 	store *s3test.Server
 	mu    sync.Mutex
-	held  []chan struct{} // closed to let requests go on
+	held  []chan struct{} // closed to let requests continue
 }
 
-// settings that are absent stay as they are.
+// settings are the body of POST /settings. Absent fields change nothing.
 type settings struct {
 	Latency  map[string]duration // by operation; "" is the others
 	Capacity *int
@@ -103,7 +103,7 @@ type settings struct {
 type fault struct {
 	s3test.Fault
 	Prefix       string // of keys
-	Hold         bool   // until faults are removed
+	Hold         bool   // until the faults are removed
 	Stall, Delay duration
 }
 
@@ -113,7 +113,7 @@ type duration time.Duration
 func (d *duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = duration(parsed)
-	return err //nolint:wrapcheck // it says what it could not parse
+	return err //nolint:wrapcheck // it contains the text
 }
 
 func newControl(store *s3test.Server) http.Handler {
@@ -169,7 +169,7 @@ func (c *control) clear() {
 	c.held = nil
 }
 
-// decoded refuses what is not the JSON of a T, so that a test does not wait for a fault that it has misspelt.
+// decoded refuses a body with unknown fields, so that a test does not wait for a fault with a misspelt name.
 func decoded[T any](apply func(T)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var value T
@@ -185,5 +185,5 @@ func decoded[T any](apply func(T)) http.HandlerFunc {
 
 func encode(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value) // a client that has gone away is its own business
+	_ = json.NewEncoder(w).Encode(value) // it fails only if the client has left
 }

@@ -15,7 +15,7 @@ import (
 	"stowrs-to-s3/app/s3test"
 )
 
-// under is what a test looks at: an S3, its control endpoint, and a client that does not retry.
+// under is what is under test: an S3, its control endpoint, and a client that does not retry.
 type under struct {
 	control string
 	client  *s3.Client
@@ -29,7 +29,7 @@ func start(t *testing.T) under {
 	return under{server.URL, store.Client(t, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })}
 }
 
-// ask returns the status and the body of what the control endpoint answers.
+// ask returns the status and the body of an answer of the control endpoint.
 func (u under) ask(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, u.control+path, strings.NewReader(body))
@@ -48,7 +48,7 @@ func (u under) ask(t *testing.T, method, path, body string) (int, string) {
 	return response.StatusCode, string(answer)
 }
 
-// tell sends what must be accepted.
+// tell sends a request that must be accepted.
 func (u under) tell(t *testing.T, method, path, body string) {
 	t.Helper()
 	if status, answer := u.ask(t, method, path, body); status != http.StatusOK {

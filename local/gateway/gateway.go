@@ -21,21 +21,21 @@ import (
 	"github.com/versity/versitygw/embedgw"
 )
 
-// Region that the gateway says it is in.
+// Region is the AWS region that the gateway reports.
 const Region = "us-east-1"
 
-// Config of the gateway. One gateway runs per process, since the library keeps global state.
+// Config is the configuration of the gateway. Only one gateway can run per process, because the library has global state.
 type Config struct {
 	Dir     string // the folder; made if it is missing. Buckets are folders in Dir/s3
 	Listen  string // host:port of the S3 API
 	Console string // host:port of the web console; empty: none
 	Bucket  string // made if it is missing
-	// AccessKey and SecretKey of its one account.
+	// AccessKey and SecretKey are those of its only account.
 	AccessKey, SecretKey string
 }
 
-// Run serves until ctx ends. It calls ready once S3 answers and the bucket is
-// there. It changes the working directory of the process to Dir/s3.
+// Run serves until ctx ends. It calls ready when S3 answers and the bucket
+// exists. It changes the working directory of the process to Dir/s3.
 func Run(ctx context.Context, c Config, ready func()) error {
 	backend, err := newBackend(c.Dir)
 	if err != nil {
@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		Ports:          []string{c.Listen},
 		MaxConnections: 4096, MaxRequests: 2048, MultipartMaxParts: 10_000,
 		KeepAlive: true, Quiet: true, DisableACLs: true,
-		CORSAllowOrigin: "*", // the console, on another port, speaks to the S3 API from the browser
+		CORSAllowOrigin: "*", // in the browser, the console, which is on another port, uses the S3 API
 	}
 	if c.Console != "" {
 		gateway.WebuiPorts = []string{c.Console}
@@ -74,8 +74,8 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	return nil
 }
 
-// newBackend keeps metadata in extended attributes, or in the folder Dir/metadata
-// where the file system has none.
+// newBackend stores metadata in extended attributes or, if the file system does not support them, in the folder
+// Dir/metadata.
 func newBackend(dir string) (*posix.Posix, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -121,13 +121,13 @@ func prepare(ctx context.Context, c Config) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // told apart by the caller
+			return ctx.Err() //nolint:wrapcheck // the caller compares it
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// Client is an S3 client of the gateway, for looking at what it holds.
+// Client is an S3 client of the gateway, to inspect its content.
 func Client(c Config) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: aws.String("http://" + c.Listen), UsePathStyle: true, Region: Region,

@@ -25,7 +25,7 @@ func written(t *testing.T, mediaType string, all []references.Reference) []byte 
 	return b.Bytes()
 }
 
-// What is written is read again, in both syntaxes, requests and answers (PS3.18 Tables J.1-1 and J.2-1).
+// Requests and answers can be written and read again, in both syntaxes (PS3.18 Tables J.1-1 and J.2-1).
 func TestRoundTrip(t *testing.T) {
 	in := func(study, series string) *references.Series {
 		return &references.Series{StudyInstanceUID: study, SeriesInstanceUID: series}
@@ -52,7 +52,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The sequences and their tags, in ascending order, as PS3.18 Annex J has them.
+// The sequences and their tags, in ascending order, as in PS3.18 Annex J.
 func TestLayout(t *testing.T) {
 	all := []references.Reference{
 		{SOPClassUID: "1.9", SOPInstanceUID: "1.4", FailureReason: 0x0110},
@@ -67,7 +67,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// Attributes may come in any order, and instances right under a series.
+// Attributes may come in any order, and instances directly below a series.
 func TestOtherWriters(t *testing.T) {
 	const text = `{"00081110":{"Value":[{"0020000D":{"Value":["1.1 "]},"00081115":{"Value":[` +
 		`{"0020000E":{"Value":["1.2\u0000"]},"00081199":{"Value":[{"00081155":{"Value":["1.3"]},"00081150":{"Value":["1.9"]}}]}},` +
@@ -85,7 +85,7 @@ func TestOtherWriters(t *testing.T) {
 	}
 }
 
-// A UID is kept, and not the padding around it: 1,000 references with 30 KB of space each are read into little memory.
+// A UID is kept without its padding: 1,000 references with 30 KB of spaces each need little memory.
 func TestPaddingIsNotKept(t *testing.T) {
 	for _, form := range []struct{ mediaType, begin, item, end string }{
 		{storeresponse.MediaTypeJSON, `{"00081199":{"Value":[`, `{"00081155":{"Value":["1.3%s"]}},`, `{"00081155":{"Value":["1.3"]}}]}}`},
@@ -110,7 +110,7 @@ func TestPaddingIsNotKept(t *testing.T) {
 	}
 }
 
-// FuzzRead: no text ends in a panic, what is counted is never negative, and what is read is written and read again as the same.
+// FuzzRead: no text causes a panic, the counted memory is never negative, and a module that was read can be written and read again.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		`{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.3"]}}]}}`,

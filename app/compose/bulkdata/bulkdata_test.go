@@ -30,14 +30,14 @@ func stream(t testing.TB, name string) []byte {
 func uid(n string) string { return "1.2.840.10008.1.2.4." + n }
 
 type inspection struct {
-	file, mediaType, said string // said completes a transfer syntax; empty: none
+	file, mediaType, said string // said completes a declared transfer syntax; empty: none is declared
 	want                  bulkdata.Image
 }
 
 func (tt inspection) name() string { return tt.file + " as " + tt.mediaType + " " + tt.said }
 
 // inspectAll checks the complete stream, and that each shorter head gives the same
-// or asks for more.
+// result, or asks for more.
 func inspectAll(t *testing.T, tests []inspection) {
 	t.Helper()
 	for _, tt := range tests {
@@ -85,8 +85,8 @@ func refuseAll(t *testing.T, tests []refusal) {
 	}
 }
 
-// wantRefused checks that nothing is known of a stream that is refused, so that nobody
-// stores it for what the metadata say.
+// wantRefused checks that a refused stream gives no description, so that nobody
+// stores it with the values of the metadata.
 func wantRefused(t *testing.T, mediaType, said string, data []byte, reason string) {
 	t.Helper()
 	got, err := bulkdata.Inspect(mediaType, said, data, true)
@@ -126,8 +126,8 @@ func TestMediaTypesOfTheTable(t *testing.T) {
 	}
 }
 
-// PS3.18 §8.7.3: a parameter that is none of the media type's contradicts it. That of an
-// Accept header, which is any, is passed over, and padding of the UID does not matter.
+// PS3.18 §8.7.3: a transfer-syntax parameter that does not belong to the media type contradicts it. The
+// value of an Accept header, *, is ignored, and so is padding of the UID.
 func TestTransferSyntaxParameter(t *testing.T) {
 	data := stream(t, "444.jpg")
 	for _, said := range []string{"", "*", uid("50"), uid("50") + " ", uid("50") + "\x00"} {
@@ -142,7 +142,7 @@ func TestTransferSyntaxParameter(t *testing.T) {
 	wantRefused(t, "image/dicom-rle", uid("50"), make([]byte, 64), "transfer-syntax parameter")
 }
 
-// What is not of its media type is refused, whatever its sender says of it.
+// A stream that is not of its media type is refused, whatever the sender declares.
 func TestAnotherFormatIsRefused(t *testing.T) {
 	page := []byte("<!DOCTYPE html><html><body>" + strings.Repeat("this is no image at all ", 10))
 	for mediaType, said := range map[string]string{
@@ -153,8 +153,8 @@ func TestAnotherFormatIsRefused(t *testing.T) {
 	}
 }
 
-// A head that does not end is at HeadBytes for its sender to describe, and no request
-// for more.
+// A head that is longer than HeadBytes must be described by its sender, and more is not
+// requested.
 func TestHeadLongerThanTheLimit(t *testing.T) {
 	comments := []byte("\xFF\xD8" + strings.Repeat("\xFF\xFE\x80\x00"+strings.Repeat("x", 0x7FFE), 40))
 	if len(comments) <= bulkdata.HeadBytes {
@@ -177,14 +177,14 @@ func TestHeadLongerThanTheLimit(t *testing.T) {
 	if want := (bulkdata.Image{TransferSyntaxUID: uid("50")}); err != nil || got != want {
 		t.Errorf("described by its sender: %+v, %v", got, err)
 	}
-	// Of a JPEG 2000 file it is not known where its codestream begins, which alone may be stored (PS3.5 §A.4.4).
+	// It is unknown where the codestream of a JPEG 2000 file begins, and only this may be stored (PS3.5 §A.4.4).
 	boxes := []byte("\x00\x00\x00\x0CjP  \r\n\x87\n" + boxed("uuid", strings.Repeat("x", bulkdata.HeadBytes)))
 	if got, err := bulkdata.Inspect("image/jp2", uid("90"), boxes, false); err == nil || errors.Is(err, bulkdata.ErrShort) || got != (bulkdata.Image{}) {
 		t.Errorf("boxes without end: %+v, %v", got, err)
 	}
 }
 
-// Streams that are not read are what their sender says, as far as the media type goes
+// Streams that are not parsed are what their sender declares, as far as the media type allows
 // (PS3.18 Table 8.7.3-5).
 func TestStreamsDescribedByTheirSender(t *testing.T) {
 	mkv := []byte("\x1A\x45\xDF\xA3" + strings.Repeat("\x00\x00\x00\x01\x67\x64\x00\x29", 100))
@@ -218,7 +218,7 @@ func TestStreamsDescribedByTheirSender(t *testing.T) {
 	}
 }
 
-// ISO/IEC 10918-1 §B.2.1: EOI; ISO/IEC 15444-1 §A.4.4: EOC. What is cut does not end so.
+// ISO/IEC 10918-1 §B.2.1: EOI; ISO/IEC 15444-1 §A.4.4: EOC. A stream that was cut does not end with them.
 func TestEnding(t *testing.T) {
 	for file, mediaType := range map[string]string{
 		"grey.jpg": "image/jpeg", "progressive.jpg": "image/jpeg", "sv1.jpg": "image/jpeg", "lossless.jls": "image/jls",
@@ -231,7 +231,7 @@ func TestEnding(t *testing.T) {
 		}
 		ends := func(data []byte) bool {
 			e := img.Ending()
-			for i := range data { // byte by byte, so that the marker comes in two pieces
+			for i := range data { // byte by byte, so that the marker is divided
 				e.See(data[i : i+1])
 			}
 			return e.Whole()
@@ -257,11 +257,11 @@ func TestEnding(t *testing.T) {
 	}
 }
 
-// The two bytes of the end may also be in a comment (ISO/IEC 15444-1 §A.9.2, ISO/IEC 10918-1
-// §B.2.4.5) in front of the coded data, also of a JPEG whose lines follow them.
+// The two bytes of the end can also occur in a comment (ISO/IEC 15444-1 §A.9.2, ISO/IEC 10918-1
+// §B.2.4.5) before the coded data, also in a JPEG whose number of lines follows them.
 func TestEndingIsNotInAComment(t *testing.T) {
 	j2k, noLines := stream(t, "grey.j2k"), slices.Clone(stream(t, "grey.jpg"))
-	siz := 4 + int(binary.BigEndian.Uint16(j2k[4:])) // behind SOC and SIZ
+	siz := 4 + int(binary.BigEndian.Uint16(j2k[4:])) // after SOC and SIZ
 	sof := bytes.Index(noLines, []byte{0xFF, 0xC0})
 	noLines[sof+5], noLines[sof+6] = 0, 0
 	for mediaType, data := range map[string][]byte{
@@ -281,7 +281,7 @@ func TestEndingIsNotInAComment(t *testing.T) {
 	}
 }
 
-// PS3.5 §G.5: the header of an RLE frame says nothing of the image.
+// PS3.5 §G.5: the header of an RLE frame does not describe the image.
 func TestRLEGivesItsTransferSyntaxOnly(t *testing.T) {
 	header := make([]byte, 64, 70)
 	header[0], header[4] = 1, 64

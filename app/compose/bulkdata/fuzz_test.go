@@ -101,7 +101,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzPixels holds the same for pictures whose chunks are right and whose lines are any.
+// FuzzPixels does the same with pictures that have valid chunks and any lines.
 func FuzzPixels(f *testing.F) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for i, kind := range pngKinds {
@@ -140,7 +140,7 @@ func wantPixels(t *testing.T, data []byte) {
 	}
 }
 
-// checkedAgain gives every chunk of a PNG its right check, so that what is in it matters.
+// checkedAgain corrects the check of every chunk of a PNG, so that its content is decoded.
 func checkedAgain(data []byte) []byte {
 	data = bytes.Clone(data)
 	for at := 8; at+12 <= len(data); {

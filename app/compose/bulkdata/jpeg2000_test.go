@@ -21,7 +21,7 @@ func jp2Boxes(header, codestream string) string {
 	return "\x00\x00\x00\x0CjP  \r\n\x87\n" + boxed("ftyp", "jph \x00\x00\x00\x00jph ") + boxed("jp2h", header) + boxed("jp2c", codestream)
 }
 
-// inside is where the codestream of a JP2 file lies (PS3.5 §A.4.4: without boxes).
+// inside returns the position of the codestream in a JP2 file (PS3.5 §A.4.4: without boxes).
 func inside(t *testing.T, file string, img bulkdata.Image) bulkdata.Image {
 	data := stream(t, file)
 	start := bytes.Index(data, []byte{0xFF, 0x4F, 0xFF, 0x51})
@@ -50,7 +50,7 @@ func TestJPEG2000(t *testing.T) {
 		{"nomct.jp2", "image/jp2", "", inside(t, "nomct.jp2", still("90", 3, "RGB", 8, ""))},
 		{"lossy.jp2", "image/jp2", "91", inside(t, "lossy.jp2", still("91", 3, "YBR_ICT", 8, lossy))},
 		{"lossy.jp2", "image/jpx", "", inside(t, "lossy.jp2", still("93", 3, "YBR_ICT", 8, lossy))},
-		// RPCL alone is not enough for .202, which wants tile-part lengths too.
+		// RPCL alone is not sufficient for .202, which also requires tile-part lengths.
 		{"ht-rpcl.j2c", "image/jphc", "", still("201", 1, "MONOCHROME2", 8, "")},
 		{"ht-rpcl.j2c", "image/jphc", "203", still("203", 1, "MONOCHROME2", 8, "")},
 		{"ht-rpcl.j2c", "image/jp2", "", still("201", 1, "MONOCHROME2", 8, "")}, // the codestream decides
@@ -71,7 +71,7 @@ func TestJPEG2000Refused(t *testing.T) {
 	})
 }
 
-// ISO/IEC 15444-1 Annex I: what boxes say, and where the codestream ends.
+// ISO/IEC 15444-1 Annex I: the content of boxes, and the end of the codestream.
 func TestJP2Boxes(t *testing.T) {
 	codestream := string(stream(t, "tiles.j2k"))
 	colours := func(enumerated byte) string {
@@ -97,8 +97,8 @@ func TestJP2Boxes(t *testing.T) {
 		t.Errorf("box of 64-bit length: %+v, %v", got, err)
 	}
 
-	// Without a component transform the colours are those of the boxes; nomct.jp2
-	// has sRGB, 16, and becomes sYCC, 18 (Table I.10).
+	// Without a component transform, the colour space is that of the boxes; nomct.jp2
+	// has sRGB, 16, and is changed to sYCC, 18 (Table I.10).
 	noTransform := stream(t, "nomct.jp2")
 	at := bytes.Index(noTransform, []byte("colr")) + 4 + 6
 	if noTransform[at] != 16 {
@@ -123,7 +123,7 @@ func TestJP2Boxes(t *testing.T) {
 	}
 }
 
-// ISO/IEC 15444-1 §A.5, §A.6: markers that the encoders at hand do not write.
+// ISO/IEC 15444-1 §A.5, §A.6: markers that the available encoders do not write.
 func TestJPEG2000MainHeader(t *testing.T) {
 	const (
 		siz  = "\xFF\x51\x00\x29\x00\x00\x00\x00\x00\x28\x00\x00\x00\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x07\x01\x01"
@@ -181,7 +181,7 @@ func TestJPEG2000MainHeader(t *testing.T) {
 	}
 }
 
-// PS3.5 §10.18: the lowest resolution of .202 is 64 or less.
+// PS3.5 §10.18: the lowest resolution of .202 has at most 64 rows and columns.
 func TestHTJ2KRPCLNeedsASmallResolution(t *testing.T) {
 	data := stream(t, "ht-tlm.j2c")
 	cod := bytes.Index(data, []byte{0xFF, 0x52})

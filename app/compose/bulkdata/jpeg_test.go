@@ -52,8 +52,8 @@ func TestJPEGRefused(t *testing.T) {
 	})
 }
 
-// The components' names and the Adobe segment (APP14) tell RGB from YCbCr as
-// decoders have it; without either it is YCbCr.
+// The names of the components and the Adobe segment (APP14) distinguish RGB from YCbCr, as in
+// decoders; without both it is YCbCr.
 func TestColoursOfLossyJPEG(t *testing.T) {
 	named := stream(t, "rgb.jpg") // has names R, G, B and an Adobe segment with transform 0
 	adobe := bytes.Index(named, []byte("Adobe"))
@@ -86,7 +86,7 @@ func TestColoursOfLossyJPEG(t *testing.T) {
 	}
 }
 
-// ISO/IEC 10918-1 Annex B: what a header may be broken in.
+// ISO/IEC 10918-1 Annex B: possible errors in a header.
 func TestBrokenJPEG(t *testing.T) {
 	const frame, scan = "\xFF\xC0\x00\x0B\x08\x00\x18\x00\x28\x01\x01\x11\x00", "\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00"
 	const jls = "\xFF\xF7\x00\x0B\x08\x00\x18\x00\x28\x01\x01\x11\x00"
@@ -113,7 +113,7 @@ func TestBrokenJPEG(t *testing.T) {
 	}
 }
 
-// ISO/IEC 10918-1 §B.2.5: a frame of no lines has their number behind the first scan.
+// ISO/IEC 10918-1 §B.2.5: if a frame has 0 lines, their number follows the first scan.
 func TestLinesBehindTheScan(t *testing.T) {
 	const data = "\xFF\xD8\xFF\xC0\x00\x0B\x08\x00\x00\x00\x28\x01\x01\x11\x00\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00"
 	got, err := bulkdata.Inspect("image/jpeg", "", []byte(data), true)

@@ -36,7 +36,7 @@ func pixelsOf(data []byte) ([]byte, error) {
 	return io.ReadAll(pixels)
 }
 
-// transformed are PNGs of testdata, and what another decoder made of them.
+// transformed lists PNGs of testdata, and the pixels of another decoder.
 var transformed = []struct {
 	file, pixels string
 	want         bulkdata.Image
@@ -64,7 +64,7 @@ func TestPixelsOfPNG(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				got, err := io.ReadAll(reader(pixels))
-				if tt.file == "alpha.png" && len(got) == len(want) { // rounded, where the other decoder cuts
+				if tt.file == "alpha.png" && len(got) == len(want) { // rounded; the other decoder truncates
 					for i := range got {
 						if got[i] == want[i]+1 {
 							got[i]--
@@ -79,7 +79,7 @@ func TestPixelsOfPNG(t *testing.T) {
 	}
 }
 
-// Pictures of every kind are what image/png makes of them.
+// Pictures of every kind have the same pixels as with image/png.
 func TestPNGOfEveryKind(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, kind := range pngKinds {
@@ -99,8 +99,8 @@ func TestPNGOfEveryKind(t *testing.T) {
 	}
 }
 
-// Every shorter head describes the same image or asks for more, and no cut picture
-// gives its last row: an image of which the end is missing is never stored.
+// Every shorter head describes the same image or asks for more, and a picture that was cut never
+// gives its last row: an image whose end is missing is never stored.
 func TestCutPNG(t *testing.T) {
 	for _, tt := range transformed {
 		t.Run(tt.file, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestCutPNG(t *testing.T) {
 	}
 }
 
-// ISO/IEC 15948 §13.2: no flipped bit before the end goes unnoticed.
+// ISO/IEC 15948 §13.2: every flipped bit before the end is detected.
 func TestFlippedBitsOfAPNG(t *testing.T) {
 	for _, tt := range transformed {
 		data, want := stream(t, tt.file), stream(t, tt.pixels)
@@ -135,7 +135,7 @@ func TestFlippedBitsOfAPNG(t *testing.T) {
 	}
 }
 
-// What breaks a rule of the format is an error, though all checks are right.
+// A violation of the format is an error, even if all checks are correct.
 func TestPNGRefused(t *testing.T) {
 	end := pngChunk("IEND", nil)
 	grey := picture{columns: 2, rows: 2, depth: 8, lines: []byte("\x00ab\x00cd")}
@@ -196,7 +196,7 @@ func TestPNGRefused(t *testing.T) {
 	}
 }
 
-// Decode trusts what Configure said, and nothing else.
+// Decode relies only on the result of Configure.
 func TestAnotherImageThanTheOneDescribed(t *testing.T) {
 	for _, tt := range transformed {
 		for name, change := range map[string]func(*bulkdata.Image){
@@ -213,7 +213,7 @@ func TestAnotherImageThanTheOneDescribed(t *testing.T) {
 	}
 }
 
-// The error of the reader is the one that a caller sees, wherever it comes.
+// An error of the reader is returned to the caller, at whatever byte it occurs.
 func TestErrorOfThePart(t *testing.T) {
 	broken := errors.New("the connection is broken")
 	data := stream(t, "grey16.png")

@@ -9,7 +9,7 @@ import (
 	"stowrs-to-s3/app/compose/bulkdata"
 )
 
-// BenchmarkPNG decodes an empty page of 4096 × 4096 pixels of each kind: what costs most time for the bytes sent.
+// BenchmarkPNG decodes an empty page of 4096 × 4096 pixels of each kind, which takes most time in relation to the bytes sent.
 func BenchmarkPNG(b *testing.B) {
 	for _, kind := range pngKinds {
 		b.Run(fmt.Sprintf("colour %d, %d bits", kind.colour, kind.depth), func(b *testing.B) {

@@ -16,15 +16,15 @@ import (
 	"stowrs-to-s3/app/compose/bulkdata"
 )
 
-// picture is a PNG to be made. Any bytes are pixels, as long as each line begins with a
+// picture describes a PNG to make. Any bytes are valid pixels, as long as each line begins with a
 // filter type.
 type picture struct {
 	columns, rows uint32
 	depth, colour byte
 	interlaced    bool
-	before        [][]byte // chunks in front of the pixels
+	before        [][]byte // chunks before the pixels
 	lines         []byte   // filtered, not compressed
-	after         [][]byte // chunks behind them; nil: IEND
+	after         [][]byte // chunks after them; nil: IEND
 }
 
 // pngKind is a colour type and a depth, ISO/IEC 15948 Table 11.1.
@@ -34,7 +34,7 @@ var pngKinds = []pngKind{
 	{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1}, {3, 2}, {3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16},
 }
 
-// samples of a pixel in the stream.
+// samples returns the number of samples per pixel in the stream.
 func (k pngKind) samples() int { return map[byte]int{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[k.colour] }
 
 // pngChunk is one chunk, with its check.
@@ -44,14 +44,14 @@ func pngChunk(kind string, data []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
 
-// pngOf is the front of a PNG of any size.
+// pngOf is the beginning of a PNG of any size.
 func pngOf(columns, rows uint32, depth, colour, interlace byte, chunks ...[]byte) []byte {
 	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, columns), rows)
 	b := append([]byte("\x89PNG\r\n\x1a\n"), pngChunk("IHDR", append(header, depth, colour, 0, 0, interlace))...)
 	return append(b, bytes.Join(chunks, nil)...)
 }
 
-// deflaters are of a megabyte each, and used for every input of the fuzz tests.
+// deflaters need a megabyte each, and are reused for all inputs of the fuzz tests.
 var deflaters = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
 
 func deflated(data []byte) []byte {
@@ -82,8 +82,8 @@ func (p picture) encode(chunkBytes int) []byte {
 	return append(b, bytes.Join(p.after, nil)...)
 }
 
-// lineBytes are the lengths of the lines, without filter type, in their order (§8.2:
-// Adam7 takes every eighth pixel, then those between, and so on).
+// lineBytes returns the lengths of the lines, without filter type, in their order (§8.2:
+// Adam7 first takes every eighth pixel, then those between, and so on).
 func (p picture) lineBytes() []int {
 	passes := [][4]uint32{{0, 0, 1, 1}}
 	if p.interlaced {
@@ -103,8 +103,8 @@ func (p picture) lineBytes() []int {
 	return lengths
 }
 
-// randomPicture has lines of all filters. Some pictures have few different bytes, so that
-// the transparent colour is among their pixels.
+// randomPicture has lines with all filters. Some pictures have few different bytes, so that
+// some of their pixels have the transparent colour.
 func randomPicture(r *rand.Rand, kind pngKind, interlaced bool) picture {
 	p := picture{columns: 1 + r.Uint32N(40), rows: 1 + r.Uint32N(20), depth: kind.depth, colour: kind.colour, interlaced: interlaced}
 	random := func(n int) []byte {
@@ -135,13 +135,13 @@ func randomPicture(r *rand.Rand, kind pngKind, interlaced bool) picture {
 		p.before = append(p.before, pngChunk("tRNS", random(1+r.IntN(1<<kind.depth))))
 	case kind.depth == 16:
 		p.before = append(p.before, pngChunk("tRNS", bytes.Repeat([]byte{0xFF}, 2*kind.samples())))
-	default: // §11.3.2.1: only the low bits count
+	default: // §11.3.2.1: only the low bits are significant
 		p.before = append(p.before, pngChunk("tRNS", bytes.Repeat([]byte{byte(r.Uint32()), byte(r.Uint32()) | 1<<kind.depth - 1}, kind.samples())))
 	}
 	return p
 }
 
-// maskedTransparency clears the bits of a grey tRNS that do not count (ISO/IEC 15948
+// maskedTransparency clears the bits of a grey tRNS that are not significant (ISO/IEC 15948
 // §11.3.2.1), which image/png compares.
 func maskedTransparency(data []byte) []byte {
 	data = bytes.Clone(data)
@@ -153,7 +153,7 @@ func maskedTransparency(data []byte) []byte {
 	return data
 }
 
-// byImagePNG is what image/png makes of a picture, on black and little endian.
+// byImagePNG is the picture as decoded by image/png, on black and in little endian.
 func byImagePNG(t *testing.T, data []byte, want bulkdata.Image) []byte {
 	t.Helper()
 	decoded, err := png.Decode(bytes.NewReader(maskedTransparency(data)))
@@ -176,7 +176,7 @@ func byImagePNG(t *testing.T, data []byte, want bulkdata.Image) []byte {
 	return pixels
 }
 
-// samplesAt are red, green, blue and opacity without the rounding of color.Color.RGBA.
+// samplesAt returns red, green, blue and opacity without the rounding of color.Color.RGBA.
 func samplesAt(decoded image.Image, x, y int) (samples [4]uint64, full uint64) {
 	switch c := decoded.At(x, y).(type) {
 	case color.Gray:

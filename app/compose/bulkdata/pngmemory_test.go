@@ -12,7 +12,7 @@ import (
 	"stowrs-to-s3/app/compose/bulkdata"
 )
 
-// zeros reads its block again and again.
+// zeros reads the same block repeatedly.
 type zeros struct{ block, left []byte }
 
 // Read implements io.Reader.
@@ -25,8 +25,8 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// decodeBytes is what the heap holds at most, for the widest rows and for pictures that
-// are interlaced, also when the sender writes the worst Huffman tables over and over.
+// decodeBytes is the largest size of the heap, for the widest rows and for interlaced
+// pictures, also if the sender repeatedly writes the worst Huffman tables.
 func TestDecodeBytesOfAPNG(t *testing.T) {
 	for name, tt := range map[string]struct {
 		data       []byte
@@ -72,10 +72,10 @@ func TestDecodeBytesOfAPNG(t *testing.T) {
 	}
 }
 
-// pngSlack is what may be announced and not used.
+// pngSlack is the memory that may be announced and not used.
 const pngSlack = 256 << 10
 
-// heapBytes is what is reachable. A pool keeps what it has over one collection.
+// heapBytes is the reachable memory. A sync.Pool is emptied only by the second collection.
 func heapBytes() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -84,7 +84,7 @@ func heapBytes() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// wide is a picture whose pixels are noise, for many Huffman tables.
+// wide is a picture with noise as pixels, which needs many Huffman tables.
 func wide(columns, rows uint32, depth, colour, interlace byte) []byte {
 	p := picture{columns: columns, rows: rows, depth: depth, colour: colour, interlaced: interlace == 1}
 	if colour == 3 {
@@ -101,7 +101,7 @@ func wide(columns, rows uint32, depth, colour, interlace byte) []byte {
 	return p.encode(1 << 20)
 }
 
-// A bomb is inflated as far as its header goes, and not further.
+// A bomb is inflated only to the size in its header.
 func TestBombOfAPNG(t *testing.T) {
 	data := deflated(make([]byte, 8<<20))
 	for _, interlace := range []byte{0, 1} {
@@ -115,7 +115,7 @@ func TestBombOfAPNG(t *testing.T) {
 			t.Errorf("interlaced %d: %d bytes are held", interlace, used)
 		}
 	}
-	// An endless chunk in front of the pixels is passed over without being kept.
+	// An endless chunk before the pixels is skipped without being kept.
 	endless := append(pngOf(1, 1, 8, 0, 0), "\x7F\xFF\xFF\xFFtEXt"...)
 	before := heapBytes()
 	r := io.MultiReader(bytes.NewReader(endless), io.LimitReader(&zeros{block: make([]byte, 4096)}, 8<<20))

@@ -13,7 +13,7 @@ import (
 	"stowrs-to-s3/app/compose/bulkdata"
 )
 
-// film is a video of testdata: 64 by 48, 25 frames a second, which MP4 tells.
+// film is a video of testdata: 64 by 48, 25 frames per second, which MP4 declares.
 func film(syntax, method string, frames int) bulkdata.Image {
 	return bulkdata.Image{
 		TransferSyntaxUID: uid(syntax), SamplesPerPixel: 3, PhotometricInterpretation: "YBR_PARTIAL_420",
@@ -22,7 +22,7 @@ func film(syntax, method string, frames int) bulkdata.Image {
 	}
 }
 
-// hd is one of 1920 by 1080, 30000/1001 frames a second.
+// hd is a video of 1920 by 1080, 30000/1001 frames per second.
 func hd(img bulkdata.Image) bulkdata.Image {
 	img.Rows, img.Columns, img.FrameTime = 1080, 1920, 1001.0/30
 	return img
@@ -33,7 +33,7 @@ func tenBit(img bulkdata.Image) bulkdata.Image {
 	return img
 }
 
-// bare is a stream without MP4: neither its frames nor their times are told.
+// bare is a stream without MP4: neither the number nor the times of its frames are known.
 func bare(img bulkdata.Image) bulkdata.Image {
 	img.NumberOfFrames, img.FrameTime = 0, 0
 	return img
@@ -59,8 +59,8 @@ func TestMPEG2(t *testing.T) {
 	})
 }
 
-// ISO/IEC 13818-2 §6.2.2.3: the extension has the high bits of the size that the sequence
-// header begins, so nothing is known before they have come.
+// ISO/IEC 13818-2 §6.2.2.3: the extension contains the high bits of the size in the sequence
+// header, so nothing is known before it has arrived.
 func TestMPEG2Extension(t *testing.T) {
 	data := stream(t, "main.m2v")
 	end := bytes.Index(data, []byte{0, 0, 1, 0xB5}) + 4 + 2
@@ -81,7 +81,7 @@ func TestAVC(t *testing.T) {
 	inspectAll(t, []inspection{
 		{"high41.mp4", "video/mp4", "", film("102", method, 5)},
 		{"high41.mp4", "video/mp4", "102.1", film("102.1", method, 5)},
-		{"high41.mp4", "video/mp4", "103", film("103", method, 5)}, // whether it is Blu-ray's, its sender knows
+		{"high41.mp4", "video/mp4", "103", film("103", method, 5)}, // only the sender knows whether it is from a Blu-ray
 		{"high42.mp4", "video/mp4", "", film("104", method, 5)},
 		{"high42.mp4", "video/mp4", "105", film("105", method, 5)},
 		{"high41.mp4", "video/mp4", "106", film("106", method, 5)},
@@ -116,7 +116,7 @@ func TestHEVC(t *testing.T) {
 	})
 }
 
-// What comes behind the video data is out of reach: its sender has to describe it.
+// A movie box after the video data is out of reach: the sender must describe the video.
 func TestMovieBoxBehindTheVideo(t *testing.T) {
 	small := stream(t, "moov-last.mp4")
 	if bytes.Index(small, []byte("mdat")) > bytes.Index(small, []byte("moov")) {
@@ -142,7 +142,7 @@ func TestMovieBoxBehindTheVideo(t *testing.T) {
 	}
 }
 
-// An hour of video has tables of a megabyte, which come behind what matters.
+// An hour of video has tables of a megabyte, which follow the boxes that are needed.
 func TestTablesOfSamplesAreNotNeeded(t *testing.T) {
 	data := stream(t, "high41.mp4")
 	tables := bytes.Index(data, []byte("stsz"))
@@ -156,7 +156,7 @@ func TestTablesOfSamplesAreNotNeeded(t *testing.T) {
 	}
 }
 
-// What looks like a header and is none is passed over.
+// Bytes that look like a header, but are not one, are skipped.
 func TestVideoHeadersThatAreNone(t *testing.T) {
 	noise := "\x00\x00\x01\xB3" + strings.Repeat("\x00\x10", 6) + "\x00\x00\x01\x67\x64\x00\x29\x00\x00\x01\x42\x01\x00\x00\x01\x00\x00\x01\x09\xF0"
 	for file, want := range map[string]bulkdata.Image{
@@ -171,8 +171,8 @@ func TestVideoHeadersThatAreNone(t *testing.T) {
 	}
 }
 
-// A head may end within the start code behind a parameter set: its zeros are not the
-// set's (ISO/IEC 14496-10 §7.4.1). Behind a cut set they would be read as its fields.
+// A head may end within the start code after a parameter set: its zeros do not belong to the
+// set (ISO/IEC 14496-10 §7.4.1). After a set that was cut they would be read as its fields.
 func TestHeadThatEndsInAStartCode(t *testing.T) {
 	data := append([]byte("\x00\x00\x01\x67\x42\x00\x1E\xFB"), stream(t, "avc.h264")...) // ends before frame_mbs_only_flag
 	want, err := bulkdata.Inspect("video/mp4", "", data, true)
@@ -186,7 +186,7 @@ func TestHeadThatEndsInAStartCode(t *testing.T) {
 	}
 }
 
-// ISO/IEC 14496-12: boxes that are broken, and hostile ones.
+// ISO/IEC 14496-12: invalid and malicious boxes.
 func TestBrokenMP4(t *testing.T) {
 	file := string(stream(t, "high41.mp4"))
 	replaced := func(old, by string) string {
@@ -213,7 +213,7 @@ func TestBrokenMP4(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, "video/mp4", "", []byte(tt.data), tt.reason) })
 	}
-	// Frame numbers beyond Number of Frames (IS) are left out.
+	// Frame numbers above Number of Frames (IS) are omitted.
 	times := strings.Index(file, "stts") + 12
 	data := []byte(file)
 	binary.BigEndian.PutUint32(data[times:], 1<<32-1)

@@ -48,7 +48,7 @@ func TestElementHeader(t *testing.T) {
 	metadata.ElementHeader(tagOf(0x00204000), "LT", 0xFFFF)
 }
 
-// TestFileMeta: what FileMeta and a dataset make is an instance (PS3.10 §7.1).
+// TestFileMeta: FileMeta and a dataset together are an instance (PS3.10 §7.1).
 func TestFileMeta(t *testing.T) {
 	d, err := oneJSON(t, `"00080016":{"vr":"UI","Value":["1.2"]},"00080018":{"vr":"UI","Value":["1.2.3"]},
 		"0020000D":{"vr":"UI","Value":["1.2.3.4"]},"0020000E":{"vr":"UI","Value":["1.2.3.4.5"]}`)
@@ -127,7 +127,7 @@ func TestDatasetSet(t *testing.T) {
 		tag       uint32
 		vr, value string
 		want      string // encoded
-		holes     string // what is left of them
+		holes     string // the remaining ones
 	}{
 		{"before all", 0x00040001, "US", le(uint16(1)), el(0x00040001, "US", le(uint16(1))) + modality + waves, "1234"},
 		{"behind the first hole", 0x00080005, "CS", "A", el(0x00080005, "CS", "A ") + modality + waves, "1234"},
@@ -171,8 +171,8 @@ func TestDatasetSet(t *testing.T) {
 	wantEncoded(t, &empty, nil, modality)
 }
 
-// TestCharsetMovesHoles: making room for another SpecificCharacterSet, in items
-// too, moves what comes after. That the holes are in their places shows when they
+// TestCharsetMovesHoles: if another SpecificCharacterSet needs more room, also in items,
+// everything after it moves. That the holes are in the correct places is visible when they
 // are filled and tags still ascend.
 func TestCharsetMovesHoles(t *testing.T) {
 	wave := `{"00080005":{"vr":"CS","Value":["A"]},"54001010":{"vr":"OB","BulkDataURI":"a"},"54001012":{"vr":"CS","Value":["X"]}}`

@@ -11,8 +11,8 @@ import (
 )
 
 // FuzzReadJSON holds for any text: no panic; only the documented errors; datasets
-// that are valid with and without their holes, wrong instances' too, and in which
-// every element is found; no more bytes than a few times the text's.
+// that are valid with and without their holes, also those of failed instances, and in which
+// every element is found; at most a few times the bytes of the text.
 func FuzzReadJSON(f *testing.F) {
 	for _, seed := range []string{
 		"", "[]", "{}", "[{},1]", "{" + everyVR + "}", "[{" + everyVR + "},{" + everyVR + "}]",
@@ -35,7 +35,7 @@ func FuzzReadJSON(f *testing.F) {
 		if err != nil && !errors.Is(err, metadata.ErrSyntax) {
 			t.Fatalf("error of no documented kind: %v", err)
 		}
-		// encoding/json takes the same for JSON, but for what would be replaced or not be read.
+		// encoding/json accepts the same JSON, except for what would be replaced or not read.
 		if valid := json.Valid([]byte(strings.TrimPrefix(text, "\uFEFF"))); valid && err != nil {
 			refused := func(why string) bool { return strings.Contains(err.Error(), why) }
 			if !slices.ContainsFunc([]string{"neither array nor object", "UTF-8", "surrogate", "nested"}, refused) {
@@ -50,7 +50,7 @@ func FuzzReadJSON(f *testing.F) {
 	})
 }
 
-// FuzzReadXML holds what FuzzReadJSON does.
+// FuzzReadXML is FuzzReadJSON for XML.
 func FuzzReadXML(f *testing.F) {
 	for _, seed := range []string{
 		"", "<NativeDicomModel/>", document(""),

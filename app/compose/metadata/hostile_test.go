@@ -11,8 +11,8 @@ import (
 	"stowrs-to-s3/app/compose/metadata"
 )
 
-// hostile are texts of about a length that are as bad as they can be: each makes
-// much of little.
+// hostile returns texts of about this length that are as bad as possible: each produces
+// much memory from few bytes.
 var hostile = []struct {
 	name string
 	text func(length int) string
@@ -137,8 +137,8 @@ func numberedDown(count int, format string) string {
 	return s.String()
 }
 
-// TestHostile: what is allocated in all grows with the text, whatever the text;
-// the datasets are small multiples of it, and valid.
+// TestHostile: the total allocation is proportional to the text, for any text;
+// the datasets are valid, and at most a few times as large.
 func TestHostile(t *testing.T) {
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestHostile(t *testing.T) {
 }
 
 // TestMemoryIsCounted: what a reader holds at any moment was counted before, except
-// for little. A reader that is refused memory stops, and gives back what it had.
+// for a small amount. A reader that is refused memory stops, and gives back what it had.
 func TestMemoryIsCounted(t *testing.T) {
 	const length, uncounted = 1 << 20, 256 << 10
 	for _, h := range hostile {
@@ -218,7 +218,7 @@ func liveBytes() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// observed calls each now and then while it is read.
+// observed calls each at intervals while it is read.
 type observed struct {
 	r    io.Reader
 	each func()

@@ -9,9 +9,9 @@ import (
 	"stowrs-to-s3/app/compose/metadata"
 )
 
-// TestReadJSONRefuses has one row for each rule by which an instance is wrong. The
-// error names the tag and has nothing of the value, which is always SECRET where
-// it can be.
+// TestReadJSONRefuses has one row for each rule by which an instance fails. The
+// error names the tag, and never contains the value, which is SECRET where
+// possible.
 func TestReadJSONRefuses(t *testing.T) {
 	for _, row := range []struct{ rule, json, want string }{
 		{"PS3.18 F.2.2: names are tags, not keywords", `"PatientID":{"vr":"LO","Value":["SECRET"]}`, "is not a tag of 8"},
@@ -132,8 +132,8 @@ func TestReadJSONRefuses(t *testing.T) {
 	}
 }
 
-// TestReadJSONKeepsFirstTag: of a tag that is there twice the first is kept, so
-// that what follows is not moved.
+// TestReadJSONKeepsFirstTag: if a tag occurs twice, the first one is kept, so
+// that the following elements do not move.
 func TestReadJSONKeepsFirstTag(t *testing.T) {
 	d, err := oneJSON(t, `"00200010":{"vr":"SH","Value":["AB"]},"00200010":{"vr":"SH","Value":["CD"]}`)
 	wantWrong(t, d, err, "twice")
@@ -196,7 +196,7 @@ func TestReadJSONSyntax(t *testing.T) {
 	}
 }
 
-// TestReadJSONSyntaxAfter: instances before the error have been handed over.
+// TestReadJSONSyntaxAfter: instances before the error were returned.
 func TestReadJSONSyntaxAfter(t *testing.T) {
 	var n int
 	err := metadata.ReadJSON(strings.NewReader(`[{},{},{"0008`), unlimited, func(_ *metadata.Dataset, err error) error {

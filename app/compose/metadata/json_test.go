@@ -101,7 +101,7 @@ func TestReadJSONValues(t *testing.T) {
 	}
 }
 
-// TestReadJSONDatasets has one row for each rule of what becomes an element, and
+// TestReadJSONDatasets has one row for each rule about what becomes an element, and
 // in which order.
 func TestReadJSONDatasets(t *testing.T) {
 	modality, number := `"00080060":{"vr":"CS","Value":["CT"]}`, `"00200013":{"vr":"IS","Value":["12"]}`
@@ -233,7 +233,7 @@ func (f *failing) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// TestReadJSONPieces: it does not matter how the reader cuts the text.
+// TestReadJSONPieces: the result does not depend on the sizes of the reads.
 func TestReadJSONPieces(t *testing.T) {
 	text := `{"00100010":{"vr":"PN","Value":[{"Alphabetic":"Ä€😀\uD83D\uDE00\\u"}]}}`
 	text = strings.Replace(text, `\\u`, ``, 1)
@@ -260,8 +260,8 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, eof(n)
 }
 
-// TestReadJSONLong: 65534 bytes are the longest of a short VR (PS3.5 §7.1.2);
-// long ones have more.
+// TestReadJSONLong: the longest value of a short VR has 65534 bytes (PS3.5 §7.1.2);
+// other VRs allow more.
 func TestReadJSONLong(t *testing.T) {
 	text := strings.Repeat("a", 65534)
 	d, err := oneJSON(t, `"00204000":{"vr":"LT","Value":["`+text+`"]}`)
@@ -277,8 +277,8 @@ func TestReadJSONLong(t *testing.T) {
 	wantWrong(t, d, err, "(0028,3006)")
 }
 
-// PS3.5 §6.2.2: what comes as UN may be given the VR of PS3.6; writers that know no
-// dictionary name the instance so.
+// PS3.5 §6.2.2: an element with VR UN may get its VR from PS3.6; writers without a
+// dictionary write the UIDs of the instance like this.
 func TestUnknownVRsOfTheName(t *testing.T) {
 	d, err := oneJSON(t, `"00080018":{"vr":"UN","InlineBinary":"MS4yAA=="}`)
 	if err != nil || d.String(tag.SOPInstanceUID) != "1.2" {

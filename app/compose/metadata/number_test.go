@@ -27,7 +27,7 @@ func floats(t testing.TB, vr string, numbers []string) []byte {
 	return encoded
 }
 
-// The least numbers are read in another way than others, and must become the same: what is nearest (IEEE 754).
+// The smallest numbers are parsed by separate code, and must also become the nearest value (IEEE 754).
 func TestLeastNumbers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	numbers := []string{"-0e-300", "0.0e-345", "4.9406564584124654e-324", "2.4703282292062327e-324", "2.4703282292062328e-324", "2.2250738585072011e-308", "-1E-349", "1e-350", "1e-290"}
@@ -58,7 +58,7 @@ func TestLeastNumbers(t *testing.T) {
 	}
 }
 
-// BenchmarkLeastNumbers reads those that take the most time for their bytes.
+// BenchmarkLeastNumbers reads the numbers that take most time in relation to their bytes.
 func BenchmarkLeastNumbers(b *testing.B) {
 	for _, number := range []string{"4e-320", "4.123456789012345678e-310", "0.1"} {
 		b.Run(number, func(b *testing.B) {

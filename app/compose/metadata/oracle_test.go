@@ -15,8 +15,8 @@ import (
 
 const ctStorage = "1.2.840.10008.5.1.4.1.1.2"
 
-// everyVR is a dataset with all VRs and more, in JSON. SV, UV and OV have their
-// own test, because the library takes them for VRs with short lengths.
+// everyVR is a dataset with all VRs, in JSON. SV, UV and OV have their
+// own test, because the library reads them with short lengths.
 const everyVR = `"00080016":{"vr":"UI","Value":["` + ctStorage + `"]},
 	"00080018":{"vr":"UI","Value":["1.2.3"]},
 	"00080008":{"vr":"CS","Value":["ORIGINAL","PRIMARY",null,"AXIAL"]},
@@ -54,7 +54,7 @@ const everyVR = `"00080016":{"vr":"UI","Value":["` + ctStorage + `"]},
 	"00660040":{"vr":"OL","InlineBinary":"AQIDBA=="},
 	"00660022":{"vr":"OD","InlineBinary":"AQIDBAUGBwg="}`
 
-// TestLibraryReadsEveryVR: the library reads from File Meta and dataset what was
+// TestLibraryReadsEveryVR: the library reads from File Meta and dataset what is
 // in the metadata.
 func TestLibraryReadsEveryVR(t *testing.T) {
 	d, err := oneJSON(t, everyVR)
@@ -77,7 +77,7 @@ func TestLibraryReadsEveryVR(t *testing.T) {
 		"00189087 FD": fmt.Sprint([]float64{0.1, math.Inf(-1)}), "00189908 UC": "[a b]", "0020000D UI": "[1.2]", "0020000E UI": "[1.2.9]",
 		"00200010 SH": "[7]", "00200013 IS": "[12 -7]", "00204000 LT": "[a\r\nc]", "00280009 AT": "[24 4195]", "00181310 US": "[512 65535]",
 		"00280106 SS": "[-5]", "00281201 OW": "[1 2 3 4]", "0040A160 UT": "[long]", "0040E020 ST": "[short]", "00420011 OB": "[1 2 3 0]",
-		"00660016 OF": "[\x01\x02\x03\x04]", "00660040 OL": "[\x01\x02\x03\x04]", "00660022 OD": "[\x01\x02\x03\x04\x05\x06\x07\x08]", // text to the library
+		"00660016 OF": "[\x01\x02\x03\x04]", "00660040 OL": "[\x01\x02\x03\x04]", "00660022 OD": "[\x01\x02\x03\x04\x05\x06\x07\x08]", // the library reads these as text
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +library):\n%s", diff)
@@ -92,7 +92,7 @@ func TestLongVRs(t *testing.T) {
 		"\xE0\x7F\x01\x00OV\x00\x00\x08\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08")
 }
 
-// TestXMLAgreesWithJSON: the same attributes are the same dataset in both models
+// TestXMLAgreesWithJSON: the same attributes give the same dataset in both models
 // (PS3.18 §F.3.1).
 func TestXMLAgreesWithJSON(t *testing.T) {
 	json, err := oneJSON(t, everyVR)
@@ -123,7 +123,7 @@ func TestXMLAgreesWithJSON(t *testing.T) {
 	wantEncoded(t, xml, err, string(json.Encoded))
 }
 
-// parse reads a file of the dataset by the library.
+// parse reads a file with the dataset by the library.
 func parse(t testing.TB, d *metadata.Dataset) library.Dataset {
 	t.Helper()
 	file := append(metadata.FileMeta(ctStorage, "1.2.3", "1.2.840.10008.1.2.1"), filled(d)...)
@@ -134,7 +134,7 @@ func parse(t testing.TB, d *metadata.Dataset) library.Dataset {
 	return parsed
 }
 
-// show writes a value of the library's.
+// show writes a value of the library.
 func show(v library.Value) string {
 	if v.ValueType() != library.Sequences {
 		return v.String()

@@ -15,7 +15,7 @@ import (
 	"stowrs-to-s3/app/compose/metadata"
 )
 
-// Tests write tags as one number, so that tables read like PS3.6.
+// Tags are one number in the tests, so that tables read like PS3.6.
 func tagOf(n uint32) tag.Tag { return tag.Tag{Group: uint16(n >> 16), Element: uint16(n)} }
 
 const undefined = 0xFFFFFFFF
@@ -25,7 +25,7 @@ func el(t uint32, vr, value string) string {
 	return string(metadata.ElementHeader(tagOf(t), vr, uint32(len(value)))) + value
 }
 
-// sq encodes a sequence of encoded items.
+// sq encodes a sequence from encoded items.
 func sq(t uint32, items ...string) string {
 	return string(metadata.ElementHeader(tagOf(t), "SQ", undefined)) + strings.Join(items, "") + el(0xFFFEE0DD, "", "")
 }
@@ -39,7 +39,7 @@ func it(elements ...string) string {
 	return string(metadata.ElementHeader(tagOf(0xFFFEE000), "", undefined)) + content + el(0xFFFEE00D, "", "")
 }
 
-// le encodes numbers in Little Endian.
+// le encodes numbers in little endian.
 func le(numbers ...any) string {
 	var b []byte
 	for _, n := range numbers {
@@ -67,7 +67,7 @@ func readJSON(t testing.TB, text string) []outcome {
 	return all
 }
 
-// oneJSON reads a single instance of these attributes, right or wrong.
+// oneJSON reads a single instance with these attributes, valid or not.
 func oneJSON(t testing.TB, attributes string) (*metadata.Dataset, error) {
 	t.Helper()
 	all := readJSON(t, "[{"+attributes+"}]")
@@ -77,7 +77,7 @@ func oneJSON(t testing.TB, attributes string) (*metadata.Dataset, error) {
 	return all[0].dataset, all[0].err
 }
 
-// oneXML reads a document of these attributes, right or wrong.
+// oneXML reads a document with these attributes, valid or not.
 func oneXML(t testing.TB, attributes string) (*metadata.Dataset, error) {
 	t.Helper()
 	d, err := metadata.ReadXML(strings.NewReader(document(attributes)), unlimited)
@@ -105,8 +105,8 @@ func wantEncoded(t *testing.T, d *metadata.Dataset, err error, want string) {
 	}
 }
 
-// wantWrong expects the instance's error to have a text, and what is left of the
-// instance to be valid all the same.
+// wantWrong expects that the instance's error contains a text, and that the rest of the
+// instance is still valid.
 func wantWrong(t *testing.T, d *metadata.Dataset, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
@@ -117,8 +117,8 @@ func wantWrong(t *testing.T, d *metadata.Dataset, err error, want string) {
 	}
 }
 
-// valid walks a dataset whose holes are filled by empty elements, with its own
-// code: every length must fit, every delimiter be there, tags ascend at every
+// valid walks a dataset whose holes are filled with empty elements, with its own
+// code: every length must fit, every delimiter must exist, and tags must ascend at every
 // level.
 func valid(d *metadata.Dataset) error {
 	rest, err := walk(filled(d), 0)
@@ -227,7 +227,7 @@ func headerOf(b []byte) (header, error) {
 	return h, nil
 }
 
-// eof is what a reader returns beside n.
+// eof is what a reader returns with n bytes.
 func eof(n int) error {
 	if n == 0 {
 		return io.EOF
@@ -235,5 +235,5 @@ func eof(n int) error {
 	return nil
 }
 
-// unlimited is the memory for tests that are not about it.
+// unlimited is the memory for tests about other things.
 func unlimited(int64) error { return nil }

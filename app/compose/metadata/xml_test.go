@@ -84,7 +84,7 @@ func TestReadXML(t *testing.T) {
 }
 
 // TestReadXMLPrivate: a private element names its creator instead of its block
-// (PS3.19 Table A.1.5-2), which may be any that the creator has or that is free
+// (PS3.19 Table A.1.5-2). The block may be any that this creator has, or that is free
 // (PS3.5 §7.8.1).
 func TestReadXMLPrivate(t *testing.T) {
 	one := le(uint16(1))
@@ -135,7 +135,7 @@ func TestReadXMLPrivate(t *testing.T) {
 	}
 }
 
-// TestReadXMLPrivateFull: 240 blocks are all that a group has (PS3.5 §7.8.1).
+// TestReadXMLPrivateFull: a group has only 240 blocks (PS3.5 §7.8.1).
 func TestReadXMLPrivateFull(t *testing.T) {
 	var text strings.Builder
 	for i := range 240 {
@@ -165,7 +165,7 @@ func TestReadXMLHoles(t *testing.T) {
 	}
 }
 
-// TestReadXMLDocuments has one row for each form of a document that is read.
+// TestReadXMLDocuments has one row for each accepted form of a document.
 func TestReadXMLDocuments(t *testing.T) {
 	modality := attribute("00080060", "CS", value("CT"))
 	for _, row := range []struct{ name, xml string }{
@@ -183,7 +183,7 @@ func TestReadXMLDocuments(t *testing.T) {
 	}
 }
 
-// TestReadXMLRefuses has one row for each rule by which an instance is wrong.
+// TestReadXMLRefuses has one row for each rule by which an instance fails.
 func TestReadXMLRefuses(t *testing.T) {
 	for _, row := range []struct{ rule, xml, want string }{
 		{"another element in a dataset", `<Attribute/>`, "DicomAttribute"},
