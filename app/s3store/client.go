@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -26,7 +27,7 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 		WithTimeout(credentialsTimeout).
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
 		WithTransportOptions(func(t *http.Transport) { t.MaxResponseHeaderBytes = maxAnswerHeaderBytes })
-	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(credentialsClient),
+	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(credentialsClient), config.WithLogger(logging.Nop{}), // else it writes to stderr, beside the log
 		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = credentialsClient })) // otherwise the SDK makes another client for this
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)

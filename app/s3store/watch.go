@@ -19,7 +19,7 @@ type watch struct {
 	half time.Duration // of the time without progress
 
 	mu             sync.Mutex
-	stall          func() // nil: the attempt has ended
+	stall          func() // nil: the attempt has ended, or stalled
 	timer          *time.Timer
 	connection     net.Conn // nil: none yet
 	idle           bool     // there was no progress for half of the time
@@ -29,6 +29,8 @@ type watch struct {
 // newWatch calls stall once, when there was no progress for after. End it.
 func newWatch(after time.Duration, stall func()) *watch {
 	w := &watch{half: after / 2, stall: stall}
+	w.mu.Lock() // check may begin before the timer is noted
+	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.half, w.check)
 	return w
 }
@@ -65,6 +67,7 @@ func (w *watch) check() {
 	unacknowledged := unacknowledgedBytes(w.connection)
 	if w.idle && unacknowledged >= w.unacknowledged {
 		w.stall()
+		w.stall = nil
 		return
 	}
 	w.idle, w.unacknowledged = true, unacknowledged

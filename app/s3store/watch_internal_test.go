@@ -59,3 +59,17 @@ func TestWatchSeesTheLink(t *testing.T) {
 		t.Errorf("a link that takes nothing was seen after %s, want %s", took, after)
 	}
 }
+
+// The transport may read more of the body after a stall, until it sees that the attempt is cancelled.
+func TestWatchStallsOnce(t *testing.T) {
+	stalled := make(chan struct{}, 2)
+	w := newWatch(20*time.Millisecond, func() { stalled <- struct{}{} })
+	defer w.end()
+	<-stalled
+	w.progress()
+	select {
+	case <-stalled:
+		t.Error("a second stall")
+	case <-time.After(100 * time.Millisecond):
+	}
+}

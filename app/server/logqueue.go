@@ -45,12 +45,23 @@ func newLogQueue(w io.Writer) *logQueue {
 }
 
 // Write implements io.Writer for one complete record. It never fails.
-func (q *logQueue) Write(record []byte) (int, error) {
+func (q *logQueue) Write(record []byte) (int, error) { return q.write(record, logQueueBytes) }
+
+// failures is the same log for records of which a request may make thousands: they get half of the queue, so that the one record that each
+// request has at its end does not wait behind them for room.
+func (q *logQueue) failures() io.Writer { return failureLog{q} }
+
+type failureLog struct{ *logQueue }
+
+// Write implements io.Writer.
+func (q failureLog) Write(record []byte) (int, error) { return q.write(record, logQueueBytes/2) }
+
+func (q *logQueue) write(record []byte, limit int) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.closed && len(q.queue)+len(record) > logQueueBytes && q.wait() {
+	for !q.closed && len(q.queue)+len(record) > limit && q.wait() {
 	}
-	if q.closed || len(q.queue)+len(record) > logQueueBytes {
+	if q.closed || len(q.queue)+len(record) > limit {
 		q.lost++
 		return len(record), nil
 	}

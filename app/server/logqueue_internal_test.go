@@ -95,6 +95,27 @@ func TestLogQueueWhoseReaderIsSlow(t *testing.T) {
 	})
 }
 
+// Nor does that client hold up the one record that each request of others has.
+func TestLogQueueKeepsRoomForRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newLogQueue(&slow{perSecond: logPieceBytes})
+		defer func() { q.Close(); <-q.ended }()
+		go func() {
+			for range 5000 {
+				fmt.Fprintf(q.failures(), "%0999d\n", 0)
+			}
+		}()
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			begun := time.Now()
+			fmt.Fprintf(q, "%0999d\n", 1)
+			if waited := time.Since(begun); waited > 0 {
+				t.Fatalf("waited for %s", waited)
+			}
+		}
+	})
+}
+
 type slow struct {
 	perSecond int
 	taken     bytes.Buffer

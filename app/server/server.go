@@ -58,7 +58,7 @@ type Process struct {
 func Run(c config.Config, p Process) error {
 	records := newLogQueue(p.Log)
 	defer records.Close()
-	log := newLog(records, level(c.LogLevel))
+	log := newLog(records.failures(), level(c.LogLevel))
 	err := run(c, p, log, records)
 	if err != nil {
 		log.Log(p.Stop, levelCritical, "the service has ended", "error", err.Error())
