@@ -163,6 +163,10 @@ lint: ## run golangci-lint on all modules
 bench: ## compare the service with its S3 server alone, in pairs of runs
 	go run ./local/bench
 
+.PHONY: bench-check
+bench-check: packages ## run a benchmark once, the sidecar and the floor included: that it runs, not how fast
+	go run ./local/bench --quick --latency 10ms --workload small --floor --sidecar
+
 img/.venv/installed: img/requirements.txt
 	@.ci/packages.sh python3
 	@test -d img/.venv || python3 -m venv img/.venv
