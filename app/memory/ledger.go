@@ -5,7 +5,8 @@
 //
 // Bytes are taken as they arrive, in chunks of ChunkBytes, and given back as they
 // leave. When no chunk is left, a [Line] that needs one waits, and the one that began
-// first is served first. The first one that waits may also use the reserve, which is large
+// first is served first. A sender of many small instances keeps its place until it has had as much as others have with one part, so that
+// memory is shared by bytes, not by instances. The first one that waits may also use the reserve, which is large
 // enough for everything that one instance can need at once. All others wait.
 //
 // With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
@@ -30,7 +31,6 @@ package memory
 
 import (
 	"container/heap"
-	"context"
 	"sync"
 	"time"
 )
@@ -112,107 +112,6 @@ func (l *Ledger) Stalled() time.Duration {
 	return time.Since(l.moved)
 }
 
-// Line is the place of one request in the queue for memory. One goroutine uses it.
-type Line struct {
-	ledger  *Ledger
-	turn    uint64
-	taken   int           // chunks of this turn
-	aside   int           // chunks that only this turn may take
-	granted chan struct{} // a token: the chunk that was waited for is taken
-	index   int           // in waiting, -1: not there
-}
-
-// Line returns a place at the end of the queue. Call End to leave the queue. No chunk may be taken between turns.
-func (l *Ledger) Line() *Line {
-	p := &Line{ledger: l, granted: make(chan struct{}, 1), index: -1}
-	p.Next(false)
-	return p
-}
-
-// Next ends a turn, and with it the right to the reserve: everything that was taken
-// in the turn is leaving or has been freed. The next turn is at the end of the queue. A
-// caller that keeps chunks of the turn also keeps the right, if it has it, because the
-// chunks may be from the reserve.
-func (p *Line) Next(keeps bool) {
-	l := p.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if keeps && l.first == p {
-		return
-	}
-	l.begun++
-	p.turn = l.begun
-	p.step()
-}
-
-// End ends a turn without another one; Next begins one again.
-func (p *Line) End() {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
-	p.step()
-}
-
-// step gives back what was set aside, and the right to the reserve, if p had it.
-func (p *Line) step() {
-	l := p.ledger
-	l.free += p.aside
-	p.taken, p.aside = 0, 0
-	if l.first == p {
-		l.first = nil
-	}
-	l.grant()
-}
-
-// Chunk takes ChunkBytes of memory, whose contents are arbitrary; it waits for them
-// until ctx ends. Free gives them back.
-func (p *Line) Chunk(ctx context.Context) ([]byte, error) {
-	if c, ok := p.TryChunk(); ok {
-		return c, nil
-	}
-	l := p.ledger
-	l.mu.Lock()
-	if p.aside > 0 {
-		defer l.mu.Unlock()
-		p.aside--
-		return l.chunk(), nil
-	}
-	if len(l.waiting) == 0 {
-		l.moved = time.Now()
-	}
-	heap.Push(&l.waiting, p)
-	l.grant()
-	l.mu.Unlock()
-	select {
-	case <-p.granted:
-	case <-ctx.Done():
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if p.index >= 0 {
-			heap.Remove(&l.waiting, p.index)
-			return nil, context.Cause(ctx)
-		}
-		<-p.granted // just now
-		l.free++
-		l.grant()
-		return nil, context.Cause(ctx)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.chunk(), nil
-}
-
-// TryChunk is Chunk without waiting: it returns false if Chunk would wait.
-func (p *Line) TryChunk() ([]byte, bool) {
-	l := p.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.waiting) > 0 && l.first != p || !l.may(p) {
-		return nil, false
-	}
-	l.take(p)
-	return l.chunk(), true
-}
-
 // Spare counts n bytes that make work faster but are not necessary; it returns false if
 // there are not plenty of chunks. Return the bytes with FreeSpare.
 func (l *Ledger) Spare(n int64) bool {
@@ -242,6 +141,7 @@ func (l *Ledger) may(p *Line) bool {
 // take counts a chunk of p, and sets one aside when it is time.
 func (l *Ledger) take(p *Line) {
 	l.free--
+	p.spent++
 	if p.taken++; p.taken%asideShare == 0 && l.free > 0 {
 		l.free--
 		p.aside++
@@ -264,6 +164,7 @@ func (l *Ledger) grant() {
 		heap.Remove(&l.waiting, next.index)
 		l.take(next)
 		l.moved = time.Now()
+		next.since = l.moved
 		next.granted <- struct{}{}
 	}
 }
@@ -292,30 +193,4 @@ func (l *Ledger) Free(chunks ...[]byte) {
 	}
 	l.free += len(chunks)
 	l.grant()
-}
-
-// lines is a heap of waiting Lines, with the oldest turn on top.
-type lines []*Line
-
-func (h lines) Len() int           { return len(h) }
-func (h lines) Less(i, j int) bool { return h[i].turn < h[j].turn }
-func (h lines) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (h *lines) Push(x any) {
-	p, _ := x.(*Line) // nothing else is pushed
-	p.index = len(*h)
-	*h = append(*h, p)
-}
-
-// Pop implements heap.Interface.
-func (h *lines) Pop() any {
-	last := len(*h) - 1
-	p := (*h)[last]
-	p.index = -1
-	*h = (*h)[:last]
-	return p
 }
