@@ -5,7 +5,8 @@
 //
 // Bytes are taken as they arrive, in chunks of ChunkBytes, and given back as they
 // leave. When no chunk is left, a [Line] that needs one waits, and the one that began
-// first is served first. The first one that waits may also use the reserve, which is large
+// first is served first. A sender of many small instances keeps its place until it has had as much as others have with one part, so that
+// memory is shared by bytes, not by instances. The first one that waits may also use the reserve, which is large
 // enough for everything that one instance can need at once. All others wait.
 //
 // With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
@@ -140,6 +141,7 @@ func (l *Ledger) may(p *Line) bool {
 // take counts a chunk of p, and sets one aside when it is time.
 func (l *Ledger) take(p *Line) {
 	l.free--
+	p.spent++
 	if p.taken++; p.taken%asideShare == 0 && l.free > 0 {
 		l.free--
 		p.aside++
@@ -162,6 +164,7 @@ func (l *Ledger) grant() {
 		heap.Remove(&l.waiting, next.index)
 		l.take(next)
 		l.moved = time.Now()
+		next.since = l.moved
 		next.granted <- struct{}{}
 	}
 }

@@ -6,10 +6,20 @@ import (
 	"time"
 )
 
+// turnChunks and turnTime are how much a Line may take, and how long it may make others wait, before it goes to the end of the queue. A turn with less
+// continues: otherwise, while memory is short, a sender of small instances would get as many of them as others get parts of 8 MiB.
+const (
+	turnChunks = 8 << 20 / ChunkBytes
+	turnTime   = time.Second
+)
+
 // Line is the place of one request in the queue for memory. One goroutine uses it.
 type Line struct {
 	ledger  *Ledger
 	turn    uint64
+	spent   int           // chunks since it was at the end of the queue
+	active  time.Duration // time since then, without that of waiting in the queue
+	since   time.Time     // up to when time is in active
 	taken   int           // chunks of this turn
 	aside   int           // chunks that only this turn may take
 	granted chan struct{} // a token: the chunk that was waited for is taken
@@ -24,7 +34,7 @@ func (l *Ledger) Line() *Line {
 }
 
 // Next ends a turn, and with it the right to the reserve: everything that was taken
-// in the turn is leaving or has been freed. The next turn is at the end of the queue. A
+// in the turn is leaving or has been freed. The next turn is at the end of the queue, unless the line has had less than its share. A
 // caller that keeps chunks of the turn also keeps the right, if it has it, because the
 // chunks may be from the reserve.
 func (p *Line) Next(keeps bool) {
@@ -34,9 +44,21 @@ func (p *Line) Next(keeps bool) {
 	if keeps && l.first == p {
 		return
 	}
-	l.begun++
-	p.turn = l.begun
+	p.count()
+	if p.turn == 0 || p.spent >= turnChunks || p.active >= turnTime {
+		l.begun++
+		p.turn, p.spent, p.active = l.begun, 0, 0
+	}
 	p.step()
+}
+
+// count adds the time until now.
+func (p *Line) count() {
+	now := time.Now()
+	if !p.since.IsZero() {
+		p.active += now.Sub(p.since)
+	}
+	p.since = now
 }
 
 // End ends a turn without another one; Next begins one again.
@@ -73,6 +95,7 @@ func (p *Line) Chunk(ctx context.Context) ([]byte, error) {
 	if len(l.waiting) == 0 {
 		l.moved = time.Now()
 	}
+	p.count()
 	heap.Push(&l.waiting, p)
 	l.grant()
 	l.mu.Unlock()

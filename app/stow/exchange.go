@@ -98,7 +98,7 @@ func (x *Exchange) Keep(n int64) error {
 
 // Answer writes the output of encode, which it calls twice: the first call only counts the length.
 func (x *Exchange) Answer(status int, encode func(w io.Writer, mediaType string) error) error {
-	return answer(x.response, status, encode, x.responseType, x.handler.reader(x.response))
+	return answer(x.response, status, encode, x.responseType, x.handler.reader(x.response, x.body.holds(), x.body.short))
 }
 
 // Refuse returns the refusal of a request because of err, an error of the body, the ledger or the context; any other error is one of the storage.

@@ -184,7 +184,7 @@ func (h *Handler) post(c echo.Context, record *Transaction) error {
 	}
 	module := t.outcomes.module(h.Config.WADOURL)
 	t.outcomes.describe(w.Header(), module.RetrieveURL, count)
-	return answer(w, record.StatusCode, module.Encode, responseType, h.reader(w))
+	return answer(w, record.StatusCode, module.Encode, responseType, h.reader(w, t.heldBytes(), h.short))
 }
 
 // begin makes the transaction of a request that was accepted.
@@ -210,8 +210,9 @@ func (h *Handler) body(c echo.Context, holds func() int64, limit int64) *limited
 	}
 }
 
-func (h *Handler) reader(w http.ResponseWriter) *reader {
-	return &reader{ResponseWriter: w, minRate: h.Config.MinRateBytes, stall: h.Config.StallTimeout}
+// reader returns the reader of an answer, whose request holds so much memory.
+func (h *Handler) reader(w http.ResponseWriter, holds int64, short func() bool) *reader {
+	return &reader{ResponseWriter: w, minRate: h.Config.MinRateBytes, stall: h.Config.StallTimeout, window: h.Config.RateWindow, holds: holds, short: short}
 }
 
 // base is the URI of a request as its client sees it; package server has put scheme and host into r.URL.

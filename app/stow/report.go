@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"stowrs-to-s3/app/storeresponse"
 )
@@ -118,6 +117,7 @@ func answer(w http.ResponseWriter, status int, encode func(w io.Writer, mediaTyp
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", fmt.Sprint(int64(length)))
 	w.WriteHeader(status)
+	defer reader.end()
 	buffered := bufio.NewWriterSize(reader, answerBlockBytes)
 	if encode(buffered, mediaType) == nil {
 		_ = buffered.Flush() // the client has left, or does not read
@@ -126,35 +126,6 @@ func answer(w http.ResponseWriter, status int, encode func(w io.Writer, mediaTyp
 }
 
 const answerBlockBytes = 32 << 10
-
-// reader is a client that reads its answer. It must read at minRate on average, and each
-// block within stall; otherwise it could hold its request as long as it likes.
-type reader struct {
-	http.ResponseWriter
-	minRate int64
-	stall   time.Duration
-
-	begun time.Time
-	read  int64
-}
-
-// Write implements io.Writer.
-func (r *reader) Write(p []byte) (int, error) {
-	const leastRate = 1 << 10 // if MINRATE is less
-	now := time.Now()
-	if r.begun.IsZero() {
-		r.begun = now
-	}
-	r.read += int64(len(p))
-	deadline := r.begun.Add(r.stall + time.Duration(r.read/max(r.minRate, leastRate))*time.Second)
-	if soon := now.Add(r.stall); soon.Before(deadline) {
-		deadline = soon
-	}
-	if err := http.NewResponseController(r.ResponseWriter).SetWriteDeadline(deadline); err != nil {
-		return 0, fmt.Errorf("set write deadline: %w", err)
-	}
-	return r.ResponseWriter.Write(p)
-}
 
 // counter counts what is written to it.
 type counter int64
