@@ -128,11 +128,14 @@ func (b *limitedBody) startWaiting() {
 	defer b.mu.Unlock()
 	b.counted, b.held = time.Now(), b.holds()
 	if b.ticker == nil {
-		b.ticker = time.AfterFunc(b.window/shares, b.tick)
+		b.ticker = time.AfterFunc(b.left(), b.tick)
 		return
 	}
-	b.ticker.Reset(b.window / shares)
+	b.ticker.Reset(b.left())
 }
+
+// left is how much longer the service must wait for the client until the current share of a window is complete.
+func (b *limitedBody) left() time.Duration { return b.window/shares - b.recent.waited }
 
 // tick judges the client for which the service waits, and ends the Read if the client is too slow.
 func (b *limitedBody) tick() {
@@ -145,7 +148,7 @@ func (b *limitedBody) tick() {
 		b.interrupt()
 		return
 	}
-	b.ticker.Reset(b.window / shares)
+	b.ticker.Reset(b.left())
 }
 
 // stopWaiting counts the n bytes that have come, and the time until then.

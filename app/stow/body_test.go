@@ -59,6 +59,34 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// A window is a minute, not more, whatever the pauses between the bytes are.
+func TestSlowClientIsCutWithinAWindow(t *testing.T) {
+	for _, pause := range []time.Duration{time.Millisecond, 4 * time.Millisecond, 9 * time.Millisecond, 11 * time.Millisecond, 14 * time.Millisecond} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newTestBody(t, byteEach(pause))
+				b.minRate = 1 << 20
+				begun := time.Now()
+				if _, err := io.Copy(io.Discard, b); !errors.Is(err, errStalled) {
+					t.Errorf("got error %v, want %v", err, errStalled)
+				}
+				if after := time.Since(begun); after < b.window || after > b.window+pause { // a source that knows no deadline ends with its byte
+					t.Errorf("cut after %s, want after %s", after, b.window)
+				}
+			})
+		})
+	}
+}
+
+// byteEach gives one byte after each pause, for ever.
+type byteEach time.Duration
+
+// Read implements io.Reader.
+func (pause byteEach) Read(p []byte) (int, error) {
+	time.Sleep(time.Duration(pause))
+	return 1, nil
+}
+
 // Only the time in which the service waits for the client counts, not its waiting for memory or S3.
 func TestTimeOfTheServiceDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

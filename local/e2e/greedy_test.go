@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// cutWithin is the time within which a client is cut that does not deliver enough for what it holds: the rule
-// measures minutes, and begins after the first.
-const cutWithin = 130 * time.Second
+// cutWithin is the time within which a client is cut that does not deliver enough for what it holds: a minute
+// without what it delivered first, and the time in which the service itself waits.
+const cutWithin = 100 * time.Second
 
 // greed is a way to use much memory with few bytes.
 type greed struct {
