@@ -14,8 +14,8 @@ import (
 )
 
 // cutWithin is the time within which a client is cut that does not deliver enough for what it holds: a minute
-// without what it delivered first, and the time in which the service itself waits.
-const cutWithin = 100 * time.Second
+// without what it delivered first, and up to half a minute in which the rest of its body is read, so that it reads the answer.
+const cutWithin = 115 * time.Second
 
 // greed is a way to use much memory with few bytes.
 type greed struct {
