@@ -122,12 +122,14 @@ func (r run) measure(ctx context.Context, m meter, w workload, straight int) err
 		}
 	}
 	if r.Floor && len(r.Latency) > 0 && w.sizeBytes <= partBytes {
-		floor, url, err := m.startFloor(ctx, w, straight)
-		if err != nil {
-			return err
+		for i, name := range []string{"floor", "floor, with the SDK"} {
+			floor, url, err := m.startFloor(ctx, w, straight, i == 1)
+			if err != nil {
+				return err
+			}
+			defer floor.stop()
+			ways = append(ways, &way{name: name, service: floor, arguments: []string{"post", "--blindly", "--workload", w.name, "--url", "http://" + url + "/studies"}})
 		}
-		defer floor.stop()
-		ways = append(ways, &way{name: "floor", service: floor, arguments: []string{"post", "--blindly", "--workload", w.name, "--url", "http://" + url + "/studies"}})
 	}
 	for round := range r.Pairs {
 		for i := range ways {

@@ -72,12 +72,12 @@ func (m meter) startSidecar(ctx context.Context, service string) (*process, stri
 }
 
 // startFloor starts this program as floor, and returns its address.
-func (m meter) startFloor(ctx context.Context, w workload, parallel int) (*process, string, error) {
+func (m meter) startFloor(ctx context.Context, w workload, parallel int, sdk bool) (*process, string, error) {
 	listen, err := freeAddress(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	command, err := bench(ctx, m.store.environment, "floor", "--workload", w.name, "--listen", listen, "--parallel", strconv.Itoa(parallel))
+	command, err := bench(ctx, m.store.environment, "floor", "--workload", w.name, "--listen", listen, "--parallel", strconv.Itoa(parallel), fmt.Sprintf("--sdk=%t", sdk))
 	if err != nil {
 		return nil, "", err
 	}
