@@ -37,7 +37,7 @@ func (o Options) validateAccess() error {
 		case slices.Contains(ownFields, name):
 			violations = append(violations, fmt.Errorf("--header %s is not possible: send makes it", name))
 		case name == "Authorization" && authorized:
-			violations = append(violations, errors.New("there are two of --header Authorization and --token-file"))
+			violations = append(violations, errors.New("there are two of --header Authorization and --token-file, and a request can have one"))
 		case name == "Authorization":
 			authorized = true
 		}

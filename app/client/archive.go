@@ -29,15 +29,15 @@ const (
 
 var (
 	errDirectory = fmt.Errorf("its index is longer than %d MiB; unpack it, or make several of it", directoryBytes>>20)
-	errExpansion = errors.New("it says that it holds more than can be packed into it")
-	errEncrypted = errors.New("it is encrypted")
-	errSparse    = errors.New("it is a sparse file, which only unpacking it helps")
-	errCut       = errors.New("the archive ends before it does")
+	errExpansion = errors.New("it says that it holds more than can be packed into it, so it is damaged; copy it again, or leave it out by --exclude")
+	errEncrypted = errors.New("it is encrypted; unpack it, or leave it out by --exclude")
+	errSparse    = errors.New("it is a sparse file, which is not read; unpack it")
+	errCut       = errors.New("the archive ends before it does; copy the archive again")
 	errNested    = errors.New("an archive in an archive is not read: unpack the outer one, or leave this one out by --exclude")
 	errUnread    = errors.New("an archive of this kind is not read: unpack it, or leave it out by --exclude")
-	errType      = errors.New("it is of a type that is not known, which only unpacking it helps")
+	errType      = errors.New("it is of a type that is not known; unpack it")
 	errBehind    = errors.New("something follows its end, as where two archives are joined; unpack it")
-	errLongName  = fmt.Errorf("its path is longer than %d KiB", longestName>>10)
+	errLongName  = fmt.Errorf("its path is longer than %d KiB; unpack it", longestName>>10)
 )
 
 // archiveKind recognises an archive by its name; empty: the file is not an archive.

@@ -87,7 +87,7 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 		return nil, nil //nolint:nilnil // documented: no journal
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // reading a pipe would wait for ever
-		return nil, fmt.Errorf("--journal: %s is not a regular file", name)
+		return nil, fmt.Errorf("--journal: %s is not a regular file; give the path of one, which is made if there is none", name)
 	}
 	j := &journal{
 		lock: flock.New(lockedFile(name), flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o600)),
@@ -98,7 +98,7 @@ func openJournal(name string, target *url.URL) (*journal, error) {
 		return nil, fmt.Errorf("--journal: %w", err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("--journal: another process is using %s", name)
+		return nil, fmt.Errorf("--journal: another process is using %s; wait for its end, or give this run another journal", name)
 	}
 	j.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user names the file
 	if err == nil {

@@ -94,7 +94,7 @@ func (j *journal) repair(torn []byte, n int, whole int64, service string) error 
 	return nil
 }
 
-var errNoJournal = errors.New("the file is not a journal of stowrs send")
+var errNoJournal = errors.New("the file is not a journal of stowrs send; give the path of one, or of a new file")
 
 func (j *journal) readOpening(line []byte, service string) error {
 	var o opening

@@ -24,8 +24,8 @@ type member struct {
 }
 
 var (
-	errLonger   = errors.New("the archive is damaged: the file in it is longer than the archive says")
-	errChecksum = errors.New("the archive is damaged: the file in it does not have the checksum that the archive says")
+	errLonger   = errors.New("the archive is damaged: the file in it is longer than the archive says; copy the archive again")
+	errChecksum = errors.New("the archive is damaged: the file in it does not have the checksum that the archive says; copy the archive again")
 )
 
 // content is an open candidate. Read at most the size of the candidate; an io.EOF before that is a fault of the file.
@@ -194,5 +194,5 @@ func (c candidate) readable() (interface {
 }
 
 func describeMethod(method uint16) error {
-	return fmt.Errorf("it is packed by method %d, which only unpacking it helps", method)
+	return fmt.Errorf("it is packed by method %d, which is not read; unpack it", method)
 }

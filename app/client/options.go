@@ -84,7 +84,7 @@ func (o Options) validate() error {
 		violations = append(violations, fmt.Errorf("--accept is %q, must be json or xml", o.Accept))
 	}
 	if o.Key != "" && o.Cert == "" {
-		violations = append(violations, errors.New("--key without --cert"))
+		violations = append(violations, errors.New("--key without --cert: a client certificate needs both"))
 	}
 	if len(o.Paths) == 0 && o.FilesFrom == "" {
 		violations = append(violations, errors.New("there is no PATH and no --files-from"))

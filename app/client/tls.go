@@ -86,7 +86,7 @@ func tlsConfig(o Options) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--cacert: no certificate in PEM in %s", o.CACert)
+			return nil, fmt.Errorf("--cacert: no certificate in PEM (-----BEGIN CERTIFICATE-----) in %s", o.CACert)
 		}
 	}
 	if o.Cert != "" {
