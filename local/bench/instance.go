@@ -82,6 +82,11 @@ func (i instance) section(offset, n int64) *io.SectionReader {
 	return io.NewSectionReader(i, offset, n)
 }
 
+// piece is n bytes from offset on.
+func (i instance) piece(offset, n int64) piece {
+	return piece{body: i.section(offset, n), sizeBytes: n, crc64: func() uint64 { return i.crc64(offset, n) }}
+}
+
 // crc64 is the CRC64NVME of n bytes from offset on.
 func (i instance) crc64(offset, n int64) uint64 {
 	var crc uint64

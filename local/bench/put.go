@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,11 +52,20 @@ func (p put) Run(ctx context.Context) error {
 	}
 	to := putter{client: client, bucket: os.Getenv("BUCKETNAME"), parallel: p.Parallel, defaults: p.Defaults}
 	return timed(w, p.Parallel, 1, func(one []instance) error {
-		if one[0].sizeBytes > partBytes {
-			return to.multipart(ctx, one[0])
+		i := one[0]
+		if i.sizeBytes > partBytes {
+			return to.multipart(ctx, i.key(), i.sizeBytes, func(offset, n int64) (piece, error) { return i.piece(offset, n), nil })
 		}
-		return to.object(ctx, one[0])
+		return to.object(ctx, i.key(), i.piece(0, i.sizeBytes))
 	})
+}
+
+// piece is an object or a part of one.
+type piece struct {
+	body      io.ReadSeeker
+	sizeBytes int64
+	crc64     func() uint64
+	free      func() // nil: nothing is to be freed
 }
 
 func defaultClient(ctx context.Context) (*s3api.Client, error) {
@@ -72,12 +83,12 @@ func (p putter) options(o *s3api.Options) {
 	}
 }
 
-// checksum is the checksum of n bytes from offset on, in the form of S3's header; nil if the SDK chooses one.
-func (p putter) checksum(i instance, offset, n int64) *string {
+// checksum is the checksum of a piece, in the form of S3's header; nil if the SDK chooses one.
+func (p putter) checksum(of piece) *string {
 	if p.defaults {
 		return nil
 	}
-	sum := binary.BigEndian.AppendUint64(nil, i.crc64(offset, n))
+	sum := binary.BigEndian.AppendUint64(nil, of.crc64())
 	return aws.String(base64.StdEncoding.EncodeToString(sum))
 }
 
@@ -87,10 +98,10 @@ func metadata() map[string]string {
 	}
 }
 
-func (p putter) object(ctx context.Context, i instance) error {
+func (p putter) object(ctx context.Context, key string, whole piece) error {
 	_, err := p.client.PutObject(ctx, &s3api.PutObjectInput{
-		Bucket: &p.bucket, Key: aws.String(i.key()), Body: i.section(0, i.sizeBytes), ContentLength: &i.sizeBytes,
-		ContentType: aws.String("application/dicom"), Metadata: metadata(), ChecksumCRC64NVME: p.checksum(i, 0, i.sizeBytes),
+		Bucket: &p.bucket, Key: &key, Body: whole.body, ContentLength: &whole.sizeBytes,
+		ContentType: aws.String("application/dicom"), Metadata: metadata(), ChecksumCRC64NVME: p.checksum(whole),
 	}, p.options)
 	if err != nil {
 		return fmt.Errorf("put object: %w", err)
@@ -98,8 +109,8 @@ func (p putter) object(ctx context.Context, i instance) error {
 	return nil
 }
 
-func (p putter) multipart(ctx context.Context, i instance) error {
-	key := i.key()
+// multipart uploads an object of sizeBytes, whose pieces are asked for in order.
+func (p putter) multipart(ctx context.Context, key string, sizeBytes int64, next func(offset, n int64) (piece, error)) error {
 	input := &s3api.CreateMultipartUploadInput{
 		Bucket: &p.bucket, Key: &key, ContentType: aws.String("application/dicom"), Metadata: metadata(),
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, // the SDK adds this checksum to parts
@@ -111,9 +122,22 @@ func (p putter) multipart(ctx context.Context, i instance) error {
 	if err != nil {
 		return fmt.Errorf("create multipart upload: %w", err)
 	}
-	parts, err := p.parts(ctx, i, key, created.UploadId)
-	if err != nil {
-		return err
+	parts := make([]types.CompletedPart, (sizeBytes+partBytes-1)/partBytes)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(p.parallel)
+	for n := range parts {
+		offset := int64(n) * partBytes
+		one, err := next(offset, min(partBytes, sizeBytes-offset))
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		group.Go(func() (err error) {
+			parts[n], err = p.part(groupCtx, key, created.UploadId, int32(n+1), one) //nolint:gosec // a few hundred
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("upload part: %w", err)
 	}
 	_, err = p.client.CompleteMultipartUpload(ctx, &s3api.CompleteMultipartUploadInput{
 		Bucket: &p.bucket, Key: &key, UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
@@ -124,26 +148,16 @@ func (p putter) multipart(ctx context.Context, i instance) error {
 	return nil
 }
 
-func (p putter) parts(ctx context.Context, i instance, key string, uploadID *string) ([]types.CompletedPart, error) {
-	parts := make([]types.CompletedPart, (i.sizeBytes+partBytes-1)/partBytes)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(p.parallel)
-	for n := range parts {
-		group.Go(func() error {
-			offset, number := int64(n)*partBytes, int32(n+1) //nolint:gosec // a few hundred
-			length := min(partBytes, i.sizeBytes-offset)
-			checksum := p.checksum(i, offset, length)
-			out, err := p.client.UploadPart(ctx, &s3api.UploadPartInput{
-				Bucket: &p.bucket, Key: &key, UploadId: uploadID, PartNumber: &number,
-				Body: i.section(offset, length), ContentLength: &length, ChecksumCRC64NVME: checksum,
-			}, p.options)
-			if err != nil {
-				return fmt.Errorf("upload part %d: %w", number, err)
-			}
-			parts[n] = types.CompletedPart{ETag: out.ETag, PartNumber: &number,
-				ChecksumCRC64NVME: out.ChecksumCRC64NVME, ChecksumCRC32: out.ChecksumCRC32}
-			return nil
-		})
+func (p putter) part(ctx context.Context, key string, uploadID *string, number int32, one piece) (types.CompletedPart, error) {
+	if one.free != nil {
+		defer one.free()
 	}
-	return parts, group.Wait()
+	out, err := p.client.UploadPart(ctx, &s3api.UploadPartInput{
+		Bucket: &p.bucket, Key: &key, UploadId: uploadID, PartNumber: &number,
+		Body: one.body, ContentLength: &one.sizeBytes, ChecksumCRC64NVME: p.checksum(one),
+	}, p.options)
+	if err != nil {
+		return types.CompletedPart{}, fmt.Errorf("number %d: %w", number, err)
+	}
+	return types.CompletedPart{ETag: out.ETag, PartNumber: &number, ChecksumCRC64NVME: out.ChecksumCRC64NVME, ChecksumCRC32: out.ChecksumCRC32}, nil
 }

@@ -18,7 +18,7 @@ type run struct {
 	Latency     []time.Duration `help:"Store not into a gateway on this machine, but into an S3 that verifies what it gets, keeps nothing, and answers so much later; several are measured in turn."`
 	TLS         bool            `name:"tls" help:"With --latency: S3 over TLS."`
 	Threads     []int           `placeholder:"N" help:"THREADCOUNT of the service; several are compared in one run. Default: the service's."`
-	Floor       bool            `help:"With --latency: also a program that receives and puts, and does nothing else."`
+	Floor       bool            `help:"Also a program that receives and puts, and does nothing else: with --latency by net/http, and always by the SDK."`
 	Sidecar     bool            `help:"Also behind the sidecar: TLS 1.3, one more process on this machine. Needs nginx."`
 	Dir         string          `type:"path" help:"Folder for the S3 server's data; default: that for temporary files. A folder in memory such as /dev/shm takes the disk's part away."`
 	Stowrs      []string        `type:"path" help:"Binaries of the service to measure; several are compared in one run. Default: it is built."`
@@ -121,14 +121,25 @@ func (r run) measure(ctx context.Context, m meter, w workload, straight int) err
 			ways = append(ways, &way{name: s.name + " behind the sidecar", service: service, front: front, arguments: append(arguments, "https://"+secure+"/studies")})
 		}
 	}
-	if r.Floor && len(r.Latency) > 0 && w.sizeBytes <= partBytes {
-		for i, name := range []string{"floor", "floor, with the SDK"} {
-			floor, url, err := m.startFloor(ctx, w, straight, i == 1)
+	for _, sdk := range r.floors(w) {
+		floor, url, err := m.startFloor(ctx, w, straight, sdk)
+		if err != nil {
+			return err
+		}
+		defer floor.stop()
+		name := "floor"
+		if sdk {
+			name += ", with the SDK"
+		}
+		arguments := []string{"post", "--blindly", "--workload", w.name, "--url"}
+		ways = append(ways, &way{name: name, service: floor, arguments: append(arguments, "http://"+url+"/studies")})
+		if r.Sidecar {
+			front, secure, err := m.startSidecar(ctx, url)
 			if err != nil {
 				return err
 			}
-			defer floor.stop()
-			ways = append(ways, &way{name: name, service: floor, arguments: []string{"post", "--blindly", "--workload", w.name, "--url", "http://" + url + "/studies"}})
+			defer front.stop()
+			ways = append(ways, &way{name: name + ", behind the sidecar", service: floor, front: front, arguments: append(arguments, "https://"+secure+"/studies")})
 		}
 	}
 	for round := range r.Pairs {
@@ -139,6 +150,17 @@ func (r run) measure(ctx context.Context, m meter, w workload, straight int) err
 		}
 	}
 	return printWorkload(w, ways)
+}
+
+// floors says which floors there are, those with the SDK being true. The one without is possible only with the stand-in, and with single requests.
+func (r run) floors(w workload) []bool {
+	switch {
+	case !r.Floor:
+		return nil
+	case len(r.Latency) == 0, w.sizeBytes > partBytes:
+		return []bool{true}
+	}
+	return []bool{false, true}
 }
 
 // way is one of the ways into S3 that are compared.
