@@ -42,7 +42,7 @@ func startGateway(t *testing.T) *bucket {
 // temporary file. After a kill this file would be an object of its own, unlike in S3, so it is removed.
 func (b *bucket) startAgain(t *testing.T) {
 	t.Helper()
-	left, err := filepath.Glob(b.path("*/*/.*.sgwtmp.*"))
+	left, err := filepath.Glob(b.path("*/*/.*" + temporary + "*"))
 	for _, file := range left {
 		err = errors.Join(err, os.Remove(file))
 	}
@@ -67,6 +67,9 @@ func (b *bucket) path(key string) string {
 	return filepath.Join(b.config.Dir, "s3", b.config.Bucket, filepath.FromSlash(key))
 }
 
+// temporary marks a file of Versity's gateway, which has this name for the moment in which it replaces an object.
+const temporary = ".sgwtmp."
+
 // keys returns the keys of all objects.
 func (b *bucket) keys(t *testing.T) []string {
 	t.Helper()
@@ -78,7 +81,9 @@ func (b *bucket) keys(t *testing.T) []string {
 			t.Fatal(err)
 		}
 		for _, object := range page.Contents {
-			keys = append(keys, aws.ToString(object.Key))
+			if key := aws.ToString(object.Key); !strings.Contains(key, temporary) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys
