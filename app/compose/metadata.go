@@ -135,8 +135,7 @@ func identify(d *metadata.Dataset) (id dicom.Identity, err error) {
 		{tag.SeriesInstanceUID, "SeriesInstanceUID", &id.SeriesInstanceUID},
 	} {
 		value, found := d.Lookup(uid.tag)
-		*uid.value = strings.TrimRight(string(value[:min(len(value), maxBytes)]), " \x00")
-		if err == nil && *uid.value == "" {
+		if *uid.value = dicom.UID(value); err == nil && *uid.value == "" {
 			err = &dicom.UIDError{Keyword: uid.keyword, Empty: found}
 		}
 	}
