@@ -72,11 +72,12 @@ func renewing(cache *aws.CredentialsCache) func(*middleware.Stack) error {
 // requests to S3 share it, and the SDK does not cancel it with them: without a limit, one that is never answered would block them for ever.
 const credentialsTimeout = 5 * time.Second
 
-// Answers of S3 are read into memory: errors have a few hundred bytes, and a list of a thousand uploads or parts may have some MiB.
+// Answers of S3 are read into memory, and a reader of XML needs some thirty times their length for nested elements: they have a few hundred bytes, only a
+// list (GET) of a thousand uploads, parts or objects may have some MiB.
 const (
 	maxAnswerHeaderBytes = 64 << 10
-	maxErrorBytes        = 64 << 10
-	maxAnswerBytes       = 8 << 20
+	maxAnswerBytes       = 64 << 10
+	maxListBytes         = 8 << 20
 )
 
 // bounded is an HTTP client that reads no more of an answer than S3 would send, whichever server sends it. A longer answer ends there.
@@ -89,8 +90,8 @@ func (b bounded) Do(r *http.Request) (*http.Response, error) {
 		return answer, err //nolint:wrapcheck // the SDK's own
 	}
 	most := int64(maxAnswerBytes)
-	if answer.StatusCode >= http.StatusMultipleChoices {
-		most = maxErrorBytes
+	if r.Method == http.MethodGet && answer.StatusCode < http.StatusMultipleChoices {
+		most = maxListBytes
 	}
 	answer.Body = struct {
 		io.Reader

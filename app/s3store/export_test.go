@@ -3,7 +3,12 @@ package s3store
 import (
 	"context"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
+
+// Bounded is the limit of answers that NewClient puts around an HTTP client.
+func Bounded(client s3.HTTPClient) s3.HTTPClient { return bounded{client} }
 
 // AbortSuspects does at once what Tidy does half a minute after an answer was lost. It spares uploads that began within the time young.
 // It reports whether S3 allowed it.
