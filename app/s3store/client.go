@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,11 +37,14 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 		if client, is := o.HTTPClient.(*awshttp.BuildableClient); is { // with the certificates of AWS_CA_BUNDLE
-			o.HTTPClient = client.WithTimeout(0).WithTransportOptions(func(t *http.Transport) {
-				t.MaxIdleConns = threads + askingSlots + listingSlots
-				t.MaxIdleConnsPerHost = threads + askingSlots + listingSlots // otherwise most of them would be dialled again for each request
-				t.WriteBufferSize = 16 << 10                                 // a small instance in one write; larger ones bypass it
-			})
+			t := client.GetTransport()
+			t.MaxIdleConns = threads + askingSlots + listingSlots
+			t.MaxIdleConnsPerHost = threads + askingSlots + listingSlots // otherwise most of them would be dialled again for each request
+			t.WriteBufferSize = 16 << 10                                 // a small instance in one write; larger ones bypass it
+			t.Protocols = &http.Protocols{}
+			t.Protocols.SetHTTP1(true) // over HTTP/2 all requests would share one connection, also when it is dead
+			t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+			o.HTTPClient = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		}
 		o.HTTPClient = bounded{o.HTTPClient}
 		if cache, is := awsConfig.Credentials.(*aws.CredentialsCache); is {
@@ -87,6 +91,9 @@ type bounded struct{ s3.HTTPClient }
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	answer, err := b.HTTPClient.Do(r)
 	if err != nil {
+		if client, is := b.HTTPClient.(*http.Client); is && errors.Is(context.Cause(r.Context()), errStall) {
+			client.CloseIdleConnections() // they may be as dead as the one of this attempt, and the next attempt would use one of them
+		}
 		return answer, err //nolint:wrapcheck // the SDK's own
 	}
 	most := int64(maxAnswerBytes)

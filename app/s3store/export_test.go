@@ -15,3 +15,10 @@ func Bounded(client s3.HTTPClient) s3.HTTPClient { return bounded{client} }
 func (s *Store) AbortSuspects(ctx context.Context, young time.Duration) bool {
 	return s.abortSuspects(ctx, time.Now().Add(time.Hour), time.Now().Add(-young))
 }
+
+// Stalled is the context of an attempt that stalls a moment later.
+func Stalled(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	time.AfterFunc(100*time.Millisecond, func() { cancel(errStall) })
+	return ctx
+}
