@@ -223,6 +223,9 @@ func (i *Instance) fill(w writer, h *hole, last bool) error {
 	defer b.drop()
 	coded := b.compressed() || b.transformed()
 	switch {
+	case metadata.DescribesEncapsulation(h.Tag):
+		_, err := io.Copy(io.Discard, b)
+		return err
 	case h != i.pixels && coded && h.Tag == pixelData:
 		return invalid("bulkdata part %q of %s is %s: only the image's own Pixel Data may be compressed", b.name(), tagName(h.Tag), b.kind())
 	case h != i.pixels:

@@ -123,7 +123,6 @@ func (c *Composer) add(d *metadata.Dataset, err error) error {
 
 // identify returns the UIDs of a dataset. The error is the same as that of dicom.Identify.
 func identify(d *metadata.Dataset) (id dicom.Identity, err error) {
-	const maxBytes = 128 // as of dicom.Identity; no UID is longer than 64
 	for _, uid := range []struct {
 		tag     tag.Tag
 		keyword string
@@ -135,8 +134,7 @@ func identify(d *metadata.Dataset) (id dicom.Identity, err error) {
 		{tag.SeriesInstanceUID, "SeriesInstanceUID", &id.SeriesInstanceUID},
 	} {
 		value, found := d.Lookup(uid.tag)
-		*uid.value = strings.TrimRight(string(value[:min(len(value), maxBytes)]), " \x00")
-		if err == nil && *uid.value == "" {
+		if *uid.value = dicom.UID(value); err == nil && *uid.value == "" {
 			err = &dicom.UIDError{Keyword: uid.keyword, Empty: found}
 		}
 	}

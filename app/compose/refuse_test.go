@@ -1,12 +1,14 @@
 package compose_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"stowrs-to-s3/app/compose"
+	"stowrs-to-s3/app/dicom"
 	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/related"
 )
@@ -131,5 +133,17 @@ func TestMetadataLimit(t *testing.T) {
 				t.Errorf("got %s, error %v, want %s, error %v\n%s", got.outcomes(), got.err, test.want, test.err, got.says)
 			}
 		})
+	}
+}
+
+// PS3.5 §9.1: a UID has at most 64 characters. A value whose beginning looks like a UID with padding is not that UID: the
+// instance is stored under the UIDs of its dataset or not at all.
+func TestUIDsAreNotCut(t *testing.T) {
+	s := newService(t, 1<<20)
+	got := s.compose(t, multipart(jsonPart(jsonOf("1.1"+strings.Repeat(" ", 140)+"9"))))
+	for sop, object := range s.objects {
+		if id, _ := dicom.Identify(bytes.NewReader(object), 1<<20); id.SOPInstanceUID != sop || dicom.ValidUID(sop) {
+			t.Errorf("got %s: it is %q in the file, and %q in the answer", got.outcomes(), id.SOPInstanceUID, sop)
+		}
 	}
 }

@@ -32,20 +32,24 @@ func ValidUID(s string) bool {
 	return digit
 }
 
-// uid returns the value of h without trailing NUL (the padding of UI,
-// PS3.5 §6.2) and spaces (which some writers use instead). Of a value
-// longer than maxValueBytes it returns the beginning without trimming: trimming could make it
-// a valid UID.
+// UID returns the value of an element of VR UI without trailing NUL (its padding, PS3.5 §6.2) and spaces
+// (which some writers use instead). Of a value longer than 128 bytes it returns the beginning without
+// trimming: trimming could make it a valid UID.
+func UID(value []byte) string {
+	if len(value) > maxValueBytes {
+		return string(value[:maxValueBytes])
+	}
+	return string(bytes.TrimRight(value, "\x00 "))
+}
+
+// uid returns the value of an element with a UID.
 func (h *head) uid(element *header) (string, error) {
 	if element.length == undefinedLength {
 		return "", damaged("undefined length, %s", element)
 	}
-	b, err := h.peek(element.value, int(min(element.length, maxValueBytes)))
+	b, err := h.peek(element.value, int(min(element.length, maxValueBytes+1)))
 	if err != nil {
 		return "", failure(err, "inside a UID")
 	}
-	if element.length > maxValueBytes {
-		return string(b), nil
-	}
-	return string(bytes.TrimRight(b, "\x00 ")), nil
+	return UID(b), nil
 }

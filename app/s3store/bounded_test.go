@@ -1,11 +1,13 @@
 package s3store_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +75,49 @@ func TestAnswersAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Promise 3: reading an answer takes many times its length if its elements are nested, so those that can be short are read only as far as S3 would
+// send. A list of 1,000 uploads may be long, and few lists are read at the same time.
+func TestNestedAnswersNeedLittleMemory(t *testing.T) {
+	nested := []byte(strings.Repeat("<a>", 10<<20/3))
+	for _, operation := range []string{"CreateMultipartUpload", "CompleteMultipartUpload"} {
+		t.Run(operation, func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			options := server.Client(t).Options()
+			var asked atomic.Int64
+			options.HTTPClient = s3store.Bounded(deep{options.HTTPClient, operation == "CompleteMultipartUpload", nested, &asked})
+			config := small()
+			config.RetryTime = 300 * time.Millisecond
+			ledger := memory.New(12*partBytes, headBytes, 0)
+			store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err == nil {
+				t.Error("an answer that does not end counts as a success")
+			}
+			runtime.ReadMemStats(&after)
+			if got, most := (after.TotalAlloc-before.TotalAlloc)>>20, uint64(16*asked.Load()); got > most {
+				t.Errorf("%d answers took %d MiB of memory, want at most %d", asked.Load(), got, most)
+			}
+		})
+	}
+}
+
+// deep is an HTTP client that gets nested elements in answer to the creation or, with end, to the completion of an upload.
+type deep struct {
+	s3.HTTPClient
+	end    bool
+	nested []byte
+	asked  *atomic.Int64
+}
+
+func (d deep) Do(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPost || r.URL.Query().Has("uploadId") != d.end {
+		return d.HTTPClient.Do(r)
+	}
+	d.asked.Add(1)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(bytes.NewReader(d.nested))}, nil
 }
 
 // silent is an HTTP client whose CompleteMultipartUpload is answered with success, but without information about the bytes.

@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,11 +37,14 @@ func NewClient(ctx context.Context, threads int) (*s3.Client, error) {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 		if client, is := o.HTTPClient.(*awshttp.BuildableClient); is { // with the certificates of AWS_CA_BUNDLE
-			o.HTTPClient = client.WithTimeout(0).WithTransportOptions(func(t *http.Transport) {
-				t.MaxIdleConns = threads + askingSlots + listingSlots
-				t.MaxIdleConnsPerHost = threads + askingSlots + listingSlots // otherwise most of them would be dialled again for each request
-				t.WriteBufferSize = 16 << 10                                 // a small instance in one write; larger ones bypass it
-			})
+			t := client.GetTransport()
+			t.MaxIdleConns = threads + askingSlots + listingSlots
+			t.MaxIdleConnsPerHost = threads + askingSlots + listingSlots // otherwise most of them would be dialled again for each request
+			t.WriteBufferSize = 16 << 10                                 // a small instance in one write; larger ones bypass it
+			t.Protocols = &http.Protocols{}
+			t.Protocols.SetHTTP1(true) // over HTTP/2 all requests would share one connection, also when it is dead
+			t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+			o.HTTPClient = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		}
 		o.HTTPClient = bounded{o.HTTPClient}
 		if cache, is := awsConfig.Credentials.(*aws.CredentialsCache); is {
@@ -72,11 +76,12 @@ func renewing(cache *aws.CredentialsCache) func(*middleware.Stack) error {
 // requests to S3 share it, and the SDK does not cancel it with them: without a limit, one that is never answered would block them for ever.
 const credentialsTimeout = 5 * time.Second
 
-// Answers of S3 are read into memory: errors have a few hundred bytes, and a list of a thousand uploads or parts may have some MiB.
+// Answers of S3 are read into memory, and a reader of XML needs some thirty times their length for nested elements: they have a few hundred bytes, only a
+// list (GET) of a thousand uploads, parts or objects may have some MiB.
 const (
 	maxAnswerHeaderBytes = 64 << 10
-	maxErrorBytes        = 64 << 10
-	maxAnswerBytes       = 8 << 20
+	maxAnswerBytes       = 64 << 10
+	maxListBytes         = 8 << 20
 )
 
 // bounded is an HTTP client that reads no more of an answer than S3 would send, whichever server sends it. A longer answer ends there.
@@ -86,11 +91,14 @@ type bounded struct{ s3.HTTPClient }
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	answer, err := b.HTTPClient.Do(r)
 	if err != nil {
+		if client, is := b.HTTPClient.(*http.Client); is && errors.Is(context.Cause(r.Context()), errStall) {
+			client.CloseIdleConnections() // they may be as dead as the one of this attempt, and the next attempt would use one of them
+		}
 		return answer, err //nolint:wrapcheck // the SDK's own
 	}
 	most := int64(maxAnswerBytes)
-	if answer.StatusCode >= http.StatusMultipleChoices {
-		most = maxErrorBytes
+	if r.Method == http.MethodGet && answer.StatusCode < http.StatusMultipleChoices {
+		most = maxListBytes
 	}
 	answer.Body = struct {
 		io.Reader

@@ -160,6 +160,24 @@ func (u *Upload) compare() error {
 	return fmt.Errorf("%w: nothing proves that it holds the same", ErrDuplicate)
 }
 
+// prove looks for a proof of a success that acknowledges no checksum, which may be the page of a proxy, with an ETag of the page: it must be that of the
+// received bytes or, if the server computes another, that of an object of their length.
+func (u *Upload) prove(ctx context.Context, etag *string) error {
+	if strings.Trim(aws.ToString(etag), `"`) == u.md5ETag() {
+		return nil
+	}
+	out, err := u.store.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.config.Bucket, Key: &u.key}, singleAttempt)
+	switch {
+	case statusCode(err) == http.StatusNotFound:
+		return errForeign
+	case err != nil:
+		return fmt.Errorf("look at the stored object: %w", u.store.explain(err, "s3:GetObject"))
+	case aws.ToInt64(out.ContentLength) != u.received, aws.ToString(out.ETag) != aws.ToString(etag):
+		return errForeign
+	}
+	return nil
+}
+
 // md5ETag is the ETag that S3 gives to objects without encryption by KMS: the MD5 of the bytes or, of a multipart
 // upload, that of the MD5s of its parts, which are their ETags, and how many they are
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).

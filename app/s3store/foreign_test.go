@@ -3,10 +3,19 @@ package s3store_test
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"stowrs-to-s3/app/memory"
+	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
 
@@ -64,5 +73,48 @@ func TestForeignAnswersWhileTidying(t *testing.T) {
 			store.AbortSuspects(t.Context(), 0)
 			wantClean(t, server, store)
 		})
+	}
+}
+
+// endless is an HTTP client whose lists of multipart uploads have no last page.
+type endless struct {
+	s3.HTTPClient
+	pages *atomic.Int64
+}
+
+func (e endless) Do(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet || !r.URL.Query().Has("uploads") {
+		return e.HTTPClient.Do(r)
+	}
+	page := fmt.Sprintf("<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>%09d</NextKeyMarker></ListMultipartUploadsResult>", e.pages.Add(1))
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(page))}, nil
+}
+
+// Promise 5: a list without end keeps no other upload open. One that could not be aborted is aborted nevertheless.
+func TestEndlessListWhileTidying(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	options := server.Client(t).Options()
+	var pages atomic.Int64
+	options.HTTPClient = endless{options.HTTPClient, &pages}
+	config := small()
+	config.RetryTime = 300 * time.Millisecond
+	ledger := memory.New(12*partBytes, headBytes, 0)
+	store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err != nil {
+		t.Fatal(err)
+	}
+	go store.Tidy(t.Context(), 100*time.Millisecond)
+	for pages.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	server.Inject(s3test.Fault{Operation: "CompleteMultipartUpload", Status: http.StatusBadRequest, Code: "InvalidPart", Times: 1})
+	server.Inject(s3test.Fault{Operation: "AbortMultipartUpload", Status: http.StatusInternalServerError, Code: "InternalError", Times: 1})
+	if err := put(t.Context(), store, "1/2/4", reader(pseudoRandom(3*partBytes)), 1); err == nil {
+		t.Fatal("stored, although S3 has refused it")
+	}
+	for begun := time.Now(); len(server.OpenUploads()) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatalf("open are %v, after %d pages of a list", server.OpenUploads(), pages.Load())
+		}
 	}
 }

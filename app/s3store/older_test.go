@@ -4,9 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
@@ -110,5 +118,84 @@ func TestNoSuchUploadWithoutCRC64NVME(t *testing.T) {
 	server.Inject(s3test.Fault{Operation: "CompleteMultipartUpload", Status: http.StatusNotFound, Code: "NoSuchUpload"})
 	if err := put(t.Context(), store, "1/2/3", reader(data), 1); err == nil {
 		t.Error("an instance is reported as stored whose key holds another")
+	}
+}
+
+// maintenance is an HTTP client behind a proxy that answers everything with a page, as nginx does by error_page 502 =200 /page.html: a
+// success with an ETag (RFC 9110 §8.8.3), which is that of the page.
+type maintenance struct {
+	s3.HTTPClient
+	pages *atomic.Int64 // how many more
+}
+
+func (m maintenance) Do(r *http.Request) (*http.Response, error) {
+	const page = "<html>We are back soon</html>"
+	if m.pages.Add(-1) < 0 {
+		return m.HTTPClient.Do(r)
+	}
+	body := page
+	if r.Method == http.MethodHead {
+		body = ""
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Etag": {`"65f0c1a2-1d"`}, "Content-Length": {fmt.Sprint(len(page))}}, ContentLength: int64(len(page)),
+		Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// Promise 1: the ETag of any page is no proof that an instance is stored. If it is not the MD5 of the bytes, as with encryption (API_Object), the object is looked at.
+func TestPagesWithAnETag(t *testing.T) {
+	for _, pages := range []int64{1, 2, 3, 1 << 40} {
+		t.Run(fmt.Sprint(pages), func(t *testing.T) {
+			server := s3test.Start(t, "dicom")
+			server.NoChecksums = true
+			options := server.Client(t).Options()
+			var left atomic.Int64
+			options.HTTPClient = maintenance{options.HTTPClient, &left}
+			config := small()
+			config.RetryTime = time.Second
+			ledger := memory.New(12*partBytes, headBytes, 0)
+			store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+			data := pseudoRandom(sizeFor("PutObject"))
+			for _, key := range []string{"1/2/3", "1/2/4"} { // the very first request, and a later one
+				left.Store(pages)
+				err := put(t.Context(), store, key, reader(data), 1)
+				got, _, _ := server.Object(key)
+				switch {
+				case err == nil && !bytes.Equal(got, data):
+					t.Errorf("%s is reported as stored, and is nowhere", key)
+				case err != nil && pages < 10:
+					t.Errorf("%s: %v", key, err)
+				case err == nil && pages > 10:
+					t.Errorf("%s is stored without S3", key)
+				}
+			}
+		})
+	}
+}
+
+// encrypted is an HTTP client of a server whose ETags are not MD5s.
+type encrypted struct{ s3.HTTPClient }
+
+func (e encrypted) Do(r *http.Request) (*http.Response, error) {
+	answer, err := e.HTTPClient.Do(r)
+	if err == nil && answer.Header.Get("Etag") != "" {
+		answer.Header.Set("Etag", `"`+strings.Repeat("0", 31)+answer.Header.Get("Etag")[1:3]+`"`)
+	}
+	return answer, err
+}
+
+// Such servers exist, and store.
+func TestServerWithoutChecksumsAndMD5(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	server.NoChecksums = true
+	options := server.Client(t).Options()
+	options.HTTPClient = encrypted{options.HTTPClient}
+	ledger := memory.New(12*partBytes, headBytes, 0)
+	store := &testStore{s3store.New(small(), s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	data := pseudoRandom(sizeFor("PutObject"))
+	if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _ := server.Object("1/2/3"); !bytes.Equal(got, data) {
+		t.Error("other bytes are stored")
 	}
 }

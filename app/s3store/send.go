@@ -46,6 +46,9 @@ func (u *Upload) put() error {
 	err := u.store.verified(u.ctx, "PutObject", u.crc, func(ctx context.Context, w *watch, payload func(*s3.Options)) (acknowledgement, error) {
 		input.Body = b.reader(w)
 		out, err := u.store.client.PutObject(ctx, input, singleAttempt, payload)
+		if err == nil && out.ChecksumCRC64NVME == nil && !u.store.checks.Load() {
+			err = u.prove(ctx, out.ETag)
+		}
 		if err != nil {
 			return acknowledgement{}, err
 		}

@@ -12,7 +12,7 @@
 // The service's role needs these actions, on the bucket or on its objects under PREFIX:
 //
 //	s3:PutObject                     every instance (also allows the multipart upload)
-//	s3:GetObject                     compare with the stored object (HeadObject): when an answer was lost, and with ONDUPLICATE=reject
+//	s3:GetObject                     look at the stored object (HeadObject): when an answer was lost, with ONDUPLICATE=reject, and of servers that acknowledge neither a checksum nor an MD5
 //	s3:AbortMultipartUpload          failed instances, and the sweep
 //	s3:ListBucket                    the readiness probe (HeadBucket), and storage commitment (ListObjectsV2)
 //	s3:ListBucketMultipartUploads    the sweep

@@ -42,15 +42,26 @@ func (s *Store) Tidy(ctx context.Context, age time.Duration) {
 		if s.Health().LastAnswer.IsZero() {
 			continue
 		}
-		s.abortLeft(ctx)
-		if due := time.Now().Add(-suspectAge); failed.Before(due) && !s.abortSuspects(ctx, due, due) {
-			failed = time.Now()
+		s.tidyOnce(ctx, age, &swept, &failed)
+	}
+}
+
+// tidyOnce ends in time for the next sweep: a list that has no end must not keep other uploads open. swept and failed are when the last sweep began, and when
+// abortSuspects last failed.
+func (s *Store) tidyOnce(ctx context.Context, age time.Duration, swept, failed *time.Time) {
+	round, cancel := context.WithTimeout(ctx, max(age/2, tidyEvery))
+	defer cancel()
+	s.abortLeft(round)
+	if due := time.Now().Add(-suspectAge); failed.Before(due) && !s.abortSuspects(round, due, due) {
+		*failed = time.Now()
+	}
+	if time.Since(*swept) >= age/2 {
+		*swept = time.Now()
+		aborted, err := s.Sweep(round, age)
+		if err != nil && round.Err() != nil {
+			err = fmt.Errorf("it did not end in time for the next one, which begins again: %w", err)
 		}
-		if time.Since(swept) >= age/2 {
-			swept = time.Now()
-			aborted, err := s.Sweep(ctx, age)
-			s.report(ctx, aborted, err)
-		}
+		s.report(ctx, aborted, err)
 	}
 }
 

@@ -189,7 +189,9 @@ func (f *front) serveWithoutChecksums(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	payload := checksumElement.ReplaceAll(answer.Body.Bytes(), nil)
-	w.Header().Set("Content-Length", fmt.Sprint(len(payload)))
+	if r.Method != http.MethodHead { // whose answer tells the length of the object
+		w.Header().Set("Content-Length", fmt.Sprint(len(payload)))
+	}
 	w.WriteHeader(answer.Code)
 	w.Write(payload)
 }

@@ -116,17 +116,18 @@ func (b *builder) takeText(a *attribute, f form, text []byte) {
 	a.text = text
 }
 
-// end encodes the attribute, or drops it if it has failed since failures.
+// end encodes the attribute, or drops it if it has failed since failures, or describes an encapsulation.
 func (b *builder) end(a *attribute, failures int) {
 	if b.account.err != nil {
 		return
 	}
-	if b.failures == failures {
+	dropped := DescribesEncapsulation(a.tag) && a.form != formBulk
+	if b.failures == failures && !dropped {
 		b.encode(a)
 	}
 	b.account.free(cap(a.text))
 	b.values = b.values[:a.values]
-	if b.failures != failures {
+	if b.failures != failures || dropped {
 		last := b.entries[len(b.entries)-1]
 		b.encoded, b.holes = b.encoded[:last.start], b.holes[:last.hole]
 		b.entries = b.entries[:len(b.entries)-1]

@@ -86,10 +86,10 @@ func TestLibraryReadsEveryVR(t *testing.T) {
 
 // TestLongVRs: PS3.5 §7.1.2 gives SV, UV and OV lengths of 32 bits.
 func TestLongVRs(t *testing.T) {
-	d, err := oneJSON(t, `"00720082":{"vr":"SV","Value":[-1]},"00720083":{"vr":"UV","Value":[1]},"7FE00001":{"vr":"OV","InlineBinary":"AQIDBAUGBwg="}`)
-	wantEncoded(t, d, err, "\x72\x00\x82\x00SV\x00\x00\x08\x00\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"+
-		"\x72\x00\x83\x00UV\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"+
-		"\xE0\x7F\x01\x00OV\x00\x00\x08\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08")
+	d, err := oneJSON(t, `"00720082":{"vr":"SV","Value":[-1]},"00720083":{"vr":"UV","Value":[1]},"00720081":{"vr":"OV","InlineBinary":"AQIDBAUGBwg="}`)
+	wantEncoded(t, d, err, "\x72\x00\x81\x00OV\x00\x00\x08\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"+
+		"\x72\x00\x82\x00SV\x00\x00\x08\x00\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"+
+		"\x72\x00\x83\x00UV\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00")
 }
 
 // TestXMLAgreesWithJSON: the same attributes give the same dataset in both models

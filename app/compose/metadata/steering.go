@@ -21,6 +21,13 @@ func steers(t tag.Tag) bool {
 	return false
 }
 
+// DescribesEncapsulation says whether an attribute tells where the frames are in encapsulated Pixel Data, or how long these are: Extended
+// Offset Table, its Lengths, and Encapsulated Pixel Data Value Total Length (PS3.3 §C.7.6.3.1.8). They are true only for the
+// fragments that their sender had, and are optional, so they are left out as group lengths are; a Hole of one takes its bulkdata and drops them.
+func DescribesEncapsulation(t tag.Tag) bool {
+	return t.Group == tag.PixelData.Group && t.Element >= tag.ExtendedOffsetTable.Element && t.Element <= tag.ExtendedOffsetTableLengths.Element+1
+}
+
 // hasOtherVR notes that an attribute that steers has another VR than PS3.6 says.
 func (b *builder) hasOtherVR(a *attribute, vr string) bool {
 	want := dictionaryVR(a.tag)
