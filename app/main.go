@@ -201,6 +201,9 @@ func (o check) run() error {
 	}
 	c, err := config.Load(config.Environment())
 	c.Print(os.Stdout)
+	if _, awsErr := s3store.NewClient(context.Background(), c.ThreadCount); awsErr != nil {
+		err = errors.Join(err, awsErr)
+	}
 	if err != nil {
 		printViolations(os.Stderr, err)
 		return exitCode(exitConfiguration)

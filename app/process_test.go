@@ -185,3 +185,21 @@ func write(t *testing.T, path string, content []byte) {
 		t.Fatal(err)
 	}
 }
+
+// What ends the service at its start is found by check, also what only the AWS SDK reads.
+func TestCheckFindsWhatTheServiceCannotUse(t *testing.T) {
+	for variable, want := range map[string]string{
+		"AWS_CA_BUNDLE=/nowhere": "/nowhere", "AWS_PROFILE=nobody": "nobody", "AWS_RETRY_MODE=hasty": "hasty", "AWS_REGION=us-east-1": "",
+	} {
+		check := stowrs(t.Context(), "check")
+		check.Env = []string{"BUCKETNAME=dicom", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", variable}
+		said, err := check.CombinedOutput()
+		code := 0
+		if want != "" {
+			code = exitConfiguration
+		}
+		if check.ProcessState.ExitCode() != code || !strings.Contains(string(said), want) {
+			t.Errorf("%s: %v, exit %d, want %d and %q:\n%s", variable, err, check.ProcessState.ExitCode(), code, want, said)
+		}
+	}
+}

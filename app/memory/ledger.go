@@ -9,6 +9,10 @@
 // memory is shared by bytes, not by instances. The first one that waits may also use the reserve, which is large
 // enough for everything that one instance can need at once. All others wait.
 //
+// Nobody waits long for a slow client: who has had the right to the reserve for [firstTime] passes it on, and goes to the end of the queue
+// with what it holds. A quarter of the chunks beyond the reserve is added to it for this: as long as no more is held
+// in this way, what is left is enough for the next.
+//
 // With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
 // any: with these it continues to read when it would have to wait. So all clients that hold memory are seen to deliver,
 // or not, at the same time. Without this, only the first in the queue would read, and clients that
@@ -22,7 +26,8 @@
 // first Line then takes from the reserve. What it needs until its turn ends (its
 // head, until the instance is named, or a part) fits into the reserve, so it
 // never waits for another Line; its client delivers, or is cut off. When its turn ends,
-// all its chunks are leaving, and come back: the reserve is complete again, for the next.
+// all its chunks are leaving, and come back: the reserve is complete again, for the next,
+// except for what those hold that have passed it on, which was added to it.
 //
 // Data that are kept for a whole request, such as metadata, are counted separately
 // (see [RequestMemory]), because a request gives them back only at its end. Nobody waits for
@@ -43,14 +48,24 @@ const ChunkBytes = 16 << 10
 // what its request holds in each twelfth of a minute.
 const asideShare = 12
 
+const (
+	// lentShare: one of 4 chunks beyond the reserve is for those that have passed on the right to it.
+	lentShare = 4
+	// firstTime is how long a Line may have this right while others wait: within a tenth of a second a client of 1 Gbit/s fills a part.
+	firstTime = 100 * time.Millisecond
+)
+
 // Ledger hands out chunks, and never more than its size. It is safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
 	free    int       // chunks that anyone may take; below zero while the reserve is in use
 	reserve int       // chunks below zero that the first in the queue may take
+	lent    int       // chunks of these that may be taken when another becomes the first
 	size    int       // chunks in all
 	begun   uint64    // turns, for their order
-	first   *Line     // may use the reserve until its turn ends; nil: nobody needs it
+	first   *Line     // may use the reserve until its turn ends, or it passes the right on; nil: nobody needs it
+	chosen  time.Time // when it became the first
+	least   bool      // it was chosen because it held least
 	waiting lines     // heap, oldest turn on top
 	moved   time.Time // when a waiting Line was last served, or, if later, when the first of them began to wait
 	idle    [][]byte  // chunks that were used before: a chunk is allocated only when it is needed
@@ -65,7 +80,8 @@ type Ledger struct {
 // chunks, the others are rounded down; bufferBytes must be more than reserveBytes.
 func New(bufferBytes, reserveBytes, keptBytes int64) *Ledger {
 	size, reserve := int(bufferBytes/ChunkBytes), int((reserveBytes+ChunkBytes-1)/ChunkBytes)
-	return &Ledger{free: size - reserve, reserve: reserve, size: size, keptLimit: keptBytes}
+	lent := (size - reserve) / lentShare
+	return &Ledger{free: size - reserve - lent, reserve: reserve + lent, lent: lent, size: size, keptLimit: keptBytes}
 }
 
 // InUseBytes is the memory that is held at this moment.
@@ -151,8 +167,9 @@ func (l *Ledger) take(p *Line) {
 // grant serves waiting Lines, beginning with the first, as long as there is memory.
 func (l *Ledger) grant() {
 	for len(l.waiting) > 0 {
+		l.passOn()
 		if l.first == nil && l.free <= 0 {
-			l.first = l.waiting[0]
+			l.choose()
 		}
 		next := l.waiting[0]
 		if l.first != nil && l.first.index >= 0 { // it holds the memory that the others wait for
@@ -167,6 +184,34 @@ func (l *Ledger) grant() {
 		next.since = l.moved
 		next.granted <- struct{}{}
 	}
+}
+
+// choose gives the right to the reserve to the one that began first and to the one that holds least, by turns: of many that hold much and
+// are slow, each in turn keeps those waiting that would be ready at once.
+func (l *Ledger) choose() {
+	l.first, l.chosen, l.least = l.waiting[0], time.Now(), !l.least
+	for _, p := range l.waiting {
+		if l.least && (p.taken < l.first.taken || p.taken == l.first.taken && p.turn < l.first.turn) {
+			l.first = p
+		}
+	}
+	time.AfterFunc(firstTime, l.grantLater)
+}
+
+func (l *Ledger) grantLater() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.grant()
+}
+
+// passOn takes the right to the reserve from the first, if others wait for its client, and enough of the reserve is left for one of them.
+func (l *Ledger) passOn() {
+	if l.first == nil || l.first.index >= 0 || -l.free > l.lent || time.Since(l.chosen) < firstTime {
+		return
+	}
+	l.first.count()
+	l.first.renew()
+	l.first = nil
 }
 
 // chunk returns memory that was counted before. The chunk that was used last comes first,

@@ -81,8 +81,8 @@ func TestLineIsServedByAge(t *testing.T) {
 // all clients that hold memory are judged at the same time. Unused chunks come back at the end of the turn.
 func TestHoldersReadOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const reserve = 4
-		l := of(2*26+reserve, reserve)
+		const reserve, lent = 4, 17
+		l := of(2*26+reserve+lent, reserve)
 		old, holders := l.Line(), []*memory.Line{l.Line(), l.Line()}
 		for _, p := range holders {
 			take(t, p, 24)
@@ -92,7 +92,7 @@ func TestHoldersReadOn(t *testing.T) {
 		if got := <-served; got != "old" { // from the reserve
 			t.Fatal(got)
 		}
-		take(t, old, reserve-1)
+		take(t, old, reserve+lent-1)
 		waiter(t, old, "old", served)
 		for range 2 {
 			for _, p := range holders {
@@ -108,7 +108,7 @@ func TestHoldersReadOn(t *testing.T) {
 			t.Fatal("a holder reads on for more than a twelfth of what it holds")
 		}
 		holders[1].End()
-		if got := l.InUseBytes(); got != (2*26+reserve)*memory.ChunkBytes {
+		if got := l.InUseBytes(); got != (2*26+reserve+lent)*memory.ChunkBytes {
 			t.Errorf("%d bytes are in use; nothing has come back yet", got)
 		}
 	})
@@ -216,7 +216,10 @@ func TestNoDeadlock(t *testing.T) {
 					for range 10 {
 						var held [][]byte
 						for range 1 + random.IntN(reserve) {
-							time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
+							time.Sleep(time.Duration(random.IntN(10)*random.IntN(10)) * time.Millisecond)
+							if n%10 == 0 { // slow: it passes the reserve on
+								time.Sleep(time.Second)
+							}
 							held = append(held, take(t, p, 1)...)
 							if l.InUseBytes() > size*memory.ChunkBytes {
 								t.Error("more than the ledger is in use")

@@ -46,10 +46,15 @@ func (p *Line) Next(keeps bool) {
 	}
 	p.count()
 	if p.turn == 0 || p.spent >= turnChunks || p.active >= turnTime {
-		l.begun++
-		p.turn, p.spent, p.active = l.begun, 0, 0
+		p.renew()
 	}
 	p.step()
+}
+
+// renew goes to the end of the queue.
+func (p *Line) renew() {
+	p.ledger.begun++
+	p.turn, p.spent, p.active = p.ledger.begun, 0, 0
 }
 
 // count adds the time until now.

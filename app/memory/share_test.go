@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,4 +55,61 @@ func TestSmallInstancesKeepTheirPlace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A slow client harms only itself: while it has the right to the reserve, and others wait, it must not make them wait until its part is
+// full. But what such clients hold of the reserve is limited, so that the rest is always enough for the turn of the next one.
+func TestSlowClientPassesTheReserveOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		slow   int // chunks that it gets before its client stops
+		served bool
+	}{"little of it is in use": {4, true}, "much of it is in use": {5, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const reserve, lent, others = 4, 4, 12
+				l := of(others+lent+reserve, reserve)
+				quick, slow := l.Line(), l.Line()
+				take(t, quick, 1)
+				held := take(t, l.Line(), others-1)
+				served := make(chan string, 1)
+				take(t, slow, test.slow)
+				waiter(t, quick, "quick", served)
+				if len(served) > 0 {
+					t.Fatal("two have the right to the reserve")
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if (len(served) > 0) != test.served {
+					t.Errorf("after a second, %d are served", len(served))
+				}
+				l.Free(held...)
+				<-served
+			})
+		})
+	}
+}
+
+// Who is ready at once does not wait for all the others that hold much and began before.
+func TestReserveGoesByTurnsToWhoHoldsLeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := of(20, 4)
+		a, b, old, young := l.Line(), l.Line(), l.Line(), l.Line()
+		for _, p := range []*memory.Line{a, b, old} {
+			take(t, p, 4)
+		}
+		served := make(chan string, 10)
+		waiter(t, a, "a", served)
+		waiter(t, young, "young", served)
+		waiter(t, old, "old", served)
+		waiter(t, b, "b", served)
+		var got []string
+		for _, p := range []*memory.Line{a, b, young, old} {
+			got = append(got, <-served)
+			p.End()
+			synctest.Wait()
+		}
+		if want := []string{"a", "b", "young", "old"}; !slices.Equal(got, want) {
+			t.Errorf("served were %q, want %q", got, want)
+		}
+	})
 }

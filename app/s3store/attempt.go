@@ -101,7 +101,7 @@ func (s *Store) once(ctx context.Context, op operation, call func(context.Contex
 	defer cancel(nil)
 	after := op.stall
 	if after == 0 {
-		after = min(stallTimeout, max(s.config.RetryTime, time.Second))
+		after = min(stallTimeout, max(s.config.RetryTime/2, time.Second)) // so that an answer that never comes costs no instance
 	}
 	w := newWatch(after, func() { cancel(errStall) })
 	defer w.end()

@@ -302,6 +302,23 @@ func TestPanicOfASource(t *testing.T) {
 	}
 }
 
+// A request that is never answered is tried again, also with a short RETRYTIME.
+func TestAnswerThatNeverComes(t *testing.T) {
+	for _, operation := range []string{"PutObject", "CreateMultipartUpload", "UploadPart"} {
+		server := s3test.Start(t, "dicom")
+		config := small()
+		config.RetryTime = 3 * time.Second
+		store := newStore(t, server, config)
+		answer := make(chan struct{})
+		server.Inject(s3test.Fault{Operation: operation, Times: 1, Hold: answer})
+		if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(sizeFor(operation))), 1); err != nil {
+			t.Errorf("%s: %v", operation, err)
+		}
+		close(answer)
+		wantClean(t, server, store)
+	}
+}
+
 // A bit that flips on the way to S3 costs another attempt, with the correct bytes.
 func TestDamageOnTheWayIsRepaired(t *testing.T) {
 	for _, operation := range []string{"PutObject", "UploadPart"} {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http/httputil"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -162,4 +163,29 @@ func pngChunk(kind string, data []byte) string {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
 	b = append(append(b, kind...), data...)
 	return string(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:])))
+}
+
+// A slow client harms only itself, also when it is honest: while its part fills, at 1 Mbit/s for a minute, others do not wait for it, though all of
+// them hold a part of a part and need more memory.
+func TestOthersDoNotWaitForSlowClients(t *testing.T) {
+	long(t)
+	t.Parallel()
+	s3 := startS3(t)
+	s3.discard()
+	s := serveReady(t, binaries.stowrs, s3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	slow := instance{serial: 1, pixelBytes: 1 * gib}
+	dripping(4, contentType, partHeader+string(slow.beginning())+string(slow.middle()), strings.Repeat("x", 12_500), 100*time.Millisecond)(t, ctx, s)
+	<-time.After(time.Second)
+	var clients sync.WaitGroup
+	for n := range 40 {
+		clients.Go(func() {
+			took, err := s.storeWithin(ctx, 30*slowness*time.Second, instance{serial: int64(100 + n), pixelBytes: 64 * mib})
+			if err != nil {
+				t.Errorf("a quick client after %s: %v", took, err)
+			}
+		})
+	}
+	clients.Wait()
 }
