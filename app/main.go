@@ -105,7 +105,7 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 type serve struct{}
 
-// run serves until SIGTERM or SIGINT; a second signal cuts what is in flight.
+// run serves until SIGTERM, SIGINT or SIGHUP; a second signal cuts what is in flight.
 func (serve) run() error {
 	c, err := config.Load(config.Environment())
 	if err != nil {
@@ -115,6 +115,9 @@ func (serve) run() error {
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(signals, syscall.SIGHUP) // its terminal is gone
+	}
 	stopContext, stop := context.WithCancel(context.Background())
 	cutContext, cut := context.WithCancel(context.Background())
 	defer stop()

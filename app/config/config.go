@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -155,9 +156,16 @@ const (
 	// maxMaxRequests: for more connections, start another instance of the service.
 	maxMaxRequests = 1024
 
+	// maxMinRate: the slowest client of a network of 1 Gbit/s is slower than this.
+	maxMinRate = ByteSize(100 << 20)
+
 	maxKeyBytes  = 1024       // S3: the longest key
 	uidsKeyBytes = 3*64 + 2*1 // study/series/instance; a UID has 64 characters at most (PS3.5 §9.1)
 )
+
+// bucketName is what S3-compatible servers have as names, some of them with capitals and _, which new buckets of AWS lack
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*$`)
 
 // BufferBytes is the part of MEMORYBUDGET for the bytes of instances. S3 requests use the part of it that is not needed.
 func (c Config) BufferBytes() int64 {
@@ -186,7 +194,8 @@ func (c Config) validate() []Violation {
 		}
 	}
 	rule(c.BucketName != "", "BUCKETNAME", c.BucketName, "is required: the S3 bucket that receives the DICOM instances")
-	rule(!strings.Contains(c.BucketName, "/"), "BUCKETNAME", c.BucketName, "must be the name of a bucket alone; put folders into PREFIX")
+	rule(c.BucketName == "" || bucketName.MatchString(c.BucketName), "BUCKETNAME", c.BucketName,
+		"must be the name of a bucket alone, of letters, digits and - _ . that begins with a letter or digit, or the ARN of an access point with colons only; put folders into PREFIX")
 	rule(keyCharacters(c.Prefix) && !hasOddFolder(c.Prefix), "PREFIX", c.Prefix, "may have letters, digits and - _ . / only, and no folder that is empty, . or ..")
 	room := maxKeyBytes - uidsKeyBytes - len("/") - len(c.ObjectSuffix)
 	rule(len(c.Prefix) <= room, "PREFIX", c.Prefix, "may have %d characters at most with this OBJECTSUFFIX: a key of S3 has %d bytes, three UIDs and their slashes take %d",
@@ -200,6 +209,7 @@ func (c Config) validate() []Violation {
 	rule(c.ThreadCount >= 1 && c.ThreadCount <= 1024, "THREADCOUNT", c.ThreadCount, "must lie between 1 and 1024; 0 is the default")
 	rule(c.MemoryBudget < minMemoryBudget || c.ThreadCount > 1024 || ByteSize(c.ThreadCount) <= c.MemoryBudget/budgetPerThread, "THREADCOUNT", c.ThreadCount,
 		"must be at most %d with MEMORYBUDGET=%s, which gives each %s", c.MemoryBudget/budgetPerThread, c.MemoryBudget, ByteSize(budgetPerThread))
+	rule(c.MinRate <= maxMinRate, "MINRATE", c.MinRate, "must be at most %s a second: slower clients are cut; 0 cuts none", maxMinRate)
 	rule(c.RetryTime >= time.Second && c.RetryTime <= time.Hour, "RETRYTIME", c.RetryTime, "must lie between 1s and 1h")
 	rule(c.MaxRequests >= 1 && c.MaxRequests <= maxMaxRequests, "MAXREQUESTS", c.MaxRequests, "must lie between 1 and %d", maxMaxRequests)
 	rule(c.MemoryBudget < minMemoryBudget || c.MaxRequests > maxMaxRequests || ByteSize(c.MaxRequests) <= c.MemoryBudget/budgetPerRequest, "MAXREQUESTS", c.MaxRequests,

@@ -154,7 +154,7 @@ func (op operation) passes(err error) bool {
 	switch errorCode(err) {
 	case "RequestTimeout", "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted":
 		return true
-	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch": // damaged on the way; the correct bytes are still here
+	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody": // damaged on the way; the correct bytes are still here
 		return true
 	case conditionalRequestConflict:
 		return op.name == "PutObject"

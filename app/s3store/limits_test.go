@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
@@ -227,4 +229,32 @@ func TestLongHeadsTakeTurns(t *testing.T) {
 		t.Errorf("got %d objects, want 32", got)
 	}
 	wantClean(t, server, store)
+}
+
+// late is an HTTP client of a server whose clock is late.
+type late struct {
+	s3.HTTPClient
+	by time.Duration
+}
+
+func (l late) Do(r *http.Request) (*http.Response, error) {
+	answer, err := l.HTTPClient.Do(r)
+	if err == nil {
+		answer.Header.Set("Date", time.Now().Add(-l.by).UTC().Format(http.TimeFormat))
+	}
+	return answer, err
+}
+
+// S3 refuses signatures that are more than 15 minutes old or young (RequestTimeTooSkewed), and the answer to a HeadBucket has no code.
+func TestProbeExplainsTheClock(t *testing.T) {
+	for by, want := range map[time.Duration]string{5 * time.Hour: "the clock of this machine is 5h0m0s off", -20 * time.Minute: "is -20m0s off", 10 * time.Minute: "grant s3:ListBucket"} {
+		server := s3test.Start(t, "dicom")
+		server.Inject(s3test.Fault{Operation: "HeadBucket", Status: http.StatusForbidden})
+		options := server.Client(t).Options()
+		options.HTTPClient = late{options.HTTPClient, by}
+		store := s3store.New(small(), s3.New(options), memory.New(12*partBytes, headBytes, 0), slog.New(slog.DiscardHandler))
+		if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("late by %s: got error %v, want one that says %q", by, err, want)
+		}
+	}
 }

@@ -210,7 +210,8 @@ func TestFailureLeavesNothing(t *testing.T) {
 
 // After a temporary fault, the request is repeated, and the instance is stored.
 func TestPassingFaultIsRetried(t *testing.T) {
-	faults := []s3test.Fault{{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, {Status: http.StatusInternalServerError, Code: "InternalError"}, {Cut: true}}
+	faults := []s3test.Fault{{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, {Status: http.StatusInternalServerError, Code: "InternalError"}, {Cut: true},
+		{Status: http.StatusBadRequest, Code: "IncompleteBody"}} // damaged on the way
 	for _, operation := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} {
 		for _, fault := range faults {
 			server := s3test.Start(t, "dicom")

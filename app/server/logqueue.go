@@ -15,8 +15,8 @@ const (
 	logPieceBytes = 64 << 10
 	// logPatience is how long the reader may take nothing before nobody waits for it.
 	logPatience = time.Second
-	// logTimeout is how long the end of the process waits for the reader of the log.
-	logTimeout = 2 * time.Second
+	// logTimeout is how long the end of the process waits for a reader of the log that is slow.
+	logTimeout = 8 * time.Second
 )
 
 // logQueue is a log whose reader may be slow, hang or go away. When the queue is full, Write waits as long as the reader takes something: so a
@@ -75,10 +75,7 @@ func (q *logQueue) write(record []byte, limit int) (int, error) {
 
 // wait waits for room, and returns false if the reader hangs. The caller holds mu.
 func (q *logQueue) wait() bool {
-	patience := logPatience
-	if !q.begun.IsZero() {
-		patience -= time.Since(q.begun)
-	}
+	patience := q.patienceLeft()
 	if patience <= 0 {
 		return false
 	}
@@ -90,6 +87,20 @@ func (q *logQueue) wait() bool {
 	case <-time.After(patience): // it may have taken a piece meanwhile
 	}
 	return true
+}
+
+// patienceLeft is how much longer the reader is waited for, if it takes nothing. The caller holds mu.
+func (q *logQueue) patienceLeft() time.Duration {
+	if q.begun.IsZero() {
+		return logPatience
+	}
+	return logPatience - time.Since(q.begun)
+}
+
+func (q *logQueue) patience() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.patienceLeft()
 }
 
 // Lost returns how many records were lost.
@@ -173,15 +184,23 @@ func (q *logQueue) move() {
 	q.moved = make(chan struct{})
 }
 
-// Close waits until everything is written, for at most logTimeout. Later records are lost.
+// Close waits until everything is written, for at most logTimeout, and not for a reader that hangs. Later records are lost.
 func (q *logQueue) Close() {
 	q.mu.Lock()
 	q.closed = true
 	q.move()
 	close(q.ready)
 	q.mu.Unlock()
-	select {
-	case <-q.ended:
-	case <-time.After(logTimeout):
+	begun := time.Now()
+	for {
+		left := min(max(q.patience(), logPatience-time.Since(begun)), logTimeout-time.Since(begun))
+		if left <= 0 {
+			return
+		}
+		select {
+		case <-q.ended:
+			return
+		case <-time.After(left):
+		}
 	}
 }

@@ -63,8 +63,8 @@ func TestLogQueueEnds(t *testing.T) {
 		fmt.Fprintln(q, "stopping")
 		begun := time.Now()
 		q.Close()
-		if waited := time.Since(begun); waited != logTimeout {
-			t.Errorf("the end waited for %s, want %s", waited, logTimeout)
+		if waited := time.Since(begun); waited != logPatience {
+			t.Errorf("the end waited for %s, want %s", waited, logPatience)
 		}
 		fmt.Fprintln(q, "too late")
 		close(reader.goOn)
@@ -73,6 +73,26 @@ func TestLogQueueEnds(t *testing.T) {
 			t.Errorf("written: %q", got)
 		}
 	})
+}
+
+// A slow reader gets at the end what waits for it, but does not delay the end for long.
+func TestLogQueueEndsWithASlowReader(t *testing.T) {
+	for perSecond, wait := range map[int]time.Duration{4 * logPieceBytes: 4 * time.Second, 3 * logPieceBytes / 2: logTimeout} {
+		synctest.Test(t, func(t *testing.T) {
+			reader := &slow{perSecond: perSecond}
+			q := newLogQueue(reader)
+			const records, recordBytes = 1000, 1000
+			for n := range records {
+				fmt.Fprintf(q, "%0*d\n", recordBytes-1, n)
+			}
+			begun := time.Now()
+			q.Close()
+			if waited := time.Since(begun).Round(time.Second); waited != wait {
+				t.Errorf("the end waited for %s, want %s", waited, wait)
+			}
+			<-q.ended
+		})
+	}
 }
 
 // A slow reader gets every record: a client that makes thousands of them waits for him, so that no record of another client is lost.

@@ -66,6 +66,8 @@ func TestValidateAgreesWithTheApp(t *testing.T) {
 		"window too small":         {func(e *AppEnv) { e.HeadWindow = 64*KiB - 1 }, []string{"HeadWindow"}},
 		"limit too small":          {func(e *AppEnv) { e.MetadataLimit = 64*KiB - 1 }, []string{"MetadataLimit"}},
 		"no least rate":            {func(e *AppEnv) { e.MinRate = 0 }, nil},
+		"highest least rate":       {func(e *AppEnv) { e.MinRate = 100 * MiB }, nil},
+		"least rate too high":      {func(e *AppEnv) { e.MinRate = 100*MiB + 1 }, []string{"MinRate"}},
 		"rate below zero":          {func(e *AppEnv) { e.MinRate = -1 }, []string{"MinRate"}},
 		"limits":                   {func(e *AppEnv) { e.MaxInstanceSize, e.MaxRequestSize = 100*GiB, 200*GiB }, nil},
 		"limits below zero":        {func(e *AppEnv) { e.MaxInstanceSize, e.MaxRequestSize = -1, -1 }, []string{"MaxInstanceSize", "MaxRequestSize"}},

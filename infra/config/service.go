@@ -128,7 +128,7 @@ type AppEnv struct {
 	HeadWindow ByteSize `env:"HEADWINDOW"`
 	// MetadataLimit is the memory for the metadata of requests with metadata and bulkdata, 64 KiB or more. Default 16 MiB.
 	MetadataLimit ByteSize `env:"METADATALIMIT"`
-	// MinRate is the bytes per second that a client must deliver, else its request ends; 0: no minimum. Default 16 KiB.
+	// MinRate is the bytes per second that a client must deliver, else its request ends, at most 100 MiB; 0: no minimum. Default 16 KiB.
 	MinRate ByteSize `env:"MINRATE"`
 	// MaxRequests is the number of concurrent requests, 1 to 1024 and at most MemoryBudget / 128 KiB; further ones get
 	// 503. Default 512.

@@ -34,6 +34,7 @@ const (
 	budgetPerThread   = 256 * KiB // of MEMORYBUDGET, for each of THREADCOUNT
 	mostRequests      = 1024
 	mostThreads       = 1024
+	mostMinRate       = 100 * MiB
 	maxByteSize       = ByteSize(1) << 62
 	maxKeyBytes       = 1024     // of S3
 	uidsKeyBytes      = 3*64 + 3 // study/series/instance and the slash behind the prefix
@@ -124,6 +125,7 @@ func (v *validation) envSizes(c Config) {
 	} {
 		v.rule(size.value >= size.least && size.value <= maxByteSize, envField+size.field, size.value, fmt.Sprintf("must be at least %s", size.least), "write "+size.usual)
 	}
+	v.rule(e.MinRate <= mostMinRate, envField+"MinRate", e.MinRate, fmt.Sprintf("must be at most %s a second: slower clients are cut", mostMinRate), "write 16 * KiB, or 0 for no limit")
 	if e.MemoryBudget < leastMemoryBudget || e.HeadWindow < leastWindow || e.MetadataLimit < leastWindow {
 		return
 	}

@@ -75,10 +75,16 @@ func (s *service) wantStopping(t *testing.T) {
 }
 
 func TestTerminatedServiceFinishesWhatIsInFlight(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} { // SIGHUP: its terminal is gone
+		t.Run(signal.String(), func(t *testing.T) { terminate(t, signal) })
+	}
+}
+
+func terminate(t *testing.T, signal syscall.Signal) {
 	b := startGateway(t)
 	s := startService(t, b)
 	u := beginUpload(t, b, s)
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, signal)
 	s.wantStopping(t)
 	body, lengthBytes := multipart(instance{serial: 2, pixelBytes: 1000})
 	if status, _, err := post(t.Context(), s.url(), body, lengthBytes); err == nil {
