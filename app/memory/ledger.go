@@ -154,11 +154,12 @@ func (l *Ledger) may(p *Line) bool {
 	return l.free > 0 || l.first == p && l.free > -l.reserve
 }
 
-// take counts a chunk of p, and sets one aside when it is time.
+// take counts a chunk of p, and sets one aside when it is time, also for a first one that can still pass the reserve on: it must be seen to deliver
+// when it waits again.
 func (l *Ledger) take(p *Line) {
 	l.free--
 	p.spent++
-	if p.taken++; p.taken%asideShare == 0 && l.free > 0 {
+	if p.taken++; p.taken%asideShare == 0 && (l.free > 0 || l.first == p && l.free > -l.lent) {
 		l.free--
 		p.aside++
 	}

@@ -89,6 +89,37 @@ func TestSlowClientPassesTheReserveOn(t *testing.T) {
 	}
 }
 
+// Who has passed the reserve on reads on with what was set aside, as all who hold memory do: so all of them are seen to deliver, or not, at the same time.
+func TestWhoHasPassedTheReserveOnReadsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const reserve, lent, aside = 14, 16, 3
+		l := of(3*lent+lent+reserve, reserve)
+		quick, slow := l.Line(), l.Line()
+		take(t, quick, 1)
+		take(t, l.Line(), 3*lent-1-aside)
+		take(t, slow, 12)
+		served := make(chan string, 3)
+		waiter(t, quick, "quick", served)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := <-served; got != "quick" {
+			t.Fatal(got)
+		}
+		take(t, quick, 8) // too much for it to pass the reserve on again
+		done := make(chan string, 1)
+		waiter(t, slow, "slow", done)
+		if len(done) == 0 {
+			t.Fatal("it does not read on")
+		}
+		waiter(t, slow, "slow", served)
+		if len(served) > 0 {
+			t.Error("it reads on for more than a twelfth of what it holds")
+		}
+		quick.End()
+		<-served
+	})
+}
+
 // Who is ready at once does not wait for all the others that hold much and began before.
 func TestReserveGoesByTurnsToWhoHoldsLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
