@@ -165,7 +165,7 @@ const (
 
 // bucketName is what S3-compatible servers have as names, some of them with capitals and _, which new buckets of AWS lack
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*$`)
+var bucketName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._:-]*)?$`)
 
 // BufferBytes is the part of MEMORYBUDGET for the bytes of instances. S3 requests use the part of it that is not needed.
 func (c Config) BufferBytes() int64 {
@@ -194,7 +194,7 @@ func (c Config) validate() []Violation {
 		}
 	}
 	rule(c.BucketName != "", "BUCKETNAME", c.BucketName, "is required: the S3 bucket that receives the DICOM instances")
-	rule(c.BucketName == "" || bucketName.MatchString(c.BucketName), "BUCKETNAME", c.BucketName,
+	rule(bucketName.MatchString(c.BucketName), "BUCKETNAME", c.BucketName,
 		"must be the name of a bucket alone, of letters, digits and - _ . that begins with a letter or digit, or the ARN of an access point with colons only; put folders into PREFIX")
 	rule(keyCharacters(c.Prefix) && !hasOddFolder(c.Prefix), "PREFIX", c.Prefix, "may have letters, digits and - _ . / only, and no folder that is empty, . or ..")
 	room := maxKeyBytes - uidsKeyBytes - len("/") - len(c.ObjectSuffix)
