@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,6 +67,7 @@ All of them use the proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY.`
 func (commands) Version() string { return version }
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes to it what follows an answer, which may name an object, and waits until stderr is read
 	var c commands
 	parser, err := arg.NewParser(arg.Config{Program: "stowrs"}, &c)
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -200,6 +202,46 @@ func TestCheckFindsWhatTheServiceCannotUse(t *testing.T) {
 		}
 		if check.ProcessState.ExitCode() != code || !strings.Contains(string(said), want) {
 			t.Errorf("%s: %v, exit %d, want %d and %q:\n%s", variable, err, check.ProcessState.ExitCode(), code, want, said)
+		}
+	}
+}
+
+// The log has nothing but its records. The HTTP library would write what follows an answer of S3 into it, as text: here the body of an answer
+// that has none (RFC 9110 §9.3.2), which may name an object.
+func TestLogHasRecordsOnly(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	service := stowrs(t.Context())
+	service.Env = []string{
+		"BUCKETNAME=dicom", "LISTENADDRESS=127.0.0.1:0", "ADMINADDRESS=127.0.0.1:0", "AWS_ENDPOINT_URL_S3=http://" + listener.Addr().String(), "AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+	}
+	var said bytes.Buffer
+	service.Stdout, service.Stderr = &said, &said
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	connection, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	reader := bufio.NewReader(connection)
+	if _, err := http.ReadRequest(reader); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(connection, "HTTP/1.1 403 Forbidden\r\nContent-Length: 29\r\n\r\n")
+	time.Sleep(100 * time.Millisecond) // the answer ends before its body
+	fmt.Fprint(connection, "<Resource>/1.2/3/4</Resource>")
+	_, _ = io.Copy(io.Discard, reader) // until the service has noticed
+	_ = service.Process.Signal(os.Interrupt)
+	_ = service.Wait() // its exit code does not matter
+	for line := range strings.Lines(said.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("the log has %s", line)
 		}
 	}
 }

@@ -10,8 +10,8 @@
 // enough for everything that one instance can need at once. All others wait.
 //
 // Nobody waits long for a slow client: who has had the right to the reserve for [firstTime] passes it on, and goes to the end of the queue
-// with what it holds. A quarter of the chunks beyond the reserve is added to it for this: as long as no more is held
-// in this way, what is left is enough for the next.
+// with what it holds. A quarter of the chunks beyond the reserve is added to it for this. The right goes only to a Line whose turn fits into what is
+// left, whatever it needs (see [Line.Expect]): so a small instance need not wait until there is room for a whole part.
 //
 // With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
 // any: with these it continues to read when it would have to wait. So all clients that hold memory are seen to deliver,
@@ -26,8 +26,9 @@
 // first Line then takes from the reserve. What it needs until its turn ends (its
 // head, until the instance is named, or a part) fits into the reserve, so it
 // never waits for another Line; its client delivers, or is cut off. When its turn ends,
-// all its chunks are leaving, and come back: the reserve is complete again, for the next,
-// except for what those hold that have passed it on, which was added to it.
+// all its chunks are leaving, and come back. If it passes the right on, then to one that needs no more than is left: this one
+// ends its turn without it, gives everything back, and then there is as much as before, which was enough for the one that has passed it on. So
+// there is always an order in which all can end their turns (this is the banker's algorithm, E. W. Dijkstra, EWD 108).
 //
 // Data that are kept for a whole request, such as metadata, are counted separately
 // (see [RequestMemory]), because a request gives them back only at its end. Nobody waits for
@@ -60,8 +61,9 @@ type Ledger struct {
 	mu      sync.Mutex
 	free    int       // chunks that anyone may take; below zero while the reserve is in use
 	reserve int       // chunks below zero that the first in the queue may take
-	lent    int       // chunks of these that may be taken when another becomes the first
+	whole   int       // chunks that a turn needs at most
 	size    int       // chunks in all
+	held    int       // chunks of turns that have not ended, and what Spare has counted: all others are free, or come back by themselves
 	begun   uint64    // turns, for their order
 	first   *Line     // may use the reserve until its turn ends, or it passes the right on; nil: nobody needs it
 	chosen  time.Time // when it became the first
@@ -81,7 +83,7 @@ type Ledger struct {
 func New(bufferBytes, reserveBytes, keptBytes int64) *Ledger {
 	size, reserve := int(bufferBytes/ChunkBytes), int((reserveBytes+ChunkBytes-1)/ChunkBytes)
 	lent := (size - reserve) / lentShare
-	return &Ledger{free: size - reserve - lent, reserve: reserve + lent, lent: lent, size: size, keptLimit: keptBytes}
+	return &Ledger{free: size - reserve - lent, reserve: reserve + lent, whole: reserve, size: size, keptLimit: keptBytes}
 }
 
 // InUseBytes is the memory that is held at this moment.
@@ -138,6 +140,7 @@ func (l *Ledger) Spare(n int64) bool {
 		return false
 	}
 	l.free -= chunks
+	l.held += chunks
 	return true
 }
 
@@ -146,6 +149,7 @@ func (l *Ledger) FreeSpare(n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.free += int(n / ChunkBytes)
+	l.held -= int(n / ChunkBytes)
 	l.grant()
 }
 
@@ -159,18 +163,19 @@ func (l *Ledger) may(p *Line) bool {
 func (l *Ledger) take(p *Line) {
 	l.free--
 	p.spent++
-	if p.taken++; p.taken%asideShare == 0 && (l.free > 0 || l.first == p && l.free > -l.lent) {
+	p.hold(p.held + 1)
+	if p.taken++; p.taken%asideShare == 0 && (l.free > 0 || l.first == p && l.free > -l.reserve && l.size-l.held > l.whole) {
 		l.free--
 		p.aside++
+		p.hold(p.held + 1)
 	}
 }
 
 // grant serves waiting Lines, beginning with the first, as long as there is memory.
 func (l *Ledger) grant() {
 	for len(l.waiting) > 0 {
-		l.passOn()
-		if l.first == nil && l.free <= 0 {
-			l.choose()
+		if l.free <= 0 {
+			l.passOn()
 		}
 		next := l.waiting[0]
 		if l.first != nil && l.first.index >= 0 { // it holds the memory that the others wait for
@@ -187,32 +192,45 @@ func (l *Ledger) grant() {
 	}
 }
 
-// choose gives the right to the reserve to the one that began first and to the one that holds least, by turns: of many that hold much and
-// are slow, each in turn keeps those waiting that would be ready at once.
-func (l *Ledger) choose() {
-	l.first, l.chosen, l.least = l.waiting[0], time.Now(), !l.least
+// passOn gives the right to the reserve to another, if nobody has it, or if others have waited for the client of the one that has it for long enough.
+func (l *Ledger) passOn() {
+	if l.first != nil && (l.first.index >= 0 || time.Since(l.chosen) < firstTime) {
+		return
+	}
+	next := l.choose()
+	if next == nil {
+		return
+	}
+	if l.first != nil {
+		l.first.count()
+		l.first.renew()
+	}
+	l.first, l.chosen, l.least = next, time.Now(), !l.least
+	time.AfterFunc(firstTime, l.grantLater)
+}
+
+// choose returns the one that began first or the one that holds least, by turns, of those whose turn fits into what nobody else holds: of many that hold
+// much and are slow, each in turn keeps those waiting that would be ready at once.
+func (l *Ledger) choose() (next *Line) {
 	for _, p := range l.waiting {
-		if l.least && (p.taken < l.first.taken || p.taken == l.first.taken && p.turn < l.first.turn) {
-			l.first = p
+		if p.claim-p.held > l.size-l.held {
+			continue
+		}
+		older := next == nil || p.turn < next.turn
+		if least := !l.least; least && next != nil && p.taken != next.taken {
+			older = p.taken < next.taken
+		}
+		if older {
+			next = p
 		}
 	}
-	time.AfterFunc(firstTime, l.grantLater)
+	return next
 }
 
 func (l *Ledger) grantLater() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grant()
-}
-
-// passOn takes the right to the reserve from the first, if others wait for its client, and enough of the reserve is left for one of them.
-func (l *Ledger) passOn() {
-	if l.first == nil || l.first.index >= 0 || -l.free > l.lent || time.Since(l.chosen) < firstTime {
-		return
-	}
-	l.first.count()
-	l.first.renew()
-	l.first = nil
 }
 
 // chunk returns memory that was counted before. The chunk that was used last comes first,

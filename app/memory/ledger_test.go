@@ -66,7 +66,7 @@ func TestLineIsServedByAge(t *testing.T) {
 		if got := <-served; got != "young" {
 			t.Errorf("%s was served before the first in the line", got)
 		}
-		young.Next(false) // its turn has ended: its chunks are leaving
+		young.Next(0) // its turn has ended: its chunks are leaving
 		l.Free(held[1])
 		if got := <-served; got != "old" {
 			t.Errorf("%s was served, want old", got)
@@ -114,9 +114,8 @@ func TestHoldersReadOn(t *testing.T) {
 	})
 	l := of(26, 0)
 	p := l.Line()
-	held := take(t, p, 24)
+	l.Free(take(t, p, 24)...)
 	p.End()
-	l.Free(held...)
 	if got := l.InUseBytes(); got != 0 {
 		t.Errorf("%d bytes in use after the turn, want 0: what was set aside did not come back", got)
 	}
@@ -130,11 +129,11 @@ func TestKeeperStaysTheFirst(t *testing.T) {
 		take(t, first, 2) // the second from the reserve
 		served := make(chan string, 1)
 		waiter(t, other, "other", served)
-		first.Next(true)
+		first.Next(2)
 		if _, ok := first.TryChunk(); !ok {
 			t.Error("the keeper has lost the reserve")
 		}
-		first.Next(false)
+		first.Next(0)
 		if len(served) > 0 {
 			t.Error("the other was served, though nothing is left")
 		}
@@ -163,7 +162,7 @@ func TestStalled(t *testing.T) {
 		if got := l.Stalled(); got != time.Second {
 			t.Errorf("stalled for %v after one was served, want a second", got)
 		}
-		a.Next(false)
+		a.Next(0)
 		l.Free(held[1])
 		synctest.Wait()
 		if got := l.Stalled(); got != 0 || len(served) != 3 {
@@ -215,7 +214,9 @@ func TestNoDeadlock(t *testing.T) {
 					defer p.End()
 					for range 10 {
 						var held [][]byte
-						for range 1 + random.IntN(reserve) {
+						need := 1 + random.IntN(reserve)
+						p.Expect([]int64{-1, int64(need) * memory.ChunkBytes}[random.IntN(2)])
+						for range need {
 							time.Sleep(time.Duration(random.IntN(10)*random.IntN(10)) * time.Millisecond)
 							if n%10 == 0 { // slow: it passes the reserve on
 								time.Sleep(time.Second)
@@ -225,7 +226,7 @@ func TestNoDeadlock(t *testing.T) {
 								t.Error("more than the ledger is in use")
 							}
 						}
-						p.Next(false)
+						p.Next(0)
 						pause := time.Duration(random.IntN(200)) * time.Millisecond
 						leaving.Go(func() {
 							time.Sleep(pause)

@@ -21,6 +21,8 @@ type Line struct {
 	active  time.Duration // time since then, without that of waiting in the queue
 	since   time.Time     // up to when time is in active
 	taken   int           // chunks of this turn
+	held    int           // these, those that were set aside, and those that were kept from the turns before
+	claim   int           // held is never more than this
 	aside   int           // chunks that only this turn may take
 	granted chan struct{} // a token: the chunk that was waited for is taken
 	index   int           // in waiting, -1: not there
@@ -28,27 +30,47 @@ type Line struct {
 
 // Line returns a place at the end of the queue. Call End to leave the queue. No chunk may be taken between turns.
 func (l *Ledger) Line() *Line {
-	p := &Line{ledger: l, granted: make(chan struct{}, 1), index: -1}
-	p.Next(false)
+	p := &Line{ledger: l, granted: make(chan struct{}, 1), index: -1, claim: l.whole}
+	p.Next(0)
 	return p
 }
 
-// Next ends a turn, and with it the right to the reserve: everything that was taken
-// in the turn is leaving or has been freed. The next turn is at the end of the queue, unless the line has had less than its share. A
-// caller that keeps chunks of the turn also keeps the right, if it has it, because the
-// chunks may be from the reserve.
-func (p *Line) Next(keeps bool) {
+// Expect says that the following turns take the chunks for so many bytes at most, all together; -1: this is unknown. A small turn need not wait until there is room for a large one.
+// The caller must end a turn that turns out to be larger.
+func (p *Line) Expect(bytes int64) {
 	l := p.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if keeps && l.first == p {
+	const more = 2 // one that is not full, and one for the end
+	p.claim = l.whole
+	if bytes >= 0 {
+		p.claim = int(min(int64(l.whole), bytes/ChunkBytes+more))
+	}
+}
+
+// Next ends a turn, and with it the right to the reserve: everything that was taken
+// in the turn is leaving or has been freed, except for so many chunks. The next turn is at the end of the queue, unless the line has had less than its share. A
+// caller that keeps chunks also keeps the right, if it has it, because the
+// chunks may be from the reserve.
+func (p *Line) Next(kept int) {
+	l := p.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if kept > 0 && l.first == p {
+		p.hold(kept + p.aside)
 		return
 	}
 	p.count()
 	if p.turn == 0 || p.spent >= turnChunks || p.active >= turnTime {
 		p.renew()
 	}
-	p.step()
+	p.step(kept)
+}
+
+// hold counts the chunks that p holds now.
+func (p *Line) hold(n int) {
+	p.ledger.held += n - p.held
+	p.held = n
 }
 
 // renew goes to the end of the queue.
@@ -70,12 +92,13 @@ func (p *Line) count() {
 func (p *Line) End() {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
-	p.step()
+	p.step(0)
 }
 
 // step gives back what was set aside, and the right to the reserve, if p had it.
-func (p *Line) step() {
+func (p *Line) step(kept int) {
 	l := p.ledger
+	p.hold(kept)
 	l.free += p.aside
 	p.taken, p.aside = 0, 0
 	if l.first == p {

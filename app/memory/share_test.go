@@ -31,7 +31,7 @@ func TestSmallInstancesKeepTheirPlace(t *testing.T) {
 					l.Free(take(t, small, 64)...)
 					time.Sleep(test.each)
 					small.End()
-					small.Next(false)
+					small.Next(0)
 				}
 				held := take(t, l.Line(), 200)
 				rest := l.Line()
@@ -63,7 +63,7 @@ func TestSlowClientPassesTheReserveOn(t *testing.T) {
 	for name, test := range map[string]struct {
 		slow   int // chunks that it gets before its client stops
 		served bool
-	}{"little of it is in use": {4, true}, "much of it is in use": {5, false}} {
+	}{"little of it is in use": {4, true}, "much of it is in use": {6, false}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const reserve, lent, others = 4, 4, 12
@@ -89,10 +89,41 @@ func TestSlowClientPassesTheReserveOn(t *testing.T) {
 	}
 }
 
+// A small instance does not wait until there is room for a large one: the right to the reserve goes to who needs no more of it than is left. One that does
+// not say how much it needs has to wait.
+func TestSmallTurnFitsBesideSlowOnes(t *testing.T) {
+	for name, test := range map[string]struct {
+		bytes  int64
+		served int
+	}{"small": {3 * memory.ChunkBytes, 5}, "large": {4 * memory.ChunkBytes, 0}, "unknown": {-1, 0}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const reserve, lent, others = 20, 4, 12
+				l := of(others+lent+reserve, reserve)
+				quick, slow := l.Line(), l.Line()
+				held := take(t, l.Line(), others)
+				held = append(held, take(t, slow, lent+reserve-5)...)
+				quick.Expect(test.bytes)
+				served := make(chan string, 10)
+				for n := range max(test.served, 1) {
+					waiter(t, quick, "quick", served)
+					time.Sleep(time.Second)
+					if synctest.Wait(); len(served) != min(n+1, test.served) {
+						t.Fatalf("after a second, %d are served", len(served))
+					}
+				}
+				slow.End()
+				l.Free(held...)
+				synctest.Wait()
+			})
+		})
+	}
+}
+
 // Who has passed the reserve on reads on with what was set aside, as all who hold memory do: so all of them are seen to deliver, or not, at the same time.
 func TestWhoHasPassedTheReserveOnReadsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const reserve, lent, aside = 14, 16, 3
+		const reserve, lent, aside = 24, 16, 3
 		l := of(3*lent+lent+reserve, reserve)
 		quick, slow := l.Line(), l.Line()
 		take(t, quick, 1)
@@ -105,7 +136,7 @@ func TestWhoHasPassedTheReserveOnReadsOn(t *testing.T) {
 		if got := <-served; got != "quick" {
 			t.Fatal(got)
 		}
-		take(t, quick, 8) // too much for it to pass the reserve on again
+		take(t, quick, 16) // too much for it to pass the reserve on again
 		done := make(chan string, 1)
 		waiter(t, slow, "slow", done)
 		if len(done) == 0 {

@@ -98,6 +98,9 @@ func (s *Reader) grow() {
 	buffers.Put((*[bufferBytes]byte)(small))
 }
 
+// Buffered is the number of bytes that were read from the body and not yet from a part.
+func (s *Reader) Buffered() int64 { return int64(s.end - s.start) }
+
 // Next skips the rest of the current part, and returns the next part. After the
 // closing boundary it reads the epilogue and returns io.EOF.
 func (s *Reader) Next() (*Part, error) {

@@ -102,6 +102,27 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// The Content-Length of a part is believed: memory is given out by it, so a part that goes on longer ends there, not only at its delimiter. The next part is read.
+func TestPartEndsWhenItIsTooLong(t *testing.T) {
+	body := io.MultiReader(strings.NewReader("--bound\r\nContent-Length: 3\r\n\r\n"), strings.NewReader(strings.Repeat("x", 1<<20)), strings.NewReader("\r\n--bound\r\n\r\ntwo\r\n--bound--"))
+	r := NewReader(body, "bound", nil)
+	defer r.Close()
+	part, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, part); !errors.Is(err, ErrPart) || n > 64<<10 {
+		t.Errorf("%d bytes were read, error %v", n, err)
+	}
+	part, err = r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(part); err != nil || string(got) != "two" {
+		t.Errorf("the next part is %q, error %v", got, err)
+	}
+}
+
 // Boundaries as clients choose them: Orthanc's is longer than RFC 2046 §5.1.1 allows, others begin with hyphens.
 func TestSplitAtUnusualBoundaries(t *testing.T) {
 	for _, boundary := range []string{"-", "--", "----WebKitFormBoundary", "a=b/c:d?e'f", "with space", strings.Repeat("x", 256), "1.2.3", "+"} {

@@ -54,7 +54,9 @@ func (p *Part) Read(b []byte) (int, error) {
 	p.digests.Add(b[:n])
 	s.consume(n)
 	s.data -= n
-	p.read += int64(n)
+	if p.read += int64(n); p.DeclaredBytes >= 0 && p.read > p.DeclaredBytes { // it ends here, because its length was believed
+		return n, errPartLength
+	}
 	return n, nil
 }
 

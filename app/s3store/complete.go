@@ -152,7 +152,7 @@ func (u *Upload) compare() error {
 			return ErrDuplicate
 		}
 		return nil
-	case strings.Trim(*out.ETag, `"`) == u.md5ETag():
+	case tag(out.ETag) == u.md5ETag():
 		return nil
 	}
 	u.store.log.WarnContext(u.ctx, "stored object has neither a full-object CRC64NVME nor the ETag of the same bytes: it counts as another",
@@ -163,7 +163,7 @@ func (u *Upload) compare() error {
 // prove looks for a proof of a success that acknowledges no checksum, which may be the page of a proxy, with an ETag of the page: it must be that of the
 // received bytes or, if the server computes another, that of an object of their length.
 func (u *Upload) prove(ctx context.Context, etag *string) error {
-	if strings.Trim(aws.ToString(etag), `"`) == u.md5ETag() {
+	if tag(etag) == u.md5ETag() {
 		return nil
 	}
 	out, err := u.store.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.config.Bucket, Key: &u.key}, singleAttempt)
@@ -172,10 +172,16 @@ func (u *Upload) prove(ctx context.Context, etag *string) error {
 		return errForeign
 	case err != nil:
 		return fmt.Errorf("look at the stored object: %w", u.store.explain(err, "s3:GetObject"))
-	case aws.ToInt64(out.ContentLength) != u.received, aws.ToString(out.ETag) != aws.ToString(etag):
+	case aws.ToInt64(out.ContentLength) != u.received, tag(out.ETag) != tag(etag):
 		return errForeign
 	}
 	return nil
+}
+
+// tag is what an ETag compares by: a proxy that may compress answers makes a weak one of it, W/"…" (RFC 9110 §8.8.3.2), and some servers leave out
+// the quotes, or write an MD5 in capitals.
+func tag(etag *string) string {
+	return strings.ToLower(strings.Trim(strings.TrimPrefix(aws.ToString(etag), "W/"), `"`))
 }
 
 // md5ETag is the ETag that S3 gives to objects without encryption by KMS: the MD5 of the bytes or, of a multipart
@@ -190,7 +196,7 @@ func (u *Upload) md5ETag() string {
 		return hex.EncodeToString(sum.Sum(nil))
 	}
 	for _, p := range u.parts {
-		of, err := hex.DecodeString(strings.Trim(*p.etag, `"`))
+		of, err := hex.DecodeString(tag(p.etag))
 		if err != nil {
 			return "" // the server's ETags are different
 		}

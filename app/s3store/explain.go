@@ -34,10 +34,12 @@ func (s *Store) explain(err error, action string) error {
 		return &Explained{fmt.Sprintf("the clock of this machine is %s off, by that of S3", clockOff(err).Round(time.Minute)), "set it: S3 refuses signatures that are older or newer than 15 minutes", err}
 	case status == http.StatusForbidden:
 		return &Explained{"access to bucket " + bucket + " is denied", "grant " + action + " to these credentials, and check the bucket policy", err}
+	case status == http.StatusProxyAuthRequired:
+		return &Explained{"a proxy on the way to S3 asks for a password", "put user and password into the URL in HTTP_PROXY or HTTPS_PROXY, or the host of S3 into NO_PROXY", err}
 	case status == http.StatusMovedPermanently || errorCode(err) == "AuthorizationHeaderMalformed" || errorCode(err) == "BadRequest":
 		return &Explained{"bucket " + bucket + " is not served here", "check AWS_REGION and AWS_ENDPOINT_URL_S3", err}
 	case status == 0:
-		return &Explained{"S3 cannot be reached", "check the network, AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials", err}
+		return &Explained{"S3 cannot be reached", "check the network and the proxy if there is one (HTTPS_PROXY, NO_PROXY), AWS_REGION, AWS_ENDPOINT_URL_S3 and the credentials", err}
 	}
 	return err
 }

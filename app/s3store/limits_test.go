@@ -138,6 +138,8 @@ func TestProbeExplains(t *testing.T) {
 		"access denied":  {s3test.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}, "grant s3:ListBucket"},
 		"other region":   {s3test.Fault{Status: http.StatusMovedPermanently, Code: "PermanentRedirect"}, "AWS_REGION"},
 		"unreachable":    {s3test.Fault{Cut: true}, "cannot be reached"},
+		"proxy":          {s3test.Fault{Cut: true}, "HTTPS_PROXY"},                                              // it refuses CONNECT
+		"password":       {s3test.Fault{Status: http.StatusProxyAuthRequired, Code: "Required"}, "HTTPS_PROXY"}, // RFC 9110 §15.5.8, without TLS
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -199,3 +199,35 @@ func TestServerWithoutChecksumsAndMD5(t *testing.T) {
 		t.Error("other bytes are stored")
 	}
 }
+
+// weak is an HTTP client behind a proxy that makes weak ETags of those of objects, and capitals.
+type weak struct{ s3.HTTPClient }
+
+func (w weak) Do(r *http.Request) (*http.Response, error) {
+	answer, err := w.HTTPClient.Do(r)
+	if err == nil && answer.Header.Get("Etag") != "" {
+		answer.Header.Set("Etag", "W/"+strings.ToUpper(answer.Header.Get("Etag")))
+	}
+	return answer, err
+}
+
+// RFC 9110 §8.8.3.2: a weak ETag is compared by what is between its quotes. The same bytes, sent again, are no conflict.
+func TestWeakETags(t *testing.T) {
+	server := s3test.Start(t, "dicom")
+	server.NoChecksums = true
+	options := server.Client(t).Options()
+	options.HTTPClient = weak{options.HTTPClient}
+	ledger, config := memory.New(12*partBytes, headBytes, 0), small()
+	config.RejectDuplicates = true
+	store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	data := pseudoRandom(sizeFor("PutObject"))
+	for range 2 {
+		if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
+			t.Error(err)
+		}
+	}
+	data[0]++
+	if err := put(t.Context(), store, "1/2/3", reader(data), 1); !errors.Is(err, s3store.ErrDuplicate) {
+		t.Errorf("other bytes: got error %v", err)
+	}
+}

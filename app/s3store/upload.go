@@ -208,7 +208,11 @@ func (u *Upload) cut() error {
 		return context.Cause(u.groupCtx)
 	}
 	err := u.sendCurrent()
-	u.line.Next(u.first != nil)
+	kept := 0
+	if u.first != nil {
+		kept = len(u.first.chunks) + len(u.current.chunks)
+	}
+	u.line.Next(kept)
 	return err
 }
 

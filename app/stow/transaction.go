@@ -172,7 +172,8 @@ func (t *transaction) receive(source s3store.Source, known dicom.Identity) error
 // store does steps 3 to 5: err is an error of the instance; ended is an error that ends the
 // body although the instance has its upload. id is what is known about the instance.
 func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identity) (ended, err error) {
-	t.line.Next(false)
+	t.line.Next(0)
+	t.line.Expect(t.mostBytes(source))
 	ctx := trace.WithPart(t.ctx, int(o.number))
 	upload := t.handler.Store.Begin(ctx, t.line, source)
 	t.upload = upload
@@ -207,6 +208,21 @@ func (t *transaction) store(o *outcome, source s3store.Source, id *dicom.Identit
 	o.warning = warning(*id)
 	t.outcomes.wait(o, upload)
 	return endOfBody(err), nil
+}
+
+// mostBytes is how many bytes of memory an instance can need, by what the request and the part declare, which end it there; -1: this is unknown.
+func (t *transaction) mostBytes(source s3store.Source) int64 {
+	if _, composed := source.Reader.(*compose.Instance); composed || t.length < 0 {
+		return source.DeclaredBytes
+	}
+	rest := t.length - t.body.read
+	if t.parts != nil {
+		rest += t.parts.Buffered()
+	}
+	if source.DeclaredBytes >= 0 {
+		rest = min(rest, source.DeclaredBytes)
+	}
+	return rest
 }
 
 // identify is step 3. A composed instance gets its UIDs from its metadata: in the file, a value

@@ -189,3 +189,23 @@ func TestOthersDoNotWaitForSlowClients(t *testing.T) {
 	}
 	clients.Wait()
 }
+
+// A small instance whose length is declared does not wait for slow clients either, though these fill a part within a minute and hold all of the memory: it needs
+// less than is left of the reserve.
+func TestSmallInstanceDoesNotWaitForManySlowClients(t *testing.T) {
+	long(t)
+	t.Parallel()
+	s3 := startS3(t)
+	s3.discard()
+	s := serveReady(t, binaries.stowrs, s3, "MEMORYBUDGET=32MiB", "METADATALIMIT=2MiB", "MAXREQUESTS=256", "HEADWINDOW=8MiB")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	slow := instance{serial: 1, pixelBytes: 1 * gib}
+	dripping(200, contentType, partHeader+string(slow.beginning())+string(slow.middle()), strings.Repeat("x", 20_000), 100*time.Millisecond)(t, ctx, s)
+	<-time.After(5 * time.Second)
+	for n := range 5 {
+		if took, err := s.storeWithin(ctx, 5*slowness*time.Second, instance{serial: int64(100 + n), pixelBytes: 500_000}); err != nil {
+			t.Errorf("after %s: %v", took, err)
+		}
+	}
+}
