@@ -10,9 +10,8 @@
 // enough for everything that one instance can need at once. All others wait.
 //
 // Nobody waits long for a slow client: who has had the right to the reserve for [firstTime] passes it on, and goes to the end of the queue
-// with what it holds. A quarter of the chunks beyond the reserve is added to it for this: as long as no more is held in this way, what is left is
-// enough for any turn. If it is not, one turn that fits into what is left may go ahead (see [Line.Expect]), and then the right goes back: so a small
-// instance need not wait for a slow part, and small ones do not keep large ones waiting for ever.
+// with what it holds. A quarter of the chunks beyond the reserve is added to it for this. The right goes only to a Line whose turn fits into what is
+// left, whatever it needs (see [Line.Expect]): so a small instance need not wait until there is room for a whole part.
 //
 // With every [asideShare] chunks of a turn, one more is set aside for the Line, as long as there are
 // any: with these it continues to read when it would have to wait. So all clients that hold memory are seen to deliver,
@@ -27,8 +26,9 @@
 // first Line then takes from the reserve. What it needs until its turn ends (its
 // head, until the instance is named, or a part) fits into the reserve, so it
 // never waits for another Line; its client delivers, or is cut off. When its turn ends,
-// all its chunks are leaving, and come back. If it passes the right on, then there is enough left for any turn, or for the one that goes ahead: this one
-// ends its turn without the others, gives everything back, and then there is as much as before, which was enough for the one that has passed the right on.
+// all its chunks are leaving, and come back. If it passes the right on, then to one that needs no more than is left: this one
+// ends its turn without it, gives everything back, and then there is as much as before, which was enough for the one that has passed it on. So
+// there is always an order in which all can end their turns (this is the banker's algorithm, E. W. Dijkstra, EWD 108).
 //
 // Data that are kept for a whole request, such as metadata, are counted separately
 // (see [RequestMemory]), because a request gives them back only at its end. Nobody waits for
@@ -67,7 +67,6 @@ type Ledger struct {
 	begun   uint64    // turns, for their order
 	first   *Line     // may use the reserve until its turn ends, or it passes the right on; nil: nobody needs it
 	chosen  time.Time // when it became the first
-	back    *Line     // gets the right back from it; nil: nobody
 	least   bool      // it was chosen because it held least
 	waiting lines     // heap, oldest turn on top
 	moved   time.Time // when a waiting Line was last served, or, if later, when the first of them began to wait
@@ -204,32 +203,17 @@ func (l *Ledger) passOn() {
 	}
 	if l.first != nil {
 		l.first.count()
-		if l.short() {
-			l.back = l.first
-		} else {
-			l.first.renew()
-		}
-	} else if next == l.back {
-		l.back = nil
+		l.first.renew()
 	}
 	l.first, l.chosen, l.least = next, time.Now(), !l.least
 	time.AfterFunc(firstTime, l.grantLater)
 }
 
-// short says that less is left than the largest turn needs.
-func (l *Ledger) short() bool { return l.size-l.held < l.whole }
-
-// choose returns the one that began first or the one that holds least, by turns: of many that hold much and are slow, each in turn keeps those waiting that
-// would be ready at once. If not enough is left for any turn, it is a turn that has not begun and fits into what is left, one at a time, and then the one that had the right before.
+// choose returns the one that began first or the one that holds least, by turns, of those whose turn fits into what nobody else holds: of many that hold
+// much and are slow, each in turn keeps those waiting that would be ready at once.
 func (l *Ledger) choose() (next *Line) {
-	if l.short() && l.back != nil {
-		if l.first == nil && l.back.index >= 0 {
-			return l.back
-		}
-		return nil
-	}
 	for _, p := range l.waiting {
-		if l.short() && (p.held > 0 || p.claim > l.size-l.held) {
+		if p.claim-p.held > l.size-l.held {
 			continue
 		}
 		older := next == nil || p.turn < next.turn

@@ -104,9 +104,6 @@ func (p *Line) step(kept int) {
 	if l.first == p {
 		l.first = nil
 	}
-	if l.back == p && kept == 0 {
-		l.back = nil
-	}
 	l.grant()
 }
 
