@@ -84,13 +84,12 @@ func TestNestedAnswersNeedLittleMemory(t *testing.T) {
 	for _, operation := range []string{"CreateMultipartUpload", "CompleteMultipartUpload"} {
 		t.Run(operation, func(t *testing.T) {
 			server := s3test.Start(t, "dicom")
-			options := server.Client(t).Options()
 			var asked atomic.Int64
-			options.HTTPClient = s3store.Bounded(deep{options.HTTPClient, operation == "CompleteMultipartUpload", nested, &asked})
 			config := small()
 			config.RetryTime = 300 * time.Millisecond
-			ledger := memory.New(12*partBytes, headBytes, 0)
-			store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+			store := newStoreThrough(t, server, config, func(client s3.HTTPClient) s3.HTTPClient {
+				return s3store.Bounded(deep{client, operation == "CompleteMultipartUpload", nested, &asked})
+			})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err == nil {
@@ -134,10 +133,7 @@ func (s silent) Do(r *http.Request) (*http.Response, error) {
 // A server that has acknowledged checksums must also do so at the end: otherwise the answer is not that of S3, and the object may not exist.
 func TestCompleteWithoutChecksum(t *testing.T) {
 	server := s3test.Start(t, "dicom")
-	options := server.Client(t).Options()
-	options.HTTPClient = silent{options.HTTPClient}
-	ledger := memory.New(12*partBytes, headBytes, 0)
-	store := &testStore{s3store.New(small(), s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	store := newStoreThrough(t, server, small(), func(client s3.HTTPClient) s3.HTTPClient { return silent{client} })
 	if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err == nil {
 		t.Error("an instance that is nowhere is reported as stored")
 	}

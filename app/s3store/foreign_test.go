@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"stowrs-to-s3/app/memory"
-	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
 
@@ -93,13 +90,10 @@ func (e endless) Do(r *http.Request) (*http.Response, error) {
 // Promise 5: a list without end keeps no other upload open. One that could not be aborted is aborted nevertheless.
 func TestEndlessListWhileTidying(t *testing.T) {
 	server := s3test.Start(t, "dicom")
-	options := server.Client(t).Options()
 	var pages atomic.Int64
-	options.HTTPClient = endless{options.HTTPClient, &pages}
 	config := small()
 	config.RetryTime = 300 * time.Millisecond
-	ledger := memory.New(12*partBytes, headBytes, 0)
-	store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	store := newStoreThrough(t, server, config, func(client s3.HTTPClient) s3.HTTPClient { return endless{client, &pages} })
 	if err := put(t.Context(), store, "1/2/3", reader(pseudoRandom(3*partBytes)), 1); err != nil {
 		t.Fatal(err)
 	}

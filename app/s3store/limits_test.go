@@ -252,9 +252,7 @@ func TestProbeExplainsTheClock(t *testing.T) {
 	for by, want := range map[time.Duration]string{5 * time.Hour: "the clock of this machine is 5h0m0s off", -20 * time.Minute: "is -20m0s off", 10 * time.Minute: "grant s3:ListBucket"} {
 		server := s3test.Start(t, "dicom")
 		server.Inject(s3test.Fault{Operation: "HeadBucket", Status: http.StatusForbidden})
-		options := server.Client(t).Options()
-		options.HTTPClient = late{options.HTTPClient, by}
-		store := s3store.New(small(), s3.New(options), memory.New(12*partBytes, headBytes, 0), slog.New(slog.DiscardHandler))
+		store := newStoreThrough(t, server, small(), func(client s3.HTTPClient) s3.HTTPClient { return late{client, by} })
 		if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("late by %s: got error %v, want one that says %q", by, err, want)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"stowrs-to-s3/app/memory"
 	"stowrs-to-s3/app/s3store"
 	"stowrs-to-s3/app/s3test"
 )
@@ -147,13 +145,10 @@ func TestPagesWithAnETag(t *testing.T) {
 		t.Run(fmt.Sprint(pages), func(t *testing.T) {
 			server := s3test.Start(t, "dicom")
 			server.NoChecksums = true
-			options := server.Client(t).Options()
 			var left atomic.Int64
-			options.HTTPClient = maintenance{options.HTTPClient, &left}
 			config := small()
 			config.RetryTime = time.Second
-			ledger := memory.New(12*partBytes, headBytes, 0)
-			store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+			store := newStoreThrough(t, server, config, func(client s3.HTTPClient) s3.HTTPClient { return maintenance{client, &left} })
 			data := pseudoRandom(sizeFor("PutObject"))
 			for _, key := range []string{"1/2/3", "1/2/4"} { // the very first request, and a later one
 				left.Store(pages)
@@ -187,10 +182,7 @@ func (e encrypted) Do(r *http.Request) (*http.Response, error) {
 func TestServerWithoutChecksumsAndMD5(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	server.NoChecksums = true
-	options := server.Client(t).Options()
-	options.HTTPClient = encrypted{options.HTTPClient}
-	ledger := memory.New(12*partBytes, headBytes, 0)
-	store := &testStore{s3store.New(small(), s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	store := newStoreThrough(t, server, small(), func(client s3.HTTPClient) s3.HTTPClient { return encrypted{client} })
 	data := pseudoRandom(sizeFor("PutObject"))
 	if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {
 		t.Fatal(err)
@@ -215,11 +207,9 @@ func (w weak) Do(r *http.Request) (*http.Response, error) {
 func TestWeakETags(t *testing.T) {
 	server := s3test.Start(t, "dicom")
 	server.NoChecksums = true
-	options := server.Client(t).Options()
-	options.HTTPClient = weak{options.HTTPClient}
-	ledger, config := memory.New(12*partBytes, headBytes, 0), small()
+	config := small()
 	config.RejectDuplicates = true
-	store := &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
+	store := newStoreThrough(t, server, config, func(client s3.HTTPClient) s3.HTTPClient { return weak{client} })
 	data := pseudoRandom(sizeFor("PutObject"))
 	for range 2 {
 		if err := put(t.Context(), store, "1/2/3", reader(data), 1); err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 
 	"stowrs-to-s3/app/memory"
@@ -39,8 +40,15 @@ type testStore struct {
 
 func newStore(t *testing.T, server *s3test.Server, config s3store.Config) *testStore {
 	t.Helper()
-	ledger := memory.New(12*partBytes, headBytes, 0)
-	return &testStore{s3store.New(config, server.Client(t), ledger, slog.New(slog.DiscardHandler)), ledger}
+	return newStoreThrough(t, server, config, func(client s3.HTTPClient) s3.HTTPClient { return client })
+}
+
+// newStoreThrough returns a store whose requests to the server go through the HTTP client that through makes of another.
+func newStoreThrough(t *testing.T, server *s3test.Server, config s3store.Config, through func(s3.HTTPClient) s3.HTTPClient) *testStore {
+	t.Helper()
+	options, ledger := server.Client(t).Options(), memory.New(12*partBytes, headBytes, 0)
+	options.HTTPClient = through(options.HTTPClient)
+	return &testStore{s3store.New(config, s3.New(options), ledger, slog.New(slog.DiscardHandler)), ledger}
 }
 
 // failing is a source that ends with err instead of io.EOF.
