@@ -156,7 +156,7 @@ const (
 	// maxMaxRequests: for more connections, start another instance of the service.
 	maxMaxRequests = 1024
 
-	// maxMinRate: the slowest client of a network of 1 Gbit/s is slower than this.
+	// maxMinRate is nearly the rate of 1 Gbit/s: a higher one would cut every client of such a network.
 	maxMinRate = ByteSize(100 << 20)
 
 	maxKeyBytes  = 1024       // S3: the longest key
